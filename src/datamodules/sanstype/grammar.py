@@ -1,0 +1,212 @@
+"""SansType: random straight-line C++ programs and pseudocode that never names a type (Xie et al. 2021, section 4.1).
+
+A program is one line, its statements separated by `$`; `~` marks an indent. The statement tables below are the whole
+language: pseudocode wordings in and out of distribution, and code. Alternatives in a table are equally likely.
+Left out: the authors' unused negation of booleans, and their unseeded randomness.
+"""
+
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from composed.errors import ConfigError
+
+HEADER = "int main () {"
+FOOTER = "return 0; }"
+TYPES = ("int", "bool", "string")
+NAMES = tuple(f"var_{i}" for i in range(10))
+
+_Table = Mapping[str, tuple[str, ...]]
+
+_CODE: _Table = {
+    "init": ("{t} {v} = {x} ;", "{t} {v} ; {v} = {x} ;"),
+    "instantiate": ("{t} {v} ;",),
+    "read": ("cin >> {v} ;",),
+    "set": ("{v} = {x} ;",),
+    "plus": ("{v} += {x} ;", "{v} = {v} + {x} ;"),
+    "minus": ("{v} -= {x} ;", "{v} = {v} - {x} ;"),
+    "and": ("{v} = {v} && {x} ;",),
+    "append": ("{v} += {x} ;", "{v} = {v} + {x} ;"),
+    "prepend": ("{v} = {x} + {v} ;",),
+    "apply": ("{v} = {f} ( {v} , {w} ) ;",),
+    "print": ("cout << {v} ;",),
+    "if": ("if ( {v} ) {{",),
+    "swap": ("{t} temp = {v} ; {v} = {w} ; {w} = temp ; }}",),
+}
+_WORDING_ID: _Table = {
+    "init": ("set {v} to {x};",),
+    "instantiate": ("instantiate {v};",),
+    "read": ("read {v} from stdin;",),
+    "set": ("set {v} to {x};",),
+    "plus": ("set {v} to {x} plus {v};",),
+    "minus": ("set {v} to {x} minus {v};",),
+    "and": ("set {v} to the and with {x};",),
+    "append": ("add {x} to the end of {v};",),
+    "prepend": ("add {x} to the beginning of {v};",),
+    "apply": ("set {v} to {f} applied to {v} and {w};",),
+    "print": ("print {v};", "output {v} to stdout;"),
+    "if": ("if {v} is true,",),
+    "swap": ("set {v} to the value of {w} and {w} to the value of {v};", "swap the values of {v} and {w};"),
+}
+_WORDING_OOD: _Table = _WORDING_ID | {
+    "read": ("read {v};", "{v} from stdin;"),
+    "plus": ("set {v} to {v} plus {x};", "{v} to {x} plus {v};", "set {v} to {x} plus the value of {v};"),
+    "minus": ("{v} to {x} minus {v};", "set {v} to {x} minus the value of {v};"),
+    "and": ("set {v} to {v} and {x};", "and {v} with {x};", "{v} and {x};"),
+    "append": ("add {x} to {v} end;", "add {x} to end of {v};"),
+    "prepend": ("add {x} to {v} beginning;", "add {x} to beginning of {v};"),
+    "print": ("print {v} to stdout;", "output {v};", "stdout {v};"),
+    "if": ("if {v} true,", "if {v},"),
+    "swap": (
+        "set {v} to {w} and set {w} to {v};",
+        "set {v} to the value of {w} and {w} to {v};",
+        "swap {v} and {w};",
+    ),
+}
+_VALUES = {
+    "int": tuple(map(str, range(100))),
+    "bool": ("true", "false"),
+    "string": tuple(f'"str_{i}"' for i in range(10)),
+}
+_TYPED = {"true": "1", "false": "0"}  # how a boolean is typed on standard input
+_UPDATES = {
+    "int": ("plus", "minus", "set"),
+    "bool": ("and", "set", "if"),
+    "string": ("append", "prepend", "set"),
+}
+
+
+@dataclass(frozen=True)
+class Grammar:
+    """Program lengths: 1..`max_variables` first variables, then 1..`max_rounds` rounds. The defaults are the paper's.
+
+    Raises ConfigError for bounds below 1 and for more variables than there are names (10).
+    """
+
+    max_variables: int = 3
+    max_rounds: int = 4
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.max_variables <= len(NAMES):
+            raise ConfigError(f"grammar.max_variables={self.max_variables}: must be from 1 to {len(NAMES)}")
+        if self.max_rounds < 1:
+            raise ConfigError(f"grammar.max_rounds={self.max_rounds}: must be at least 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """Pseudocode line, code line, and the values its program reads from standard input."""
+
+    source: str
+    target: str
+    inputs: tuple[str, ...]
+
+
+def generate(
+    count: int,
+    *,
+    seed: int,
+    split: str,
+    grammar: Grammar = Grammar(),
+    ood: bool = False,
+    seen: set[str] | None = None,
+) -> list[Example]:
+    """Draw `count` examples; no source and no target occurs twice, nor is any of them in `seen`, which grows by them.
+
+    Every (`seed`, `split`) is a stream of its own, the same in every process; a longer list starts with the shorter one.
+    `ood` words the same programs' pseudocode out of distribution.
+    """
+    seen = set() if seen is None else seen
+    examples: list[Example] = []
+    for example in _stream(random.Random(f"sanstype/{seed}/{split}"), grammar, ood):
+        if len(examples) == count:
+            break
+        if example.source not in seen and example.target not in seen:
+            seen |= {example.source, example.target}
+            examples.append(example)
+    return examples
+
+
+def _stream(rng: random.Random, grammar: Grammar, ood: bool) -> Iterator[Example]:
+    while True:
+        program = _Program(rng, _WORDING_OOD if ood else _WORDING_ID)
+        first = rng.sample(NAMES, rng.randint(1, grammar.max_variables))
+        for name in first:
+            program.declare(name, typed=rng.random() < 0.5)
+        for name in rng.sample(first, len(first)):  # each is used once, so that every type can be inferred
+            program.update(name)
+        integers = [name for name in first if program.types[name] == "int"]
+        for _ in range(rng.randint(1, grammar.max_rounds)):
+            unused = [name for name in NAMES if name not in program.types]
+            if rng.random() < 0.2 and unused:
+                program.declare(rng.choice(unused))
+                continue
+            if rng.random() < 0.1 and len(integers) >= 2:
+                v, w = rng.sample(integers, 2)
+                program.say("apply", v=v, w=w, f=rng.choice(("max", "min")))
+            program.update(rng.choice(list(program.types)))
+        for name in program.types:
+            program.say("print", v=name)
+        yield program.example()
+
+
+class _Program:
+    """A program under construction: its statements so far in both languages, its variables and what it reads."""
+
+    def __init__(self, rng: random.Random, wording: _Table) -> None:
+        self.rng = rng
+        self.wording = wording
+        self.types: dict[str, str] = {}  # in order of declaration
+        self.statements: list[tuple[str, str]] = []  # (pseudocode, code)
+        self.inputs: list[str] = []
+
+    def phrase(self, kind: str, **parts: str) -> tuple[str, str]:
+        choice = self.rng.choice
+        return choice(self.wording[kind]).format(**parts), choice(_CODE[kind]).format(**parts)
+
+    def say(self, kind: str, **parts: str) -> None:
+        self.statements.append(self.phrase(kind, **parts))
+
+    def declare(self, name: str, typed: bool = False) -> None:
+        """Give a new variable a random type and a value: in the code, or typed on standard input."""
+        type_ = self.types[name] = self.rng.choice(TYPES)
+        value = self.rng.choice(_VALUES[type_])
+        if typed:
+            self.say("instantiate", t=type_, v=name)
+            self.say("read", v=name)
+            self.inputs.append(_TYPED.get(value, value.strip('"')))
+        else:
+            self.say("init", t=type_, v=name, x=value)
+
+    def update(self, name: str) -> None:
+        type_ = self.types[name]
+        kind = self.rng.choice(_UPDATES[type_])
+        if kind == "if":
+            self.swap_if(name)
+        else:
+            self.say(kind, v=name, x=self.rng.choice(_VALUES[type_]))
+
+    def swap_if(self, condition: str) -> None:
+        """Swap the first two variables of the first type that has two; else two of the block's own, which may shadow."""
+        locals_: list[tuple[str, str]] = []
+        for type_ in TYPES:
+            pair = [name for name, its_type in self.types.items() if its_type == type_][:2]
+            if len(pair) == 2:
+                break
+        else:
+            type_ = self.rng.choice(TYPES)
+            pair = self.rng.sample(NAMES, 2)
+            locals_ = [self.phrase("init", t=type_, v=v, x=self.rng.choice(_VALUES[type_])) for v in pair]
+        head = self.phrase("if", v=condition)
+        swap = self.phrase("swap", t=type_, v=pair[0], w=pair[1])
+        source = " ".join([head[0], *(f"TAB {source}" for source, _ in locals_), swap[0]])
+        code = " ".join([head[1], *(f"~ {code}" for _, code in locals_), swap[1]])
+        self.statements.append((source, code))
+
+    def example(self) -> Example:
+        sources, codes = zip(*self.statements, strict=True)
+        return Example(
+            source="".join(f" $ {source} " for source in sources) + " $ ",
+            target=" $ ".join([HEADER, *codes, FOOTER]),
+            inputs=tuple(self.inputs),
+        )

@@ -1,0 +1,165 @@
+"""Text to ids and back: C++ lexer tokens (`word`) or byte-pair pieces (`bpe`), one vocabulary for pseudocode and code.
+
+`decode(encode(text))` differs from `text` by blanks at most, unless a part of it is unknown. Callers add bos, eos and pads.
+Left out: normalisation of the text, and sampling among segmentations.
+"""
+
+import base64
+import hashlib
+import io
+import json
+import re
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar, Self
+
+import sentencepiece
+
+from composed.errors import ConfigError, DataError
+
+SPECIALS = ("<pad>", "<s>", "</s>", "<unk>")
+
+_WORD = re.compile(
+    r"""
+      int\ main\ \(\)\ \{ | return\ 0;\ \}         # the ends of a SansType program, spelled as nowhere else
+    | <unk>
+    | "(?:\\.|[^"\\])*" | '(?:\\.|[^'\\])*'        # literals, with the blanks inside
+    | \d+\.\d+\w* | \w+                            # numbers and names
+    | <<=? | >>=? | \+\+ | -- | -> | :: | && | \|\| | [-+*/%&|^!=<>]=
+    | \S
+    """,
+    re.VERBOSE,
+)
+
+
+class Tokenizer(ABC):
+    """A vocabulary: `pieces[i]` is the text of id i, and the first four are pad, bos, eos and unk.
+
+    `model` is what JSON can hold and the constructor takes.
+    """
+
+    kind: ClassVar[str]
+    pad, bos, eos, unk = range(len(SPECIALS))
+    pieces: Sequence[str]
+    model: object
+
+    @abstractmethod
+    def encode(self, text: str) -> list[int]:
+        """Ids of `text` without bos and eos; unk for what the vocabulary cannot spell."""
+
+    @abstractmethod
+    def decode(self, ids: Iterable[int]) -> str:
+        """Text of `ids` between single blanks; pad, bos and eos are skipped, unk reads `<unk>`."""
+
+    @property
+    def size(self) -> int:
+        return len(self.pieces)
+
+    @cached_property
+    def hash(self) -> str:
+        """sha256 of the kind and of the pieces in the order of their ids."""
+        return hashlib.sha256(json.dumps([self.kind, *self.pieces]).encode()).hexdigest()
+
+    def save(self, path: Path) -> None:
+        content = {"kind": self.kind, "hash": self.hash, "model": self.model}
+        path.write_text(json.dumps(content) + "\n", encoding="utf-8")
+
+    @staticmethod
+    def load(path: Path) -> "Tokenizer":
+        """Read what `save` wrote, of either kind. Raises DataError if the file is missing, damaged or was edited."""
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            tokenizer = _KINDS[content["kind"]](content["model"])
+            intact = tokenizer.hash == content["hash"]
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+            raise DataError(f"{path}: not a saved tokenizer ({error!r}); save it again") from error
+        if not intact:
+            raise DataError(f"{path}: the vocabulary does not have the recorded hash; save it again")
+        return tokenizer
+
+
+class WordTokenizer(Tokenizer):
+    """Tokens of a C++ lexer, which leaves the words of pseudocode whole too."""
+
+    kind = "word"
+
+    def __init__(self, model: Sequence[str]) -> None:
+        self.pieces = self.model = tuple(model)
+        self._ids = {piece: i for i, piece in enumerate(self.pieces)}
+
+    @classmethod
+    def train(cls, texts: Iterable[str]) -> Self:
+        """Every token of `texts`: the frequent ones first, equally frequent ones in alphabetical order."""
+        counts = Counter(word for text in texts for word in _words(text))
+        return cls(
+            [*SPECIALS, *sorted(counts.keys() - set(SPECIALS), key=lambda word: (-counts[word], word))]
+        )
+
+    def encode(self, text: str) -> list[int]:
+        return [self._ids.get(word, self.unk) for word in _words(text)]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        return " ".join(self.pieces[i] for i in ids if i not in (self.pad, self.bos, self.eos))
+
+
+class BpeTokenizer(Tokenizer):
+    """Byte-pair pieces of sentencepiece, the published tokenization (Xie et al. 2021: 600 pieces on SansType)."""
+
+    kind = "bpe"
+
+    def __init__(self, model: str) -> None:
+        self.model = model  # the serialized sentencepiece model in base64
+        self._processor = sentencepiece.SentencePieceProcessor(model_proto=base64.b64decode(model))
+        self.pieces = tuple(self._processor.id_to_piece(list(range(len(self._processor)))))
+
+    @classmethod
+    def train(cls, texts: Iterable[str], size: int = 600) -> Self:
+        """At most `size` pieces that cover every character of `texts`; fewer where `texts` are too small for more.
+
+        Raises ConfigError if `size` has no room for the characters.
+        """
+        model = io.BytesIO()
+        try:
+            sentencepiece.SentencePieceTrainer.train(
+                sentence_iterator=iter(texts),
+                model_writer=model,
+                model_type="bpe",
+                vocab_size=size,
+                hard_vocab_limit=False,
+                character_coverage=1.0,
+                normalization_rule_name="identity",
+                max_sentence_length=1 << 24,  # bytes; longer lines would be dropped in silence
+                num_threads=1,
+                minloglevel=2,
+                unk_surface=SPECIALS[cls.unk],
+                **{f"{name}_id": getattr(cls, name) for name in ("pad", "bos", "eos", "unk")},
+                **{f"{name}_piece": SPECIALS[getattr(cls, name)] for name in ("pad", "bos", "eos", "unk")},
+            )
+        except RuntimeError as error:
+            raise ConfigError(f"tokenizer size={size}: no BPE vocabulary can be trained ({error})") from error
+        return cls(base64.b64encode(model.getvalue()).decode())
+
+    def encode(self, text: str) -> list[int]:
+        return self._processor.encode(text)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        return " ".join(self._processor.decode(list(ids)).split())
+
+
+_KINDS: dict[str, type[WordTokenizer] | type[BpeTokenizer]] = {"word": WordTokenizer, "bpe": BpeTokenizer}
+
+
+def train(kind: str, texts: Iterable[str], size: int = 600) -> Tokenizer:
+    """Train a tokenizer of `kind`; `size` counts for `bpe` alone. Raises ConfigError for an unknown kind."""
+    if kind == "word":
+        return WordTokenizer.train(texts)
+    if kind == "bpe":
+        return BpeTokenizer.train(texts, size)
+    raise ConfigError(f"tokenizer kind={kind!r}: unknown; valid are {', '.join(sorted(_KINDS))}")
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(" ".join(text.split()))
