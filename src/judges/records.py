@@ -1,0 +1,95 @@
+"""What goes into the judge and what comes out: plain, immutable, and free of any other part of the project."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Class = Literal[
+    "correct",
+    "compile_error",
+    "wrong_output",
+    "runtime_error",
+    "time_limit",
+    "memory_limit",
+    "output_limit",
+]
+MEBIBYTE = 1 << 20
+
+
+class JudgeError(Exception):
+    """The judge cannot do its work (no compiler, no disk space, no containment): says what is missing and how to mend it."""
+
+    code = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """Standard input and the exact standard output that it must give."""
+
+    input: str
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One prediction: a complete C++ translation unit. With no tests it only has to compile and end well on empty input."""
+
+    id: str
+    code: str
+    tests: tuple[Test, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of one program.
+
+    Seconds are summed over the tests that were run, `peak_memory` is their maximum in bytes. `exit` is the exit code, or
+    minus the signal's number, of the deciding test (of the compiler for a compile error).
+    """
+
+    id: str
+    verdict: Class
+    cpu_seconds: float = 0.0
+    wall_seconds: float = 0.0
+    peak_memory: int = 0
+    exit: int = 0
+    failed_test: int | None = None
+    diagnostics: str = ""
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, line: str | dict[str, Any]) -> Verdict:
+        return cls(**(json.loads(line) if isinstance(line, str) else line))
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """What one trusted program printed; `verdict` is "correct" if it ended with exit code 0 within the limits."""
+
+    verdict: Class
+    stdout: bytes
+    diagnostics: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds and bytes. CPU time is the main limit; the wall limit only ends what sleeps, so a loaded machine changes nothing.
+
+    `cpu`, `wall`, `memory` (resident), `output` hold for each test run, `compile_*` for one run of the compiler on one program.
+    """
+
+    cpu: float = 2.0
+    wall: float = 20.0
+    memory: int = 1024 * MEBIBYTE
+    output: int = 16 * MEBIBYTE
+    stack: int = 8 * MEBIBYTE
+    compile_cpu: float = 10.0
+    compile_wall: float = 60.0
+    compile_memory: int = 2048 * MEBIBYTE
+    compile_output: int = 64 * MEBIBYTE
+    diagnostics: int = 2000

@@ -1,0 +1,366 @@
+// Runs untrusted work, one confined child a job: standard input is a stream of jobs, standard output a stream of results.
+//
+// Built twice. Alone it executes a command (the compiler, or one compiled program). Linked with a translation unit that
+// defines `programs`, it is a fork server: a job calls one of these functions in a fresh child, with nothing to load.
+// A child gets rlimits, no_new_privs, Landlock and a seccomp filter before its first foreign instruction; CPU time, memory
+// and wall time are watched from here. What to compare the output with is not known on this side of the pipe.
+//
+//     supervisor compile|run CPU_S WALL_S MEMORY OUTPUT STACK [-r PATH]... [-x PATH]... [-w PATH]... [-u] [-- COMMAND...]
+//
+// -r may be read, -x also executed, -w also written; -u leaves out Landlock and seccomp. Sizes are in bytes.
+
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#if defined(__x86_64__)
+#define ARCHITECTURE AUDIT_ARCH_X86_64
+#elif defined(__aarch64__)
+#define ARCHITECTURE AUDIT_ARCH_AARCH64
+#else
+#error "the judge knows x86-64 and AArch64 only"
+#endif
+
+extern int (*const programs[])(void) __attribute__((weak));
+
+struct job {
+    uint32_t program, test;
+    uint64_t input_size;  // followed by so many bytes
+};
+
+enum reason { ENDED, TIME_LIMIT, MEMORY_LIMIT, OUTPUT_LIMIT, NOT_STARTED };
+
+struct result {
+    uint32_t program, test;
+    int32_t status;  // as wait(2) gives it
+    uint32_t reason;
+    double cpu_seconds, wall_seconds;
+    uint64_t peak_memory, output_size, errors_size;  // followed by the output and the errors
+};
+
+static struct {
+    int compile, unconfined;
+    double cpu_seconds, wall_seconds;
+    uint64_t memory, output, stack;
+    char *const *arguments;  // of main: -r, -x, -w are read from here
+    char *const *command;    // NULL: call programs[job.program]
+} setup;
+
+enum { ERRORS_KEPT = 8192, CANNOT_START = 125 };
+
+static void die(const char *what) {
+    fprintf(stderr, "supervisor: %s: %s\n", what, strerror(errno));
+    exit(CANNOT_START);
+}
+
+// ---- confinement -----------------------------------------------------------------------------------------------------
+
+enum {
+    EXECUTE = 1 << 0, WRITE_FILE = 1 << 1, READ_FILE = 1 << 2, READ_DIR = 1 << 3,
+    FILE_RIGHTS = EXECUTE | WRITE_FILE | READ_FILE | 1 << 14 | 1 << 15,  // + truncate, ioctl
+};
+
+static void landlock(void) {
+    struct { uint64_t files, network, scopes; } rules = {0};
+    long abi = syscall(444, NULL, 0, 1);
+    if (abi < 1) die("Landlock");
+    const int last_right[] = {0, 12, 13, 14, 14, 15};
+    rules.files = (2ULL << last_right[abi > 5 ? 5 : abi]) - 1;
+    rules.network = abi >= 4 ? 3 : 0;
+    rules.scopes = abi >= 6 ? 3 : 0;
+    int ruleset = syscall(444, &rules, abi >= 6 ? 24 : abi >= 4 ? 16 : 8, 0);
+    if (ruleset < 0) die("landlock_create_ruleset");
+    for (char *const *word = setup.arguments; word[0] && word[1] && strcmp(word[0], "--"); word++) {
+        uint64_t rights = !strcmp(*word, "-r")   ? READ_FILE | READ_DIR
+                          : !strcmp(*word, "-x") ? READ_FILE | READ_DIR | EXECUTE
+                          : !strcmp(*word, "-w") ? rules.files & ~(uint64_t)(EXECUTE | 0x0E40)  // no devices, sockets, pipes
+                                                 : 0;
+        if (!rights) continue;
+        int fd = open(*++word, O_PATH | O_CLOEXEC);
+        if (fd < 0) continue;  // a system without this folder
+        struct stat status;
+        if (fstat(fd, &status)) die(*word);
+        struct __attribute__((packed)) { uint64_t rights; int32_t fd; } beneath = {
+            rights & rules.files & (S_ISDIR(status.st_mode) ? ~0ULL : FILE_RIGHTS), fd};
+        if (syscall(445, ruleset, 1, &beneath, 0)) die("landlock_add_rule");
+        close(fd);
+    }
+    if (syscall(446, ruleset, 0)) die("landlock_restrict_self");
+    close(ruleset);
+}
+
+#define ARGUMENT(n) offsetof(struct seccomp_data, args) + 8 * (n)
+#define LOAD(where) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (where))
+#define RETURN(what) BPF_STMT(BPF_RET | BPF_K, (what))
+#define FAIL(error) RETURN(SECCOMP_RET_ERRNO | (error))
+#define IF_EQUAL(value, then, otherwise) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (value), (then), (otherwise))
+#define ALLOW(name) IF_EQUAL(__NR_##name, 0, 1), RETURN(SECCOMP_RET_ALLOW)
+#define REFUSE(name, error) IF_EQUAL(__NR_##name, 0, 1), FAIL(error)
+#define ONLY_MYSELF(name) \
+    IF_EQUAL(__NR_##name, 0, 4), LOAD(ARGUMENT(0)), IF_EQUAL(myself, 0, 1), RETURN(SECCOMP_RET_ALLOW), FAIL(EPERM)
+
+// A program may compute, use its memory, read its input and write its output. It may open files to read (the loader has
+// to; Landlock says which), but start no process or thread, signal nobody but itself and talk to nobody.
+static void filter_program(void) {
+    const uint32_t myself = getpid();
+    const struct sock_filter filter[] = {
+        LOAD(offsetof(struct seccomp_data, arch)), IF_EQUAL(ARCHITECTURE, 1, 0), RETURN(SECCOMP_RET_KILL_PROCESS),
+        LOAD(offsetof(struct seccomp_data, nr)),
+        ALLOW(read), ALLOW(write), ALLOW(readv), ALLOW(writev), ALLOW(lseek), ALLOW(pread64), ALLOW(pwrite64),
+        ALLOW(brk), ALLOW(mmap), ALLOW(munmap), ALLOW(mremap), ALLOW(mprotect), ALLOW(madvise),
+        ALLOW(exit), ALLOW(exit_group), ALLOW(rt_sigaction), ALLOW(rt_sigprocmask), ALLOW(rt_sigreturn),
+        ALLOW(rt_sigsuspend), ALLOW(rt_sigpending), ALLOW(sigaltstack), ALLOW(restart_syscall), ALLOW(futex),
+        ALLOW(close), ALLOW(dup), ALLOW(dup3), ALLOW(fstat), ALLOW(newfstatat), ALLOW(faccessat), ALLOW(statx),
+        ALLOW(set_tid_address), ALLOW(set_robust_list), ALLOW(rseq), ALLOW(getrandom), ALLOW(execve), ALLOW(uname),
+        ALLOW(clock_gettime), ALLOW(clock_getres), ALLOW(clock_nanosleep), ALLOW(nanosleep), ALLOW(gettimeofday),
+        ALLOW(times), ALLOW(getrusage), ALLOW(sysinfo), ALLOW(sched_yield), ALLOW(sched_getaffinity), ALLOW(ppoll),
+        ALLOW(pselect6), ALLOW(getpid), ALLOW(getppid), ALLOW(gettid), ALLOW(getuid), ALLOW(geteuid), ALLOW(getgid),
+        ALLOW(getegid), ALLOW(getcwd), ALLOW(setitimer), ALLOW(getitimer), ALLOW(pipe2),
+#ifdef __x86_64__
+        ALLOW(arch_prctl), ALLOW(access), ALLOW(stat), ALLOW(lstat), ALLOW(time), ALLOW(dup2), ALLOW(poll),
+        ALLOW(select), ALLOW(alarm), ALLOW(pause), ALLOW(pipe),
+#endif
+        REFUSE(ioctl, ENOTTY), REFUSE(clone, EAGAIN), REFUSE(clone3, ENOSYS),
+        ONLY_MYSELF(kill), ONLY_MYSELF(tgkill), ONLY_MYSELF(tkill),
+        IF_EQUAL(__NR_fcntl, 0, 5), LOAD(ARGUMENT(1)), IF_EQUAL(F_GETFL, 1, 0), IF_EQUAL(F_GETFD, 0, 1),
+        RETURN(SECCOMP_RET_ALLOW), FAIL(EPERM),
+        IF_EQUAL(__NR_prlimit64, 0, 4), LOAD(ARGUMENT(2)), IF_EQUAL(0, 0, 1), RETURN(SECCOMP_RET_ALLOW), FAIL(EPERM),
+        IF_EQUAL(__NR_openat, 0, 5), LOAD(ARGUMENT(2)),
+        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, O_WRONLY | O_RDWR | O_CREAT | O_TRUNC | (O_TMPFILE & ~O_DIRECTORY), 0, 1),
+        FAIL(EACCES), RETURN(SECCOMP_RET_ALLOW), FAIL(EACCES),
+        FAIL(EPERM),
+    };
+    const struct sock_fprog program = {sizeof filter / sizeof *filter, (struct sock_filter *)filter};
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)) die("seccomp");
+}
+
+// The compiler starts processes and writes files; what it never needs is refused.
+static void filter_compiler(void) {
+    const struct sock_filter filter[] = {
+        LOAD(offsetof(struct seccomp_data, arch)), IF_EQUAL(ARCHITECTURE, 1, 0), RETURN(SECCOMP_RET_KILL_PROCESS),
+        LOAD(offsetof(struct seccomp_data, nr)),
+#ifdef __x86_64__
+        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x40000000, 0, 1), RETURN(SECCOMP_RET_KILL_PROCESS),  // the x32 calls
+#endif
+        REFUSE(socket, EPERM), REFUSE(socketpair, EPERM), REFUSE(connect, EPERM), REFUSE(bind, EPERM),
+        REFUSE(ptrace, EPERM), REFUSE(process_vm_readv, EPERM), REFUSE(process_vm_writev, EPERM), REFUSE(setns, EPERM),
+        REFUSE(unshare, EPERM), REFUSE(mount, EPERM), REFUSE(umount2, EPERM), REFUSE(bpf, EPERM), REFUSE(keyctl, EPERM),
+        REFUSE(add_key, EPERM), REFUSE(request_key, EPERM), REFUSE(perf_event_open, EPERM), REFUSE(io_uring_setup, ENOSYS),
+        REFUSE(userfaultfd, EPERM), REFUSE(shmget, EPERM), REFUSE(msgget, EPERM), REFUSE(semget, EPERM),
+        REFUSE(kill, EPERM), REFUSE(setsid, EPERM), REFUSE(setpgid, EPERM),
+        RETURN(SECCOMP_RET_ALLOW),
+    };
+    const struct sock_fprog program = {sizeof filter / sizeof *filter, (struct sock_filter *)filter};
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)) die("seccomp");
+}
+
+static void limit(int what, uint64_t amount) {
+    if (setrlimit(what, &(struct rlimit){amount, amount})) die("setrlimit");
+}
+
+static void confine(void) {
+    const uint64_t cpu = (uint64_t)setup.cpu_seconds + 2;  // the supervisor's own watch is finer and comes first
+    limit(RLIMIT_CPU, cpu);
+    limit(RLIMIT_AS, setup.compile ? setup.memory : 4 * setup.memory);  // a run's limit is on resident memory
+    limit(RLIMIT_FSIZE, setup.output + 1);
+    limit(RLIMIT_CORE, 0);
+    limit(RLIMIT_NOFILE, 64);
+    limit(RLIMIT_STACK, setup.stack);
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) die("no_new_privs");
+    if (setup.unconfined) return;
+    landlock();
+    if (setup.compile) filter_compiler();
+    else filter_program();
+}
+
+// ---- one job ---------------------------------------------------------------------------------------------------------
+
+static _Noreturn void child(const struct job *job, int input, int output, int errors, const sigset_t *signals) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    setpgid(0, 0);
+    if (dup2(input, 0) < 0 || dup2(output, 1) < 0 || dup2(errors, 2) < 0) die("dup2");
+    if (syscall(__NR_close_range, 3, ~0U, 0))
+        for (int fd = 3; fd < 64; fd++) close(fd);
+    sigprocmask(SIG_SETMASK, signals, NULL);
+    confine();
+    if (!setup.command) exit(programs[job->program]());
+    execv(setup.command[0], setup.command);
+    die(setup.command[0]);
+    abort();
+}
+
+static double seconds(clockid_t clock) {
+    struct timespec now;
+    return clock_gettime(clock, &now) ? 0 : now.tv_sec + 1e-9 * now.tv_nsec;
+}
+
+static uint64_t resident_memory(pid_t pid) {
+    char path[32], text[128];
+    snprintf(path, sizeof path, "/proc/%d/statm", pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return 0;
+    ssize_t size = read(fd, text, sizeof text - 1);
+    close(fd);
+    unsigned long total, resident;
+    text[size > 0 ? size : 0] = 0;
+    return sscanf(text, "%lu %lu", &total, &resident) == 2 ? resident * sysconf(_SC_PAGESIZE) : 0;
+}
+
+static uint64_t size_of(int fd) {
+    struct stat status;
+    return fstat(fd, &status) ? 0 : status.st_size;
+}
+
+// Waits for the child and kills it at a limit; returns which limit, if any.
+static enum reason watch(pid_t pid, double started, const sigset_t *chld, int *status, struct rusage *usage) {
+    enum reason reason = ENDED;
+    clockid_t clock;
+    int known_clock = !clock_getcpuclockid(pid, &clock);
+    while (!wait4(pid, status, WNOHANG, usage)) {
+        const struct timespec pause = {0, 10 * 1000 * 1000};
+        if (sigtimedwait(chld, NULL, &pause) >= 0) continue;
+        if (known_clock && !setup.compile && seconds(clock) > setup.cpu_seconds) reason = TIME_LIMIT;
+        if (seconds(CLOCK_MONOTONIC) - started > setup.wall_seconds) reason = TIME_LIMIT;
+        if (!setup.compile && resident_memory(pid) > setup.memory) reason = MEMORY_LIMIT;
+        if (reason == ENDED) continue;
+        kill(-pid, SIGKILL);
+        kill(pid, SIGKILL);
+        wait4(pid, status, 0, usage);
+        break;
+    }
+    if (setup.compile) kill(-pid, SIGKILL);
+    while (waitpid(-1, NULL, setup.compile ? 0 : WNOHANG) > 0) continue;  // orphans come to us: we are their subreaper
+    return reason;
+}
+
+static struct result run(const struct job *job, int input, int output, int errors) {
+    sigset_t chld, signals;
+    sigemptyset(&chld);
+    sigaddset(&chld, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &chld, &signals);
+    const double started = seconds(CLOCK_MONOTONIC);
+    struct rusage usage = {0};
+    int status = 0;
+    pid_t pid = fork();
+    if (pid < 0) die("fork");
+    if (!pid) child(job, input, output, errors, &signals);
+    enum reason reason = watch(pid, started, &chld, &status, &usage);
+    struct result result = {.program = job->program, .test = job->test, .status = status};
+    result.wall_seconds = seconds(CLOCK_MONOTONIC) - started;
+    result.cpu_seconds = usage.ru_utime.tv_sec + usage.ru_stime.tv_sec + 1e-6 * (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+    result.peak_memory = 1024ULL * usage.ru_maxrss;
+    result.output_size = size_of(output);
+    result.errors_size = size_of(errors);
+    if (!setup.compile && reason == ENDED) {
+        if (result.output_size > setup.output || result.errors_size > setup.output) reason = OUTPUT_LIMIT;
+        else if (result.peak_memory > setup.memory) reason = MEMORY_LIMIT;
+        else if (result.cpu_seconds > setup.cpu_seconds) reason = TIME_LIMIT;
+    }
+    result.reason = reason;
+    if (reason == OUTPUT_LIMIT) result.output_size = 0;
+    if (result.errors_size > ERRORS_KEPT && !setup.compile) result.errors_size = ERRORS_KEPT;
+    return result;
+}
+
+// ---- the streams -----------------------------------------------------------------------------------------------------
+
+static int read_fully(void *into, size_t size) {
+    for (char *at = into; size;) {
+        ssize_t got = read(0, at, size);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) return 0;
+        at += got, size -= got;
+    }
+    return 1;
+}
+
+static void write_fully(const void *from, size_t size) {
+    for (const char *at = from; size;) {
+        ssize_t put = write(1, at, size);
+        if (put < 0) die("write");
+        at += put, size -= put;
+    }
+}
+
+static void copy(int fd, uint64_t size) {
+    char buffer[1 << 16];
+    for (uint64_t at = 0; at < size;) {
+        ssize_t got = pread(fd, buffer, size - at < sizeof buffer ? size - at : sizeof buffer, at);
+        if (got <= 0) die("read");
+        write_fully(buffer, got);
+        at += got;
+    }
+}
+
+// The bytes of an input leave no trace in the memory that the child will inherit.
+static int receive(uint64_t size) {
+    static char buffer[1 << 16];
+    int fd = memfd_create("input", MFD_CLOEXEC);
+    if (fd < 0) die("memfd_create");
+    while (size) {
+        size_t part = size < sizeof buffer ? size : sizeof buffer;
+        if (!read_fully(buffer, part)) die("input");
+        if (write(fd, buffer, part) != (ssize_t)part) die("input");
+        memset(buffer, 0, part);
+        size -= part;
+    }
+    lseek(fd, 0, SEEK_SET);
+    return fd;
+}
+
+int main(int count, char **words) {
+    if (count < 7) die("usage");
+    setup.compile = !strcmp(words[1], "compile");
+    setup.cpu_seconds = atof(words[2]);
+    setup.wall_seconds = atof(words[3]);
+    setup.memory = strtoull(words[4], NULL, 10);
+    setup.output = strtoull(words[5], NULL, 10);
+    setup.stack = strtoull(words[6], NULL, 10);
+    setup.arguments = words + 7;
+    for (char **word = words + 7; *word; word++) {
+        if (!strcmp(*word, "-u")) setup.unconfined = 1;
+        if (!strcmp(*word, "--")) {
+            setup.command = word + 1;
+            break;
+        }
+    }
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    signal(SIGPIPE, SIG_IGN);
+    uint32_t failed = UINT32_MAX;  // after its first failure a program's other tests are passed over
+    for (struct job job; read_fully(&job, sizeof job);) {
+        int input = receive(job.input_size);
+        if (job.program != failed) {
+            int output = memfd_create("output", MFD_CLOEXEC), errors = memfd_create("errors", MFD_CLOEXEC);
+            if (output < 0 || errors < 0) die("memfd_create");
+            struct result result = run(&job, input, output, errors);
+            if (result.reason || result.status) failed = job.program;
+            write_fully(&result, sizeof result);
+            copy(output, result.output_size);
+            copy(errors, result.errors_size);
+            close(output);
+            close(errors);
+        }
+        close(input);
+    }
+    return 0;
+}
