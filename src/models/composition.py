@@ -41,7 +41,9 @@ class Composition:
     @torch.no_grad()
     def predict(self, source: Tensor, *, max_length: int, beams: int = 1) -> Tensor:
         """(B, S) -> (B, T), as `Transformer.predict`."""
-        return self.denoise(self.base.predict(source, max_length=max_length, beams=beams), max_length=max_length, beams=beams)
+        return self.denoise(
+            self.base.predict(source, max_length=max_length, beams=beams), max_length=max_length, beams=beams
+        )
 
     @torch.no_grad()
     def denoise(self, rows: Tensor, *, max_length: int, beams: int = 1) -> Tensor:

@@ -95,13 +95,16 @@ class DecoderLayer(nn.Module):
 
     def forward(self, states: Tensor, memory: tuple[Tensor, Tensor], mask: Tensor | None) -> Tensor:
         normed = self.norms[0](states)
-        states = states + self.dropout(
-            self.attention(normed, *self.attention.project(normed), causal=True)
-        )
+        states = states + self.dropout(self.attention(normed, *self.attention.project(normed), causal=True))
         return self._after(states, memory, mask)
 
     def step(
-        self, states: Tensor, cache: tuple[Tensor, Tensor], memory: tuple[Tensor, Tensor], mask: Tensor | None, at: int
+        self,
+        states: Tensor,
+        cache: tuple[Tensor, Tensor],
+        memory: tuple[Tensor, Tensor],
+        mask: Tensor | None,
+        at: int,
     ) -> Tensor:
         """One position (B, 1, D); writes its key and value at `at` in the cache (B, H, T, D/H)."""
         normed = self.norms[0](states)
@@ -137,7 +140,7 @@ class Transformer(nn.Module):
         dropout: float = 0.0,
         attention_dropout: float = 0.0,
         activation_dropout: float = 0.0,
-        specials: Specials = Specials(),  # noqa: B008  (frozen)
+        specials: Specials = Specials(),
     ) -> None:
         super().__init__()
         self.specials = specials
@@ -229,10 +232,7 @@ class Transformer(nn.Module):
             return self._generate(source, 1, max_length, lambda scores: scores.argmax(-1))
         return self._beam_search(source, beams, max_length)
 
-
-    def _generate(
-        self, source: Tensor, count: int, max_length: int, choose: Callable[[Tensor], Tensor]
-    ) -> Tensor:
+    def _generate(self, source: Tensor, count: int, max_length: int, choose: Callable[[Tensor], Tensor]) -> Tensor:
         rows = len(source) * count
         result = source.new_full((rows, max_length), self.specials.pad)
         if max_length == 0 or rows == 0:

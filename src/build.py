@@ -1,0 +1,257 @@
+"""Where the config becomes objects: the one file that knows both. Leaves come from `_target_`, the rest from plain calls.
+
+Below the root files nobody sees a config. `_target_` outside the package is refused (`command.check`).
+"""
+
+import logging
+import os
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.utils import instantiate
+
+from composed import judges
+from composed.console import say
+from composed.datamodules import tokenizers
+from composed.datamodules.batching import Pairs, encode
+from composed.datamodules.noise import corrupt
+from composed.datamodules.sanstype import files as sanstype
+from composed.datamodules.sanstype.grammar import Grammar
+from composed.errors import ConfigError, DataError
+from composed.judges.records import JudgeError
+from composed.models.composition import freeze
+from composed.models.transformer import Specials, Transformer
+from composed.models.weights import load_weights
+from composed.run_folder import RunFolder, content_key
+from composed.store import Store
+from composed.tasks.sequence import Optim, SequenceTask, Through
+from composed.tasks.training import train
+
+logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+
+
+@dataclass(frozen=True)
+class TextTask:
+    """A text task with its data read and its tokenizer trained."""
+
+    folder: Path
+    tokenizer: tokenizers.Tokenizer
+    train: sanstype.Split
+    val: sanstype.Split
+    tests: dict[str, sanstype.Split]  # by the name they have in results: id, ood
+    max_length: int  # of a decoded program, in tokens
+
+    def pairs(self, split: sanstype.Split) -> Pairs:
+        return Pairs(encode(self.tokenizer, split.sources), encode(self.tokenizer, split.targets), self.tokenizer.pad)
+
+
+def text_task(config: dict[str, Any]) -> TextTask:
+    """Reads the data of the config, makes it where it is missing, and trains the tokenizer (seconds, deterministic)."""
+    task = config["task"]
+    if task["folder"]:
+        folder = Path(task["folder"])
+        if not folder.is_dir():
+            raise DataError(f"task.folder={folder}: no such folder; task.folder=null generates the data")
+    else:
+        workers, unsafe = config["judge"]["workers"], config["judge"]["unsafe"]
+
+        def execute(codes: list[str], inputs: list[str]) -> list[judges.Execution]:
+            say(f"running {len(codes)} gold programs for their expected outputs")
+            return judges.execute(codes, inputs, workers=workers, unsafe=unsafe)
+
+        try:
+            folder = sanstype.prepare(
+                Path(task["data"]),
+                sizes=sanstype.Sizes(**task["sizes"]),
+                grammar=Grammar(**task["grammar"]),
+                seed=task["seed"],
+                execute=execute,
+            )
+        except JudgeError as error:
+            raise DataError(str(error)) from error
+    labeled = {
+        name: sanstype.read(folder, name)
+        for name in ("train", "val", "test", "ood")
+        if (folder / f"{name}.tgt").exists()
+    }
+    for name in ("train", "val", "test"):
+        if name not in labeled:
+            raise DataError(
+                f"{folder}/{name}.tgt is missing: a data folder has at least the splits train, val and test"
+            )
+    texts = [*labeled["train"].sources, *labeled["train"].targets]
+    kind = config["tokenizer"]["kind"]
+    if kind == "word" and (folder / "unlabeled.tgt").exists():
+        texts += sanstype.read(folder, "unlabeled").targets
+    tokenizer = tokenizers.train(kind, texts, config["tokenizer"]["size"])
+    longest = max(len(tokenizer.encode(line)) for line in labeled["train"].targets)
+    return TextTask(
+        folder,
+        tokenizer,
+        labeled["train"],
+        labeled["val"],
+        {name: labeled[split] for name, split in (("id", "test"), ("ood", "ood")) if split in labeled},
+        task["max_length"] or round(1.25 * longest) + 1,
+    )
+
+
+def model(
+    config: dict[str, Any], tokenizer: tokenizers.Tokenizer, *, seed: int, dropout: float | None = None
+) -> Transformer:
+    """Random weights of `seed`."""
+    settings = dict(config["model"])
+    if dropout is not None:
+        settings["dropout"] = dropout
+    torch.manual_seed(seed)
+    specials = Specials(tokenizer.pad, tokenizer.bos, tokenizer.eos, tokenizer.unk)
+    return instantiate(settings, _partial_=True, _convert_="all")(tokenizer.size, specials=specials)
+
+
+def optim(settings: dict[str, Any]) -> Optim:
+    return Optim(**{**settings, "betas": tuple(settings["betas"])})
+
+
+def denoiser_shape(config: dict[str, Any], task: TextTask) -> dict[str, Any]:
+    """All that shapes the denoiser's weights: the key of the store."""
+    unlabeled = {name: sanstype.read(task.folder, name).targets for name in ("unlabeled", "unlabeled_val")}
+    return {
+        "data": content_key(unlabeled),
+        "vocabulary": task.tokenizer.hash,
+        "noise": config["noise"],
+        "model": config["model"],
+        "pretraining": config["pretraining"],
+        "precision": config["trainer"]["precision"],
+    }
+
+
+def denoiser(config: dict[str, Any], task: TextTask) -> Transformer | None:
+    """The frozen denoiser: from the store (trained there first where it is missing), from a path, or None with pretraining=none."""
+    if config["denoiser"] not in ("auto", "store"):
+        path = Path(config["denoiser"])
+        weights = path / "best.safetensors" if path.is_dir() else path
+    elif config["pretraining"]["name"] == "none":
+        return None
+    else:
+        for name in ("unlabeled", "unlabeled_val"):
+            if not (task.folder / f"{name}.tgt").exists():
+                raise DataError(
+                    f"{task.folder}/{name}.tgt is missing: the denoiser is trained on unlabeled outputs, one per line. "
+                    "Put them there, give denoiser=PATH, or use finetuning=baseline pretraining=none."
+                )
+        may_train = config["denoiser"] == "auto"
+        weights = Store(Path(config["store"])).denoiser(
+            denoiser_shape(config, task),
+            (lambda folder: _pretrain(config, task, folder)) if may_train else None,
+            f"composed-train task={config['task']['name']} profile={config['profile']['name']} finetuning={config['finetuning']['name']} denoiser=auto",
+            alone=main_process(),
+        )
+    pi = model(config, task.tokenizer, seed=0)
+    load_weights(weights, pi, vocabulary=task.tokenizer.hash)
+    return freeze(pi)  # type: ignore[return-value]
+
+
+def _pretrain(config: dict[str, Any], task: TextTask, folder: Path) -> None:
+    settings = config["pretraining"]
+    say(f"training the denoiser {folder}")
+    noise = instantiate(config["noise"], _convert_="all")
+
+    def pairs(split: str, seed: int) -> Pairs:
+        clean = sanstype.read(task.folder, split).targets
+        return Pairs(
+            encode(task.tokenizer, corrupt(clean, noise, seed)),
+            encode(task.tokenizer, clean),
+            task.tokenizer.pad,
+        )
+
+    pi = model(config, task.tokenizer, seed=settings["seed"], dropout=settings["dropout"])
+    train(
+        SequenceTask(pi, optim(settings["optim"]), seed=settings["seed"]),
+        pairs("unlabeled", settings["seed"]),
+        pairs("unlabeled_val", settings["seed"] + 1),
+        stage="denoising",
+        checkpoints=folder,
+        metrics=folder / "metrics.jsonl",
+        metadata={"vocabulary": task.tokenizer.hash, "what": "denoiser"},
+        trainer=config["trainer"],
+        loggers=[],
+    )
+
+
+def predictor(config: dict[str, Any], task: TextTask, pi: Transformer | None) -> Transformer:
+    """f where fine-tuning starts."""
+    f = model(config, task.tokenizer, seed=config["seed"])
+    start = config["finetuning"]["start_from"]
+    if start == "denoiser":
+        if pi is None:
+            raise ConfigError("finetuning.start_from=denoiser, but there is no denoiser")
+        f.load_state_dict(pi.state_dict())
+    elif start != "scratch":
+        load_weights(
+            RunFolder.existing(Path(start)).checkpoints / "best.safetensors",
+            f,
+            vocabulary=task.tokenizer.hash,
+        )
+    return f
+
+
+def through(config: dict[str, Any], task: TextTask, pi: Transformer | None, settings: Optim) -> Through | None:
+    """The composed term of the loss, where the mode has one."""
+    mode = config["finetuning"]
+    if mode["train_through"] is None:
+        return None
+    if pi is None:
+        raise ConfigError("finetuning.train_through=denoiser, but there is no denoiser")
+    return Through(
+        pi,
+        instantiate(config["estimator"], _convert_="all"),
+        mode["composed_weight"],
+        round(mode["compose_after"] * settings.updates),
+        max_length=task.max_length,
+    )
+
+
+def loggers(config: dict[str, Any], run: RunFolder) -> list[Any]:
+    """The loggers beside metrics.jsonl; one that is not installed or fails to start is left out with a line that says so."""
+    from pytorch_lightning import loggers as lightning_loggers
+
+    settings = config["logger"]
+    folder = str(run.path)
+    if not main_process():
+        return []
+    if settings["name"] == "csv":
+        return [lightning_loggers.CSVLogger(folder, name="csv", version="")]
+    if settings["name"] == "tensorboard":
+        if find_spec("tensorboard") is None:
+            say(
+                "tensorboard is not installed; metrics.jsonl has the metrics. Install it with: pip install 'composed[tensorboard]'"
+            )
+            return []
+        return [lightning_loggers.TensorBoardLogger(folder, name="tensorboard", version="")]
+    if find_spec("wandb") is None:
+        say("wandb is not installed; metrics.jsonl has the metrics")
+        return []
+    os.environ.setdefault("WANDB_SILENT", "true")
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+    os.environ.setdefault("WANDB_MODE", settings["mode"])
+    try:
+        logger = lightning_loggers.WandbLogger(
+            name=run.path.name,
+            id=run.path.name,
+            project=settings["project"],
+            save_dir=folder,
+            group=f"{config['task']['name']}-{config['profile']['name']}-{config['finetuning']['name']}",
+            config=config,
+        )
+        logger.experiment  # noqa: B018  (starts it, so that a failure shows here)
+    except Exception as error:
+        say(f"W&B did not start ({error}); metrics.jsonl has the metrics")
+        return []
+    return [logger]
+
+
+def main_process() -> bool:
+    """Whether this is the process that writes: the only one, or rank 0 of several."""
+    return os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0" and os.environ.get("NODE_RANK", "0") == "0"

@@ -1,0 +1,123 @@
+"""Pairs of token rows, cut into batches of similar length under a token budget.
+
+Which rows an update sees is a function of (seed, update) alone, so that a resumed run sees what the uninterrupted one would
+have seen, and every process of a distributed run knows the whole update. Left out: streaming from disk.
+Letters: B rows of a batch, S and T the longest source and target in it.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class Batch(NamedTuple):
+    """What a step sees; rows are padded on the right and end in the end-of-sequence id."""
+
+    source: Tensor  # (B, S)
+    target: Tensor  # (B, T)
+    rows: Tensor  # (B,) positions in the data set
+    tokens: int  # target tokens of the whole update, over all its parts and processes
+    update: int  # which update of the training this is part of, from 0
+    part: int  # which part of the update, from 0
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Encoded examples; `sources[i]` belongs to `targets[i]`. Rows are int32 arrays that end in `eos`."""
+
+    sources: list[np.ndarray]
+    targets: list[np.ndarray]
+    pad: int
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def cost(self) -> np.ndarray:
+        """Padded tokens that a row takes of a batch's budget: the longer of its two sides."""
+        return np.array([max(len(s), len(t)) for s, t in zip(self.sources, self.targets, strict=True)])
+
+    def batch(self, rows: Sequence[int], tokens: int = 0, update: int = 0, part: int = 0) -> Batch:
+        return Batch(
+            pad([self.sources[row] for row in rows], self.pad),
+            pad([self.targets[row] for row in rows], self.pad),
+            torch.tensor(rows, dtype=torch.long),
+            tokens,
+            update,
+            part,
+        )
+
+
+def encode(tokenizer, texts: Sequence[str]) -> list[np.ndarray]:
+    """Each text as ids that end in `eos`."""
+    return [np.array([*tokenizer.encode(text), tokenizer.eos], dtype=np.int32) for text in texts]
+
+
+def pad(rows: Sequence[np.ndarray], value: int) -> Tensor:
+    """Rows of different lengths as one (B, longest) tensor."""
+    padded = np.full((len(rows), max(map(len, rows))), value, dtype=np.int64)
+    for target, row in zip(padded, rows, strict=True):
+        target[: len(row)] = row
+    return torch.from_numpy(padded)
+
+
+def plan(cost: np.ndarray, budget: int, rng: np.random.Generator | None) -> list[list[int]]:
+    """Every row once, in batches of rows * longest cost <= budget (a longer row goes alone), shortest first.
+
+    With `rng`, rows of (nearly) equal cost mix freely and the batches come in random order.
+    """
+    keys = cost + (rng.uniform(-0.1, 0.1, len(cost)) * cost.mean() if rng is not None else 0.0)
+    batches: list[list[int]] = []
+    longest = 0
+    for row in np.argsort(keys, kind="stable").tolist():
+        longest = max(longest, int(cost[row]))
+        if not batches or (len(batches[-1]) + 1) * longest > budget:
+            batches.append([])
+            longest = int(cost[row])
+        batches[-1].append(row)
+    if rng is not None:
+        batches = [batches[i] for i in rng.permutation(len(batches))]
+    return batches
+
+
+class Updates:
+    """The batches of a training, epoch after epoch; iterating yields those of the updates from `position` to `stop`.
+
+    An update is `accumulate` batches of budget/accumulate tokens. Set `position` to go on from there; with `world` processes,
+    each takes every `world`-th row of every batch.
+    """
+
+    def __init__(
+        self, pairs: Pairs, *, batch_tokens: int, accumulate: int, seed: int, rank: int = 0, world: int = 1
+    ) -> None:
+        self.pairs = pairs
+        self.budget = max(1, batch_tokens // accumulate)
+        self.accumulate = accumulate
+        self.seed = seed
+        self.rank, self.world = rank, world
+        self.position = 0
+        self.stop = 0
+        self._cost = pairs.cost()
+
+    def __len__(self) -> int:
+        return (self.stop - self.position) * self.accumulate
+
+    def __iter__(self) -> Iterator[Batch]:
+        stream = self._stream()
+        for update in range(self.stop):
+            parts = [next(stream) for _ in range(self.accumulate)]
+            if update < self.position:
+                continue
+            tokens = sum(len(self.pairs.targets[row]) for part in parts for row in part)
+            for index, part in enumerate(parts):
+                mine = part[self.rank :: self.world] or part[:1]
+                yield self.pairs.batch(mine, tokens, update, index)
+
+    def _stream(self) -> Iterator[list[int]]:
+        epoch = 0
+        while True:
+            yield from plan(self._cost, self.budget, np.random.default_rng([self.seed, epoch]))
+            epoch += 1

@@ -1,0 +1,70 @@
+"""Writing files so that a reader never sees half of one, and reading what was written."""
+
+import contextlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from composed.errors import ComposedError, DataError
+
+
+def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
+    """Calls `write(temporary)`, then puts the temporary file in the place of `path`; on failure `path` stays as it was.
+
+    Raises ComposedError with the reason (disk full, read-only folder, ...).
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(temporary)
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise ComposedError(
+            f"cannot write {path}: {error.strerror or error}. What was there before is untouched; "
+            "free some space or mend the folder's permissions and run the same command again."
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    write_text(path, json.dumps(value, indent=1) + "\n")
+
+
+def write_lines(path: Path, values: Iterable[Any]) -> None:
+    """One JSON value per line."""
+    write_text(path, "".join(json.dumps(value, ensure_ascii=False) + "\n" for value in values))
+
+
+def read_json(path: Path) -> Any:
+    """Raises DataError that names the file (and line) where it is missing or no JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(f"{path} is missing") from error
+    except ValueError as error:
+        raise DataError(f"{path} is no JSON: {error}") from error
+
+
+def read_lines(path: Path) -> Iterator[Any]:
+    """The values of a file of one JSON value per line; a malformed line is a DataError with file and line."""
+    with open(path, encoding="utf-8") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                yield json.loads(line)
+            except ValueError as error:
+                raise DataError(f"{path}:{number}: no JSON ({error})") from error

@@ -1,0 +1,42 @@
+"""Weights on disk: safetensors with text metadata (vocabulary hash, config, versions); nothing in them is ever executed."""
+
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from composed.errors import DataError
+from composed.files import write_atomically
+
+
+def save_weights(path: Path, model: nn.Module, metadata: dict[str, str]) -> None:
+    """Raises ComposedError where the file cannot be written."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata))
+
+
+def load_weights(path: Path, model: nn.Module, *, vocabulary: str | None = None) -> dict[str, str]:
+    """Loads `path` into `model` and returns the metadata.
+
+    Raises DataError where the file is missing or damaged, its vocabulary has another hash than `vocabulary`, or its
+    shapes are not the model's.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (no mapping)
+    except (OSError, SafetensorError) as error:
+        raise DataError(f"cannot read the weights {path}: {error}") from error
+    if vocabulary is not None and metadata.get("vocabulary") != vocabulary:
+        raise DataError(
+            f"{path} was trained with another vocabulary (hash {str(metadata.get('vocabulary'))[:12]}, here {vocabulary[:12]}): "
+            "its ids mean other tokens, even where the sizes agree. Use the tokenizer and the data it was trained with."
+        )
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise DataError(
+            f"the weights {path} do not fit the configured model: {str(error).splitlines()[-1].strip()}"
+        ) from error
+    return metadata

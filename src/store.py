@@ -1,0 +1,58 @@
+"""The store of pre-trained denoisers: found by content, trained once, shared by all runs and all jobs of a sweep.
+
+An entry's key is a hash of everything that shapes its weights. Left out: deleting entries; remove their folders by hand.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from composed.console import say
+from composed.errors import ComposedError
+from composed.files import write_json
+from composed.run_folder import content_key
+
+
+class Store:
+    """Folders `root/denoiser-KEY`, each with `key.json` (what shaped it) and, when finished, `best.safetensors` and `done.json`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def denoiser(
+        self, shape: dict[str, Any], train: Callable[[Path], None] | None, command: str, alone: bool = True
+    ) -> Path:
+        """The weights of the denoiser of this shape; `train(folder)` makes them where they are missing.
+
+        With `alone` the entry is locked meanwhile, and other processes wait. An interrupted training goes on where it stopped.
+        Raises ComposedError that names `command` where the denoiser is missing and `train` is None.
+        """
+        folder = self.root / f"denoiser-{content_key(shape)}"
+        weights = folder / "best.safetensors"
+        if (folder / "done.json").exists():
+            return weights
+        if train is None:
+            raise ComposedError(
+                f"there is no denoiser {folder}, and denoiser=store trains none. Make it with:\n  {command}"
+            )
+        if not alone:
+            train(folder)
+            return weights
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ComposedError(f"cannot create {folder}: {error.strerror}") from error
+        lock = FileLock(folder / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            say(f"another process is training the denoiser {folder}; waiting for it")
+            lock.acquire()
+        with lock:
+            if not (folder / "done.json").exists():
+                write_json(folder / "key.json", shape)
+                train(folder)
+                write_json(folder / "done.json", {"weights": weights.name})
+        return weights

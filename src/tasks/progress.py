@@ -1,0 +1,184 @@
+"""What surrounds the updates: checkpoints that resume exactly, metrics on disk, a progress line, a stop on a signal.
+
+A checkpoint is taken between two updates only, so it never holds half of one. Left out: keeping more than `last` and `best`.
+"""
+
+import json
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+from composed.console import say
+from composed.errors import ComposedError, DataError
+from composed.files import write_atomically
+from composed.models.weights import save_weights
+from composed.tasks.sequence import SequenceTask
+
+
+class Interrupted(ComposedError):
+    """A signal asked the training to stop; everything needed to go on is saved."""
+
+    def __init__(self, number: int, message: str) -> None:
+        super().__init__(message)
+        self.code = 128 + number
+
+
+class StopSignals:
+    """While active, SIGINT and SIGTERM are remembered in `received` instead of acted upon; a second SIGINT acts at once."""
+
+    def __init__(self) -> None:
+        self.received = 0
+
+    def __enter__(self) -> "StopSignals":
+        self._before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, _frame: object) -> None:
+        if self.received and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.received = number
+        say("stopping after this update; a checkpoint is being written")
+
+
+class Checkpoints(pl.Callback):
+    """`last.ckpt` (weights, optimiser, position) for resuming, `best.safetensors` (weights) for using.
+
+    Randomness and data order are functions of the update, the learning rate too: a resumed CPU run ends bit-identical.
+    """
+
+    def __init__(self, folder: Path, task: SequenceTask, metadata: dict[str, str], signals: StopSignals) -> None:
+        self.last = folder / "last.ckpt"
+        self.best_path = folder / "best.safetensors"
+        self.task = task
+        self.metadata = metadata
+        self.signals = signals
+        self.best: dict[str, float] | None = None  # {"update", "selection"}
+        self._state: dict[str, Any] | None = None
+
+    def resume(self) -> None:
+        """Takes the model to where `last.ckpt` left it, if there is one."""
+        if not self.last.exists():
+            return
+        try:
+            state = torch.load(self.last, map_location="cpu", weights_only=True)
+            self.task.model.load_state_dict(state["model"])
+        except Exception as error:
+            raise DataError(
+                f"cannot resume from {self.last}: {error}. Delete that file to start this training over."
+            ) from error
+        self.task.updates, self.best, self._state = state["updates"], state["best"], state["optimizer"]
+        say(f"resuming after {self.task.updates} of {self.task.optim.updates} updates")
+
+    def on_fit_start(self, trainer: pl.Trainer, _task: pl.LightningModule) -> None:
+        if self._state is not None:
+            trainer.optimizers[0].load_state_dict(self._state)
+            self._state = None
+
+    def on_train_batch_end(self, trainer: pl.Trainer, _task: pl.LightningModule, _out, batch, _index: int) -> None:
+        done = batch.update + 1
+        if batch.part != self.task.optim.accumulate - 1:
+            return
+        if self.signals.received:
+            self._save(trainer, done)
+            raise Interrupted(
+                self.signals.received,
+                f"stopped after update {done} of {self.task.optim.updates}; saved {self.last}",
+            )
+        if done % self.task.optim.checkpoint_every == 0:
+            self._save(trainer, done)
+
+    def on_validation_end(self, trainer: pl.Trainer, _task: pl.LightningModule) -> None:
+        selection = self.task.validation["selection"]
+        comparable = self.task.through is None or self.task.composing
+        if comparable and (self.best is None or selection < self.best["selection"]):
+            self.best = {"update": self.task.updates, "selection": selection}
+            if trainer.is_global_zero:
+                save_weights(self.best_path, self.task.model, {**self.metadata, "update": str(self.task.updates)})
+        self._save(trainer, self.task.updates)
+
+    def _save(self, trainer: pl.Trainer, updates: int) -> None:
+        if not trainer.is_global_zero:
+            return
+        state = {
+            "model": self.task.model.state_dict(),
+            "optimizer": trainer.optimizers[0].state_dict(),
+            "updates": updates,
+            "best": self.best,
+        }
+        write_atomically(self.last, lambda temporary: torch.save(state, temporary))
+
+
+class Recorder(pl.Callback):
+    """Rows of metrics into `metrics.jsonl`, flushed one by one, and to Lightning's loggers; a line for the person who waits.
+
+    A resumed training first drops the rows after its checkpoint: each update is in the file once.
+    """
+
+    def __init__(self, path: Path, task: SequenceTask, stage: str, every: int = 10) -> None:
+        self.path = path
+        self.task = task
+        self.stage = stage
+        self.every = every
+
+    def start(self) -> None:
+        """Opens the file for the update that the task is at."""
+        kept = []
+        if self.path.exists():
+            rows = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
+            kept = [row for row in rows if row.endswith("\n") and json.loads(row)["update"] <= self.task.updates]
+        write_atomically(self.path, lambda temporary: temporary.write_text("".join(kept), encoding="utf-8"))
+        self._file = open(self.path, "a", encoding="utf-8")  # noqa: SIM115  (closed by `stop`)
+        self._began, self._said, self._tokens, self._first = (
+            time.monotonic(),
+            time.monotonic(),
+            0,
+            self.task.updates,
+        )
+
+    def stop(self) -> None:
+        self._file.close()
+
+    def on_train_batch_end(self, trainer: pl.Trainer, _task: pl.LightningModule, _out, batch, _index: int) -> None:
+        done = batch.update + 1
+        if batch.part != self.task.optim.accumulate - 1:
+            return
+        self._tokens += batch.tokens
+        if done % self.every == 0:
+            metrics = {name: float(value) for name, value in self.task.train_metrics.items()}
+            self._record(trainer, "training", done, {**metrics, "lr": self.task.optim.rate(batch.update)})
+            if trainer.is_global_zero and time.monotonic() - self._said > 10:
+                self._tell(done, metrics)
+
+    def on_validation_end(self, trainer: pl.Trainer, _task: pl.LightningModule) -> None:
+        self._record(trainer, "validation", self.task.updates, self.task.validation)
+        if trainer.is_global_zero and self.task.updates == self.task.optim.updates:
+            self._tell(
+                self.task.updates,
+                {f"validation {k}": v for k, v in self.task.validation.items() if k != "selection"},
+            )
+
+    def _record(self, trainer: pl.Trainer, split: str, update: int, metrics: dict[str, float]) -> None:
+        if not trainer.is_global_zero:
+            return
+        self._file.write(json.dumps({"stage": self.stage, "split": split, "update": update, **metrics}) + "\n")
+        self._file.flush()
+        for logger in trainer.loggers:
+            logger.log_metrics({f"{split}/{name}": value for name, value in metrics.items()}, step=update)
+
+    def _tell(self, done: int, metrics: dict[str, float]) -> None:
+        self._said = time.monotonic()
+        seconds = self._said - self._began
+        left = seconds / max(1, done - self._first) * (self.task.optim.updates - done)
+        numbers = "  ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in metrics.items())
+        say(
+            f"{self.stage}  {done}/{self.task.optim.updates} updates  {numbers}  "
+            f"{self._tokens / seconds:,.0f} tokens/s" + (f"  {left // 60:.0f}:{left % 60:02.0f} left" if left else "")
+        )

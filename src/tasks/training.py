@@ -1,0 +1,100 @@
+"""One training from where its checkpoint stands to its last update: Lightning does the loop, the devices and the processes."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch.utils.data import DataLoader
+
+from composed.datamodules.batching import Pairs, Updates, plan
+from composed.models.weights import load_weights
+from composed.tasks.progress import Checkpoints, Recorder, StopSignals
+from composed.tasks.sequence import SequenceTask
+
+
+class Data(pl.LightningDataModule):
+    """Each Lightning epoch is the updates up to the next validation, counted from the task's position."""
+
+    def __init__(self, task: SequenceTask, train: Pairs, val: Pairs) -> None:
+        super().__init__()
+        self.task = task
+        self.train, self.val = train, val
+        self.updates: Updates | None = None
+
+    def train_dataloader(self) -> Updates:
+        optim, trainer = self.task.optim, self.trainer
+        assert trainer is not None
+        if self.updates is None:
+            self.updates = Updates(
+                self.train,
+                batch_tokens=optim.batch_tokens,
+                accumulate=optim.accumulate,
+                seed=self.task.seed,
+                rank=trainer.global_rank,
+                world=trainer.world_size,
+            )
+        start = self.task.updates
+        self.updates.position = start
+        self.updates.stop = min(optim.updates, (start // optim.validate_every + 1) * optim.validate_every)
+        return self.updates
+
+    def val_dataloader(self) -> DataLoader:
+        trainer = self.trainer
+        assert trainer is not None
+        batches = plan(self.val.cost(), max(1, self.task.optim.batch_tokens // self.task.optim.accumulate), None)
+        mine = [self.val.batch(rows) for rows in batches[trainer.global_rank :: trainer.world_size]]
+        return DataLoader(mine, batch_size=None)  # type: ignore[arg-type]
+
+
+def train(
+    task: SequenceTask,
+    train: Pairs,
+    val: Pairs,
+    *,
+    stage: str,
+    checkpoints: Path,
+    metrics: Path,
+    metadata: dict[str, str],
+    trainer: dict[str, Any],
+    loggers: list[Any],
+) -> dict[str, float]:
+    """Trains to the last update and leaves the best weights in the model. Returns where the best was: {"update", "selection"}.
+
+    Raises Interrupted on SIGINT or SIGTERM and TrainingError on a loss that is not finite; `checkpoints` is good in both cases.
+    """
+    settings = dict(trainer)
+    threads = settings.pop("threads", None)
+    if threads:
+        torch.set_num_threads(threads)
+    with StopSignals() as signals, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric")
+        keeper = Checkpoints(checkpoints, task, metadata, signals)
+        keeper.resume()
+        left = task.optim.updates - task.updates
+        if left > 0:
+            recorder = Recorder(metrics, task, stage)
+            engine = pl.Trainer(
+                **settings,
+                max_epochs=-(-task.optim.updates // task.optim.validate_every)
+                - task.updates // task.optim.validate_every,
+                accumulate_grad_batches=task.optim.accumulate,
+                gradient_clip_val=task.optim.clip,
+                callbacks=[recorder, keeper],
+                logger=loggers or False,
+                enable_checkpointing=False,
+                enable_progress_bar=False,
+                enable_model_summary=False,
+                num_sanity_val_steps=0,
+                reload_dataloaders_every_n_epochs=1,
+                use_distributed_sampler=False,
+            )
+            recorder.start()
+            try:
+                engine.fit(task, datamodule=Data(task, train, val))
+            finally:
+                recorder.stop()
+    assert keeper.best is not None
+    load_weights(keeper.best_path, task.model)
+    return keeper.best
