@@ -1,7 +1,7 @@
 """Ways to corrupt a program into the source of a denoising pair (Xie et al. 2021, section 4.1).
 
-A program is one line of segments between `$`; the first and the last (`int main () {`, `return 0; }`) are never touched.
-A noise reads that line alone, so it fits generated, published and predicted programs alike.
+A program is one line, `$` between its segments; the first and the last (`int main () {`, `return 0; }`) stay.
+A noise reads this line alone, so it fits generated, published and predicted programs alike.
 Left out: noise drawn anew in every epoch; the published denoising data is drawn once.
 """
 
@@ -9,6 +9,7 @@ import random
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from composed.errors import ConfigError
 
@@ -22,29 +23,30 @@ _B = r"(?P<x>true|false)"
 _S = r'(?P<x>"[^"]*")'
 _X = r'(?P<x>-?\d+|true|false|"[^"]*")'
 
-# (statement, its equally likely corruptions), where {wrong} is one of the two types other than `t`, {any} one of the three.
-_DECLARE = (
-    re.compile(rf"{_T} {_V} (?:; (?P=v) )?= {_X} ;"),
+# (pattern, equally likely corruptions); {wrong} is one of the two types that are not `t`, {any} one of three.
+_Rule = tuple[str, tuple[str, ...]]
+_DECLARE: _Rule = (
+    rf"{_T} {_V} (?:; (?P=v) )?= {_X} ;",
     ("{wrong} {v} = {x} ;", "{v} = {x} ;", "{wrong} {v} ; {v} = {x} ;"),
 )
-_TEMPORARY = (re.compile(rf"{_T} temp = {_V} ;"), ("temp = {v} ;", "{wrong} temp = {v} ;"))
+_TEMPORARY: _Rule = (rf"{_T} temp = {_V} ;", ("temp = {v} ;", "{wrong} temp = {v} ;"))
 _ADD = ("int {v} {o}= {x} ;", "int {v} = {v} {o} {x} ;", "{any} {v} {o}= {x} ;", "{any} {v} = {v} {o} {x} ;")
 _APPEND = ("string {v} += {x} ;", "string {v} = {v} + {x} ;", "{any} {v} += {x} ;", "{any} {v} = {v} + {x} ;")
-_STATEMENTS = (
+_STATEMENTS: tuple[_Rule, ...] = (
     _DECLARE,
-    (re.compile(rf"{_T} {_V} ;"), ("{wrong} {v} ;",)),
-    (re.compile(rf"cin >> {_V} ;"), ("cin {v} ;", "cin >> {v} ;", "cin << {v} ;")),
-    (re.compile(rf"{_V} = {_X} ;"), ("{v} = {x} ;", "{any} {v} = {x} ;")),
-    (re.compile(rf"{_V} (?P<o>[-+])= {_N} ;"), _ADD),
-    (re.compile(rf"{_V} = (?P=v) (?P<o>[-+]) {_N} ;"), _ADD),
-    (re.compile(rf"{_V} = (?P=v) && {_B} ;"), ("bool {v} = {v} && {x} ;", "{any} {v} = {v} && {x} ;")),
-    (re.compile(rf"{_V} \+= {_S} ;"), _APPEND),
-    (re.compile(rf"{_V} = (?P=v) \+ {_S} ;"), _APPEND),
-    (re.compile(rf"{_V} = {_S} \+ (?P=v) ;"), ("string {v} = {x} + {v} ;", "{any} {v} = {x} + {v} ;")),
-    (re.compile(rf"{_V} = (?P<x>(?:max|min) \( \w+ , \w+ \)) ;"), ("{any} {v} = {x} ;",)),
-    (re.compile(rf"cout << {_V} ;"), ("",)),
+    (rf"{_T} {_V} ;", ("{wrong} {v} ;",)),
+    (rf"cin >> {_V} ;", ("cin {v} ;", "cin >> {v} ;", "cin << {v} ;")),
+    (rf"{_V} = {_X} ;", ("{v} = {x} ;", "{any} {v} = {x} ;")),
+    (rf"{_V} (?P<o>[-+])= {_N} ;", _ADD),
+    (rf"{_V} = (?P=v) (?P<o>[-+]) {_N} ;", _ADD),
+    (rf"{_V} = (?P=v) && {_B} ;", ("bool {v} = {v} && {x} ;", "{any} {v} = {v} && {x} ;")),
+    (rf"{_V} \+= {_S} ;", _APPEND),
+    (rf"{_V} = (?P=v) \+ {_S} ;", _APPEND),
+    (rf"{_V} = {_S} \+ (?P=v) ;", ("string {v} = {x} + {v} ;", "{any} {v} = {x} + {v} ;")),
+    (rf"{_V} = (?P<x>(?:max|min) \( \w+ , \w+ \)) ;", ("{any} {v} = {x} ;",)),
+    (rf"cout << {_V} ;", ("",)),
 )
-_BLOCK = re.compile(r"if \( \w+ \) \{ .* \}")
+_BLOCK = r"if \( \w+ \) \{ .* \}"
 
 # Where the blanks of a tokenized statement were before its tokenization: `min ( a , b ) ;` was `min(a, b);`.
 _WRITTEN_BLANK = re.compile(r"(?<!\() (?![;,)])(?:(?<=if )|(?!\())")
@@ -54,8 +56,9 @@ _WRITTEN_BLANK = re.compile(r"(?<!\() (?![;,)])(?:(?<=if )|(?!\())")
 class TemplateNoise:
     """Mistakes a writer makes: wrong, missing or repeated types, bad reads, lost prints.
 
-    Leaves a program as it is with probability `unchanged`; else 1..`max_draws` draws with replacement choose the
-    statements that become a corruption of their kind, some of which change nothing. Statements of no known kind stay.
+    A program stays as it is with probability `unchanged`; else 1..`max_draws` draws with replacement choose
+    statements, and each becomes one of the corruptions of its kind, of which some are the statement itself.
+    A statement of no known kind stays.
     """
 
     unchanged: float = 0.1
@@ -77,10 +80,11 @@ class TemplateNoise:
 
 @dataclass(frozen=True)
 class RandomDeletion:
-    """Leaves a program as it is with probability `unchanged`; else each word of it vanishes with `probability`.
+    """Lost words.
 
-    Words are what blanks separate in code as written by hand, before tokenization: `int`, `var_1;`, `(var_1)`,
-    `min(var_1,`. In a tokenized line a word is a token with the `(` before it and the `)`, `,` and `;` behind it.
+    A program stays as it is with probability `unchanged`; else each word of it is lost with `probability`.
+    The words are those of the code before its tokenization, where `min(a, b);` and `if (c)` are two words
+    each. So a token goes with the `(` before it and the `)`, `,` and `;` after it.
     """
 
     unchanged: float = 0.1
@@ -105,20 +109,20 @@ def corrupt(programs: Sequence[str], noise: Noise, seed: int) -> list[str]:
 
 
 def _corrupt(statement: str, rng: random.Random) -> str:
-    if _BLOCK.fullmatch(statement):
+    if re.fullmatch(_BLOCK, statement):
         for pattern, corruptions in (_DECLARE, _TEMPORARY):
-            statement = pattern.sub(lambda match, c=corruptions: _fill(rng.choice(c), match, rng), statement)
+            statement = re.sub(pattern, partial(_fill, corruptions, rng), statement)
         return statement
     for pattern, corruptions in _STATEMENTS:
-        if match := pattern.fullmatch(statement):
-            return _fill(rng.choice(corruptions), match, rng)
+        if match := re.fullmatch(pattern, statement):
+            return _fill(corruptions, rng, match)
     return statement
 
 
-def _fill(corruption: str, match: re.Match[str], rng: random.Random) -> str:
+def _fill(corruptions: Sequence[str], rng: random.Random, match: re.Match[str]) -> str:
     parts = match.groupdict()
     wrong = rng.choice([type_ for type_ in _TYPES if type_ != parts.get("t")])
-    return corruption.format(**parts, wrong=wrong, any=rng.choice(_TYPES))
+    return rng.choice(corruptions).format(**parts, wrong=wrong, any=rng.choice(_TYPES))
 
 
 def _segments(program: str) -> list[str]:

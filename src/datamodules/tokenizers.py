@@ -1,6 +1,7 @@
-"""Text to ids and back: C++ lexer tokens (`word`) or byte-pair pieces (`bpe`), one vocabulary for pseudocode and code.
+"""Text to ids and back: C++ lexer tokens (`word`) or byte-pair pieces (`bpe`), one vocabulary for both sides.
 
-`decode(encode(text))` differs from `text` by blanks at most, unless a part of it is unknown. Callers add bos, eos and pads.
+`decode(encode(text))` differs from `text` by blanks at most, unless a part of it is unknown. Callers add bos,
+eos and pads.
 Left out: normalisation of the text, and sampling among segmentations.
 """
 
@@ -69,7 +70,7 @@ class Tokenizer(ABC):
 
     @staticmethod
     def load(path: Path) -> "Tokenizer":
-        """Read what `save` wrote, of either kind. Raises DataError if the file is missing, damaged or was edited."""
+        """Read what `save` wrote, of either kind. Raises DataError for a missing, damaged or edited file."""
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             tokenizer = _KINDS[content["kind"]](content["model"])
@@ -94,9 +95,8 @@ class WordTokenizer(Tokenizer):
     def train(cls, texts: Iterable[str]) -> Self:
         """Every token of `texts`: the frequent ones first, equally frequent ones in alphabetical order."""
         counts = Counter(word for text in texts for word in _words(text))
-        return cls(
-            [*SPECIALS, *sorted(counts.keys() - set(SPECIALS), key=lambda word: (-counts[word], word))]
-        )
+        words = counts.keys() - set(SPECIALS)
+        return cls([*SPECIALS, *sorted(words, key=lambda word: (-counts[word], word))])
 
     def encode(self, text: str) -> list[int]:
         return [self._ids.get(word, self.unk) for word in _words(text)]
@@ -106,7 +106,7 @@ class WordTokenizer(Tokenizer):
 
 
 class BpeTokenizer(Tokenizer):
-    """Byte-pair pieces of sentencepiece, the published tokenization (Xie et al. 2021: 600 pieces on SansType)."""
+    """Byte-pair pieces of sentencepiece; Xie et al. (2021) have 600 of them on SansType."""
 
     kind = "bpe"
 
@@ -117,7 +117,7 @@ class BpeTokenizer(Tokenizer):
 
     @classmethod
     def train(cls, texts: Iterable[str], size: int = 600) -> Self:
-        """At most `size` pieces that cover every character of `texts`; fewer where `texts` are too small for more.
+        """`size` pieces that cover every character of `texts`, or as many as `texts` give.
 
         Raises ConfigError if `size` has no room for the characters.
         """
@@ -135,8 +135,14 @@ class BpeTokenizer(Tokenizer):
                 num_threads=1,
                 minloglevel=2,
                 unk_surface=SPECIALS[cls.unk],
-                **{f"{name}_id": getattr(cls, name) for name in ("pad", "bos", "eos", "unk")},
-                **{f"{name}_piece": SPECIALS[getattr(cls, name)] for name in ("pad", "bos", "eos", "unk")},
+                pad_id=cls.pad,
+                bos_id=cls.bos,
+                eos_id=cls.eos,
+                unk_id=cls.unk,
+                pad_piece=SPECIALS[cls.pad],
+                bos_piece=SPECIALS[cls.bos],
+                eos_piece=SPECIALS[cls.eos],
+                unk_piece=SPECIALS[cls.unk],
             )
         except RuntimeError as error:
             raise ConfigError(f"tokenizer size={size}: no BPE vocabulary can be trained ({error})") from error

@@ -1,13 +1,14 @@
-"""SansType splits on disk, in the published format: one example per line, a file per field.
+"""SansType splits as files in the published format: a line per example, a file per field.
 
-`.src` pseudocode, `.tgt` code, `.inp` what is typed on standard input (values between tabs), `.out` what the program prints.
-Unlabeled splits have only `.tgt`. A prepared folder is complete or absent, and is checked by content whenever it is used.
+`.src` pseudocode, `.tgt` code, `.inp` values for standard input between tabs, `.out` what the program prints;
+unlabeled splits have `.tgt` alone. A prepared folder is complete or absent, and is checked by content at
+every use.
 """
 
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
@@ -21,7 +22,7 @@ PRELUDE = "#include <bits/stdc++.h>\n#include <string>\nusing namespace std;\n\n
 LABELED = ("train", "val", "test", "ood")
 UNLABELED = ("unlabeled", "unlabeled_val")
 
-_VERSION = 1  # part of the content key: raise it when the same settings give other files
+_VERSION = 1  # of what the same settings give: raise it when that changes
 _MANIFEST = "manifest.json"
 _TO_CODE = str.maketrans({"#": " ", "$": " ", "~": "\t"})
 
@@ -52,7 +53,7 @@ class Split:
 
 
 class Outcome(Protocol):
-    """What became of one program: verdict 'correct' or the way it failed, what it printed, what the compiler said."""
+    """What became of a program: `verdict` is 'correct' or how it failed, `diagnostics` says more."""
 
     @property
     def verdict(self) -> str: ...
@@ -62,8 +63,8 @@ class Outcome(Protocol):
     def diagnostics(self) -> str: ...
 
 
+# C++ texts and a text for the standard input of each -> their outcomes
 Execute = Callable[[list[str], list[str]], Sequence[Outcome]]
-"""(C++ texts, texts for standard input) -> an outcome each."""
 
 
 def to_cpp(line: str) -> str:
@@ -72,10 +73,10 @@ def to_cpp(line: str) -> str:
 
 
 def prepare(root: Path, *, sizes: Sizes, grammar: Grammar, seed: int, execute: Execute) -> Path:
-    """Return the folder under `root` that holds the data of these settings; write it first if it is not there.
+    """Return the folder under `root` with the data of these settings, after writing it if it is not there.
 
-    No source and no target occurs twice in all its splits; the expected outputs are what `execute` sees the programs
-    print. Several processes may ask at the same time: one writes, the others wait.
+    No source or target occurs twice in all its splits. Expected outputs are what `execute` sees the programs
+    print. Processes that ask for the same data at the same time wait for the one that writes it.
     Raises DataError for a program that fails and for an existing folder that differs from its manifest.
     """
     settings = {"version": _VERSION, "seed": seed, "sizes": asdict(sizes), "grammar": asdict(grammar)}
@@ -86,22 +87,14 @@ def prepare(root: Path, *, sizes: Sizes, grammar: Grammar, seed: int, execute: E
         if folder.exists():
             _verify(folder)
             return folder
+        contents = _contents(sizes, grammar, seed, execute)
+        manifest = {"settings": settings, "sha256": {name: _sha256(data) for name, data in contents.items()}}
+        contents[_MANIFEST] = (json.dumps(manifest, indent=2) + "\n").encode()
         partial = root / f".{folder.name}.partial"
-        shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
+        shutil.rmtree(partial, ignore_errors=True)  # left by a process that was killed
         partial.mkdir()
-        seen: set[str] = set()
-        # The splits that are compared across runs come first: their examples then depend on no other split's size.
-        for split in ("test", "ood", "val", "unlabeled_val", "train", "unlabeled"):
-            size = asdict(sizes)[split]
-            examples = generate(size, seed=seed, split=split, grammar=grammar, ood=split == "ood", seen=seen)
-            _write(partial / f"{split}.tgt", [example.target for example in examples])
-            if split in LABELED:
-                _write(partial / f"{split}.src", [example.source for example in examples])
-                _write(partial / f"{split}.inp", ["\t".join(example.inputs) for example in examples])
-                _write(partial / f"{split}.out", _outputs(split, examples, execute))
-        digests = {path.name: _digest(path) for path in sorted(partial.iterdir())}
-        manifest = json.dumps({"settings": settings, "sha256": digests}, indent=2)
-        (partial / _MANIFEST).write_text(manifest + "\n", encoding="utf-8")
+        for name, data in contents.items():
+            (partial / name).write_bytes(data)
         partial.rename(folder)
     return folder
 
@@ -109,33 +102,48 @@ def prepare(root: Path, *, sizes: Sizes, grammar: Grammar, seed: int, execute: E
 def read(folder: Path, split: str) -> Split:
     """Read one split of a prepared folder, or of any folder in the published format.
 
-    Raises DataError with file and line for a missing file, bad UTF-8, an empty program or pseudocode line, and files of
-    different lengths.
+    Raises DataError with file and line for a missing file, bad UTF-8, an empty line of code or pseudocode,
+    and files of different lengths.
     """
-    targets = _read(folder / f"{split}.tgt", blank_allowed=False)
+    targets = _read(folder / f"{split}.tgt", may_be_empty=False)
     if split in UNLABELED:
         return Split([], targets, [], [])
-    sources = _read(folder / f"{split}.src", blank_allowed=False)
+    sources = _read(folder / f"{split}.src", may_be_empty=False)
     inputs = _read(folder / f"{split}.inp")
     outputs = _read(folder / f"{split}.out")
     for suffix, lines in (("src", sources), ("inp", inputs), ("out", outputs)):
         if len(lines) != len(targets):
             raise DataError(
-                f"{folder / split}.{suffix}:{len(lines)}: the last line, but {split}.tgt has {len(targets)} lines: "
-                "line i of every file belongs to example i, so restore the shorter file or drop the surplus lines"
+                f"{folder / split}.{suffix}:{len(lines)}: the last line, but {split}.tgt has {len(targets)}; "
+                "line i of every file is about example i: restore the shorter file or cut the longer one"
             )
     return Split(sources, targets, [_standard_input(line) for line in inputs], outputs)
 
 
+def _contents(sizes: Sizes, grammar: Grammar, seed: int, execute: Execute) -> dict[str, bytes]:
+    contents: dict[str, bytes] = {}
+    seen: set[str] = set()
+    # The splits that measure come first, so that no size but their own (and those before) can change them.
+    for split in ("test", "ood", "val", "unlabeled_val", "train", "unlabeled"):
+        examples = generate(
+            getattr(sizes, split), seed=seed, split=split, grammar=grammar, ood=split == "ood", seen=seen
+        )
+        contents[f"{split}.tgt"] = _lines(example.target for example in examples)
+        if split in LABELED:
+            contents[f"{split}.src"] = _lines(example.source for example in examples)
+            contents[f"{split}.inp"] = _lines("\t".join(example.inputs) for example in examples)
+            contents[f"{split}.out"] = _lines(_outputs(split, examples, execute))
+    return contents
+
+
 def _outputs(split: str, examples: Sequence[Example], execute: Execute) -> list[str]:
     codes = [to_cpp(example.target) for example in examples]
-    inputs = [_standard_input("\t".join(example.inputs)) for example in examples]
-    outcomes = execute(codes, inputs)
+    outcomes = execute(codes, [_standard_input("\t".join(example.inputs)) for example in examples])
     for number, (outcome, example) in enumerate(zip(outcomes, examples, strict=True), start=1):
         if outcome.verdict != "correct":
             raise DataError(
-                f"split {split}, line {number}: the gold program fails ({outcome.verdict}); check the C++ compiler\n"
-                f"{example.target}\n{outcome.diagnostics}"
+                f"split {split}, line {number}: this correct program fails with {outcome.verdict}; "
+                f"does the C++ compiler work?\n{example.target}\n{outcome.diagnostics}"
             )
     return [outcome.stdout.decode() for outcome in outcomes]
 
@@ -144,44 +152,37 @@ def _standard_input(line: str) -> str:
     return line.replace("\t", "\n") + "\n" if line else ""
 
 
-def _write(path: Path, lines: Sequence[str]) -> None:
-    path.write_bytes("".join(f"{line}\n" for line in lines).encode())
+def _lines(lines: Iterable[str]) -> bytes:
+    return "".join(f"{line}\n" for line in lines).encode()
 
 
-def _read(path: Path, blank_allowed: bool = True) -> list[str]:
+def _read(path: Path, *, may_be_empty: bool = True) -> list[str]:
     try:
-        content = path.read_bytes()
+        data = path.read_bytes()
+        lines = data.decode().removesuffix("\n").split("\n") if data else []
     except FileNotFoundError:
-        raise DataError(
-            f"{path}: no such file; a folder of SansType data has .src .tgt .inp .out a split"
-        ) from None
-    try:
-        lines = content.decode().split("\n")
+        raise DataError(f"{path}: no such file; prepare the data, or name a folder that has it") from None
     except UnicodeDecodeError as error:
-        number = content.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"{path}:{number}: not UTF-8 ({error.reason}); write the file again as UTF-8"
-        ) from None
-    if not lines[-1]:
-        lines.pop()  # what follows the last line end
-    if not blank_allowed:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                raise DataError(f"{path}:{number}: empty line; drop this line from the files of all suffixes")
+        number = data.count(b"\n", 0, error.start) + 1
+        raise DataError(f"{path}:{number}: not UTF-8 ({error.reason}); save the file as UTF-8") from None
+    for number, line in enumerate(lines, start=1):
+        if not may_be_empty and not line.strip():
+            raise DataError(f"{path}:{number}: empty; drop this line from all files of the split")
     return lines
 
 
 def _verify(folder: Path) -> None:
-    mend = f"delete the folder {folder}, and it is prepared anew"
+    mend = f"delete the folder {folder}, then it is prepared anew"
     try:
-        digests = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))["sha256"]
+        manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+        digests = dict(manifest["sha256"])
     except (OSError, ValueError, KeyError, TypeError):
-        raise DataError(f"{folder / _MANIFEST}: missing or damaged: {mend}") from None
+        raise DataError(f"{folder / _MANIFEST}: missing or damaged; {mend}") from None
     for name, digest in digests.items():
         path = folder / name
-        if not path.is_file() or _digest(path) != digest:
-            raise DataError(f"{path}: missing or changed since it was prepared: {mend}")
+        if not path.is_file() or _sha256(path.read_bytes()) != digest:
+            raise DataError(f"{path}: missing or changed since it was prepared; {mend}")
 
 
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,12 +1,11 @@
-"""SansType: random straight-line C++ programs and pseudocode that never names a type (Xie et al. 2021, section 4.1).
+"""SansType: random C++ programs and pseudocode for them that names no type (Xie et al. 2021, section 4.1).
 
-A program is one line, its statements separated by `$`; `~` marks an indent. The statement tables below are the whole
-language: pseudocode wordings in and out of distribution, and code. Alternatives in a table are equally likely.
-Left out: the authors' unused negation of booleans, and their unseeded randomness.
+A program is one line, `$` between its statements and `~` for an indent. Three tables are the whole language:
+code, and pseudocode in and out of distribution; alternatives in a table are equally likely.
+Left out: the authors' negation of booleans, which no published program has.
 """
 
 import random
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from composed.errors import ConfigError
@@ -16,7 +15,7 @@ FOOTER = "return 0; }"
 TYPES = ("int", "bool", "string")
 NAMES = tuple(f"var_{i}" for i in range(10))
 
-_Table = Mapping[str, tuple[str, ...]]
+_Table = dict[str, tuple[str, ...]]
 
 _CODE: _Table = {
     "init": ("{t} {v} = {x} ;", "{t} {v} ; {v} = {x} ;"),
@@ -33,7 +32,7 @@ _CODE: _Table = {
     "if": ("if ( {v} ) {{",),
     "swap": ("{t} temp = {v} ; {v} = {w} ; {w} = temp ; }}",),
 }
-_WORDING_ID: _Table = {
+_ID: _Table = {
     "init": ("set {v} to {x};",),
     "instantiate": ("instantiate {v};",),
     "read": ("read {v} from stdin;",),
@@ -48,7 +47,7 @@ _WORDING_ID: _Table = {
     "if": ("if {v} is true,",),
     "swap": ("set {v} to the value of {w} and {w} to the value of {v};", "swap the values of {v} and {w};"),
 }
-_WORDING_OOD: _Table = _WORDING_ID | {
+_OOD: _Table = _ID | {
     "read": ("read {v};", "{v} from stdin;"),
     "plus": ("set {v} to {v} plus {x};", "{v} to {x} plus {v};", "set {v} to {x} plus the value of {v};"),
     "minus": ("{v} to {x} minus {v};", "set {v} to {x} minus the value of {v};"),
@@ -68,7 +67,7 @@ _VALUES = {
     "bool": ("true", "false"),
     "string": tuple(f'"str_{i}"' for i in range(10)),
 }
-_TYPED = {"true": "1", "false": "0"}  # how a boolean is typed on standard input
+_KEYED = {"true": "1", "false": "0"}  # as read from standard input
 _UPDATES = {
     "int": ("plus", "minus", "set"),
     "bool": ("and", "set", "if"),
@@ -78,9 +77,9 @@ _UPDATES = {
 
 @dataclass(frozen=True)
 class Grammar:
-    """Program lengths: 1..`max_variables` first variables, then 1..`max_rounds` rounds. The defaults are the paper's.
+    """1..`max_variables` variables to begin with, then 1..`max_rounds` rounds; the defaults are the paper's.
 
-    Raises ConfigError for bounds below 1 and for more variables than there are names (10).
+    Raises ConfigError for a bound below 1 and for more variables than there are names.
     """
 
     max_variables: int = 3
@@ -95,7 +94,7 @@ class Grammar:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """Pseudocode line, code line, and the values its program reads from standard input."""
+    """A line of pseudocode, its program as a line of code, and the values that the program reads."""
 
     source: str
     target: str
@@ -111,47 +110,48 @@ def generate(
     ood: bool = False,
     seen: set[str] | None = None,
 ) -> list[Example]:
-    """Draw `count` examples; no source and no target occurs twice, nor is any of them in `seen`, which grows by them.
+    """Draw `count` examples, `ood` ones with the other pseudocode.
 
-    Every (`seed`, `split`) is a stream of its own, the same in every process; a longer list starts with the shorter one.
-    `ood` words the same programs' pseudocode out of distribution.
+    A function of its arguments alone, in every process; each (`seed`, `split`) is an independent stream, and
+    a longer list begins with the shorter one. No source or target is in `seen` or occurs twice; `seen` grows
+    by them.
     """
+    rng = random.Random(f"sanstype/{seed}/{split}")
+    wording = _OOD if ood else _ID
     seen = set() if seen is None else seen
     examples: list[Example] = []
-    for example in _stream(random.Random(f"sanstype/{seed}/{split}"), grammar, ood):
-        if len(examples) == count:
-            break
-        if example.source not in seen and example.target not in seen:
-            seen |= {example.source, example.target}
+    while len(examples) < count:
+        example = _draw(rng, grammar, wording)
+        if seen.isdisjoint((example.source, example.target)):
+            seen.update((example.source, example.target))
             examples.append(example)
     return examples
 
 
-def _stream(rng: random.Random, grammar: Grammar, ood: bool) -> Iterator[Example]:
-    while True:
-        program = _Program(rng, _WORDING_OOD if ood else _WORDING_ID)
-        first = rng.sample(NAMES, rng.randint(1, grammar.max_variables))
-        for name in first:
-            program.declare(name, typed=rng.random() < 0.5)
-        for name in rng.sample(first, len(first)):  # each is used once, so that every type can be inferred
-            program.update(name)
-        integers = [name for name in first if program.types[name] == "int"]
-        for _ in range(rng.randint(1, grammar.max_rounds)):
-            unused = [name for name in NAMES if name not in program.types]
-            if rng.random() < 0.2 and unused:
-                program.declare(rng.choice(unused))
-                continue
-            if rng.random() < 0.1 and len(integers) >= 2:
+def _draw(rng: random.Random, grammar: Grammar, wording: _Table) -> Example:
+    program = _Program(rng, wording)
+    first = rng.sample(NAMES, rng.randint(1, grammar.max_variables))
+    for name in first:
+        program.declare(name, read=rng.random() < 0.5)
+    for name in rng.sample(first, len(first)):  # every variable is used in a way that shows its type
+        program.update(name)
+    integers = [name for name in first if program.types[name] == "int"]
+    for _ in range(rng.randint(1, grammar.max_rounds)):
+        unused = [name for name in NAMES if name not in program.types]
+        if unused and rng.random() < 0.2:
+            program.declare(rng.choice(unused), read=False)
+        else:
+            if len(integers) >= 2 and rng.random() < 0.1:
                 v, w = rng.sample(integers, 2)
                 program.say("apply", v=v, w=w, f=rng.choice(("max", "min")))
             program.update(rng.choice(list(program.types)))
-        for name in program.types:
-            program.say("print", v=name)
-        yield program.example()
+    for name in program.types:
+        program.say("print", v=name)
+    return program.example()
 
 
 class _Program:
-    """A program under construction: its statements so far in both languages, its variables and what it reads."""
+    """A program under construction: its variables, its statements so far and the values that it reads."""
 
     def __init__(self, rng: random.Random, wording: _Table) -> None:
         self.rng = rng
@@ -167,14 +167,13 @@ class _Program:
     def say(self, kind: str, **parts: str) -> None:
         self.statements.append(self.phrase(kind, **parts))
 
-    def declare(self, name: str, typed: bool = False) -> None:
-        """Give a new variable a random type and a value: in the code, or typed on standard input."""
+    def declare(self, name: str, *, read: bool) -> None:
         type_ = self.types[name] = self.rng.choice(TYPES)
         value = self.rng.choice(_VALUES[type_])
-        if typed:
+        if read:
             self.say("instantiate", t=type_, v=name)
             self.say("read", v=name)
-            self.inputs.append(_TYPED.get(value, value.strip('"')))
+            self.inputs.append(_KEYED.get(value, value.strip('"')))
         else:
             self.say("init", t=type_, v=name, x=value)
 
@@ -187,7 +186,7 @@ class _Program:
             self.say(kind, v=name, x=self.rng.choice(_VALUES[type_]))
 
     def swap_if(self, condition: str) -> None:
-        """Swap the first two variables of the first type that has two; else two of the block's own, which may shadow."""
+        """Swap the first two variables of the first type that has two; else two of the block's own."""
         locals_: list[tuple[str, str]] = []
         for type_ in TYPES:
             pair = [name for name, its_type in self.types.items() if its_type == type_][:2]
