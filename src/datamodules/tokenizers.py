@@ -1,7 +1,6 @@
 """Text to ids and back: C++ lexer tokens (`word`) or byte-pair pieces (`bpe`), one vocabulary for both sides.
 
-`decode(encode(text))` differs from `text` by blanks at most, unless a part of it is unknown. Callers add bos,
-eos and pads.
+`decode(encode(text))` differs from `text` by blanks at most, unless part of it is unknown. Callers add bos, eos, pads.
 Left out: normalisation of the text, and sampling among segmentations.
 """
 
@@ -124,7 +123,7 @@ class BpeTokenizer(Tokenizer):
         model = io.BytesIO()
         try:
             sentencepiece.SentencePieceTrainer.train(
-                sentence_iterator=iter(texts),
+                sentence_iterator=map(_single_blanks, texts),
                 model_writer=model,
                 model_type="bpe",
                 vocab_size=size,
@@ -149,10 +148,10 @@ class BpeTokenizer(Tokenizer):
         return cls(base64.b64encode(model.getvalue()).decode())
 
     def encode(self, text: str) -> list[int]:
-        return self._processor.encode(text)
+        return self._processor.encode(_single_blanks(text))
 
     def decode(self, ids: Iterable[int]) -> str:
-        return " ".join(self._processor.decode(list(ids)).split())
+        return _single_blanks(self._processor.decode(list(ids)))
 
 
 _KINDS: dict[str, type[WordTokenizer] | type[BpeTokenizer]] = {"word": WordTokenizer, "bpe": BpeTokenizer}
@@ -168,4 +167,8 @@ def train(kind: str, texts: Iterable[str], size: int = 600) -> Tokenizer:
 
 
 def _words(text: str) -> list[str]:
-    return _WORD.findall(" ".join(text.split()))
+    return _WORD.findall(_single_blanks(text))
+
+
+def _single_blanks(text: str) -> str:
+    return " ".join(text.split())

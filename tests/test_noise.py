@@ -1,0 +1,186 @@
+import random
+import re
+import shutil
+import subprocess
+from collections import Counter
+from itertools import combinations
+from math import sqrt
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from composed.datamodules.noise import RandomDeletion, TemplateNoise, corrupt
+from composed.datamodules.sanstype.grammar import FOOTER, HEADER, generate
+from composed.errors import ConfigError
+
+PROGRAMS = [example.target for example in generate(10_000, seed=0, split="unlabeled")]
+NOISES = [TemplateNoise(), RandomDeletion()]
+programs = st.sampled_from(PROGRAMS[:200])
+seeds = st.integers(0, 2**32)
+
+
+def outcomes(noise, statement: str, draws: int = 2000) -> set[str]:
+    """All that a noise makes of a program of one statement."""
+    lines = (noise(f"{HEADER} $ {statement} $ {FOOTER}", random.Random(seed)) for seed in range(draws))
+    return {line.removeprefix(f"{HEADER} $").removesuffix(f"$ {FOOTER}").strip() for line in lines}
+
+
+def segments(line: str) -> list[str]:
+    return [segment.strip() for segment in line.split("$")]
+
+
+def any_type(*statements: str) -> set[str]:
+    return {f"{type_} {statement}" for type_ in ("int", "bool", "string") for statement in statements}
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        ("int a = 5 ;", {"bool a = 5 ;", "string a = 5 ;", "a = 5 ;", "bool a ; a = 5 ;", "string a ; a = 5 ;"}),
+        (
+            "bool a ; a = true ;",
+            {"int a = true ;", "string a = true ;", "a = true ;", "int a ; a = true ;", "string a ; a = true ;"},
+        ),
+        ("string a ;", {"int a ;", "bool a ;"}),
+        ("cin >> a ;", {"cin a ;", "cin >> a ;", "cin << a ;"}),
+        ('a = "s" ;', {'a = "s" ;'} | any_type('a = "s" ;')),
+        ("a += 7 ;", any_type("a += 7 ;", "a = a + 7 ;")),
+        ("a = a - 7 ;", any_type("a -= 7 ;", "a = a - 7 ;")),
+        ("a = a && false ;", any_type("a = a && false ;")),
+        ('a += "s" ;', any_type('a += "s" ;', 'a = a + "s" ;')),
+        ('a = a + "s" ;', any_type('a += "s" ;', 'a = a + "s" ;')),
+        ('a = "s" + a ;', any_type('a = "s" + a ;')),
+        ("a = max ( a , b ) ;", any_type("a = max ( a , b ) ;")),
+        ("cout << a ;", {""}),
+        (
+            "if ( c ) { int temp = a ; a = b ; b = temp ; }",
+            {f"if ( c ) {{ {type_}temp = a ; a = b ; b = temp ; }}" for type_ in ("", "bool ", "string ")},
+        ),
+        (
+            "if ( c ) { ~ int a = 1 ; ~ int b ; b = 2 ; int temp = a ; a = b ; b = temp ; }",
+            {
+                f"if ( c ) {{ ~ {first} ~ {second} {type_}temp = a ; a = b ; b = temp ; }}"
+                for first in ("a = 1 ;", "bool a = 1 ;", "string a = 1 ;", "bool a ; a = 1 ;", "string a ; a = 1 ;")
+                for second in ("b = 2 ;", "bool b = 2 ;", "string b = 2 ;", "bool b ; b = 2 ;", "string b ; b = 2 ;")
+                for type_ in ("", "bool ", "string ")
+            },
+        ),
+    ],
+)
+def test_a_statement_becomes_exactly_the_corruptions_of_its_kind(statement, expected):
+    assert outcomes(TemplateNoise(unchanged=0.0, max_draws=1), statement) == expected
+
+
+@pytest.mark.parametrize("statement", ["", "a ;", "cin a ;", "while ( a ) { b ; }", "int temp = a ;", "a = b + 1 ;"])
+def test_a_statement_of_no_known_kind_stays(statement):
+    assert outcomes(TemplateNoise(unchanged=0.0), statement) == {statement}
+
+
+def test_deletion_loses_words_as_they_were_before_tokenization():
+    words = ["a", "=", "max ( a ,", "b ) ;"]
+    kept = {" ".join(some) for n in range(5) for some in combinations(words, n)}
+    assert outcomes(RandomDeletion(unchanged=0.0, probability=0.5), "a = max ( a , b ) ;") == kept
+    words = ["if", "( c )", "{", "~", "b", "=", "true ;", "}"]
+    kept = {" ".join(some) for n in range(9) for some in combinations(words, n)}
+    assert outcomes(RandomDeletion(unchanged=0.0, probability=0.5), "if ( c ) { ~ b = true ; }", 5000) == kept
+
+
+@pytest.mark.parametrize("noise", NOISES)
+@given(program=programs, seed=seeds)
+def test_noise_keeps_the_frame_and_the_number_of_segments(noise, program, seed):
+    noised = noise(program, random.Random(seed))
+    assert noised.startswith(HEADER)
+    assert noised.endswith(FOOTER)
+    assert noised.count("$") == program.count("$")
+    assert noised == " ".join(noised.split())
+
+
+@pytest.mark.parametrize("noise", [TemplateNoise(unchanged=1.0), RandomDeletion(unchanged=1.0)])
+@given(program=programs, seed=seeds)
+def test_unchanged_programs_come_back_as_they_were(noise, program, seed):
+    assert noise(program, random.Random(seed)) == program
+
+
+@pytest.mark.parametrize("noise", NOISES)
+@given(line=st.text())
+def test_any_text_is_accepted(noise, line):
+    noise(line, random.Random(0))
+
+
+@pytest.mark.parametrize("noise", NOISES)
+def test_a_program_is_corrupted_alike_whatever_stands_beside_it(noise):
+    noised = corrupt(PROGRAMS[:100], noise, seed=5)
+    assert noised == corrupt(PROGRAMS[:100], noise, seed=5)
+    assert noised[:40] == corrupt(PROGRAMS[:40], noise, seed=5)
+    assert noised[40:] == corrupt([""] * 40 + PROGRAMS[40:100], noise, seed=5)[40:]
+    assert noised != corrupt(PROGRAMS[:100], noise, seed=6)
+
+
+def shares_agree(count: int, n: int, share: float, published_n: int) -> bool:
+    """Whether two samples differ by less than 3 standard deviations, given the published share and size."""
+    return abs(count / n - share) < 3 * sqrt(share * (1 - share) * (1 / n + 1 / published_n))
+
+
+def test_template_noise_changes_as_many_statements_as_the_published_noise():
+    noised = corrupt(PROGRAMS, TemplateNoise(), seed=0)
+    changed = Counter(
+        sum(clean != bad for clean, bad in zip(segments(program), segments(line), strict=True))
+        for program, line in zip(PROGRAMS, noised, strict=True)
+    )
+    assert set(changed) == {0, 1, 2, 3}
+    for slots, share in enumerate((0.141, 0.376, 0.338, 0.146)):
+        assert shares_agree(changed[slots], len(PROGRAMS), share, published_n=4000), slots
+
+
+def test_random_deletion_leaves_as_many_programs_whole_as_the_published_noise():
+    noised = corrupt(PROGRAMS, RandomDeletion(), seed=0)
+    assert shares_agree(sum(map(str.__eq__, PROGRAMS, noised)), len(PROGRAMS), 0.118, published_n=2000)
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
+def test_as_many_noised_programs_compile_as_with_the_published_noise():
+    clean = PROGRAMS[:1000]
+    noised = [
+        line for line, program in zip(corrupt(clean, TemplateNoise(), seed=0), clean, strict=True) if line != program
+    ]
+    assert compiled(clean[:200]) == 200
+    assert shares_agree(compiled(noised), len(noised), 39 / 175, published_n=175)
+
+
+def compiled(lines: list[str]) -> int:
+    """How many programs g++ accepts, each a function on a line of its own: noise keeps every brace."""
+    functions = [line.replace("main", f"main_{i}").translate(str.maketrans("$~", "  ")) for i, line in enumerate(lines)]
+    code = "\n".join(["#include <iostream>", "#include <string>", "using namespace std;", "#line 1", *functions])
+    command = ["g++", "-fsyntax-only", "-fmax-errors=0", "-w", "-x", "c++", "-"]
+    report = subprocess.run(command, input=code, capture_output=True, text=True, timeout=120).stderr
+    return len(lines) - len(set(re.findall(r"^<stdin>:(\d+):\d+: error", report, re.MULTILINE)))
+
+
+@pytest.mark.parametrize(
+    ("noise", "name", "value"),
+    [
+        (TemplateNoise, "unchanged", 1.5),
+        (TemplateNoise, "max_draws", 0),
+        (RandomDeletion, "unchanged", -0.1),
+        (RandomDeletion, "probability", float("nan")),
+    ],
+)
+def test_impossible_parameters_are_refused_by_name(noise, name, value):
+    with pytest.raises(ConfigError, match=f"noise.{name}="):
+        noise(**{name: value})
+
+
+@pytest.mark.shared
+def test_every_statement_of_the_published_programs_is_recognised():
+    folder = Path(__file__).parents[2] / "shared" / "data" / "sanstype_reference"
+    if not folder.is_dir():
+        pytest.skip(f"no reference data in {folder}")
+    lines = [line for split in ("train", "val") for line in (folder / f"{split}.tgt").read_text().splitlines()]
+    kinds = {
+        re.sub(r"var_\d", "a", re.sub(r"\d+ ;", "5 ;", segment)) for line in lines for segment in segments(line)[1:-1]
+    }
+    noise = TemplateNoise(unchanged=0.0, max_draws=1)
+    assert len(lines) == 1500
+    assert [kind for kind in kinds if outcomes(noise, kind, draws=30) == {kind}] == []
