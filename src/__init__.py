@@ -1,1 +1,6 @@
 """Composed fine-tuning: train a base predictor through a frozen, pre-trained denoiser (Xie, Ma, Liang, 2021)."""
+
+import os
+
+# A thread that waits should sleep, not spin: on a busy machine spinning slows every step down severalfold. Read when torch loads.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

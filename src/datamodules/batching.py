@@ -1,10 +1,11 @@
 """Pairs of token rows, cut into batches of similar length under a token budget.
 
-Which rows an update sees is a function of (seed, update) alone, so that a resumed run sees what the uninterrupted one would
-have seen, and every process of a distributed run knows the whole update. Left out: streaming from disk.
+Which rows an update sees is a function of (seed, update) alone, so that a resumed run sees what the uninterrupted one
+would have seen, and every process of a distributed run knows the whole update. Left out: streaming from disk.
 Letters: B rows of a batch, S and T the longest source and target in it.
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -23,6 +24,7 @@ class Batch(NamedTuple):
     tokens: int  # target tokens of the whole update, over all its parts and processes
     update: int  # which update of the training this is part of, from 0
     part: int  # which part of the update, from 0
+    weight: float = 1.0  # 0 where a process has no row of its own and computes along with another's
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,8 @@ def plan(cost: np.ndarray, budget: int, rng: np.random.Generator | None) -> list
 class Updates:
     """The batches of a training, epoch after epoch; iterating yields those of the updates from `position` to `stop`.
 
-    An update is `accumulate` batches of budget/accumulate tokens. Set `position` to go on from there; with `world` processes,
-    each takes every `world`-th row of every batch.
+    An update is `accumulate` batches of budget/accumulate tokens. Set `position` to go on from there; with `world`
+    processes, each takes every `world`-th row of every batch.
     """
 
     def __init__(
@@ -101,23 +103,25 @@ class Updates:
         self.position = 0
         self.stop = 0
         self._cost = pairs.cost()
+        self._stream, self._drawn = self._epochs(), 0
 
     def __len__(self) -> int:
         return (self.stop - self.position) * self.accumulate
 
     def __iter__(self) -> Iterator[Batch]:
-        stream = self._stream()
-        for update in range(self.stop):
-            parts = [next(stream) for _ in range(self.accumulate)]
+        if self._drawn != self.position:  # start over, or go back
+            self._stream, self._drawn = self._epochs(), 0
+        while self._drawn < self.stop:
+            parts = [next(self._stream) for _ in range(self.accumulate)]
+            update, self._drawn = self._drawn, self._drawn + 1
             if update < self.position:
                 continue
             tokens = sum(len(self.pairs.targets[row]) for part in parts for row in part)
             for index, part in enumerate(parts):
-                mine = part[self.rank :: self.world] or part[:1]
-                yield self.pairs.batch(mine, tokens, update, index)
+                mine = part[self.rank :: self.world]
+                batch = self.pairs.batch(mine or part[:1], tokens, update, index)
+                yield batch if mine else batch._replace(weight=0.0)
 
-    def _stream(self) -> Iterator[list[int]]:
-        epoch = 0
-        while True:
+    def _epochs(self) -> Iterator[list[int]]:
+        for epoch in itertools.count():
             yield from plan(self._cost, self.budget, np.random.default_rng([self.seed, epoch]))
-            epoch += 1

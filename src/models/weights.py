@@ -1,5 +1,6 @@
 """Weights on disk: safetensors with text metadata (vocabulary hash, config, versions); nothing in them is ever executed."""
 
+import json
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -11,9 +12,9 @@ from composed.files import write_atomically
 
 
 def save_weights(path: Path, model: nn.Module, metadata: dict[str, str]) -> None:
-    """Raises ComposedError where the file cannot be written."""
+    """The same weights and metadata give the same bytes. Raises ComposedError where the file cannot be written."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata))
+    write_atomically(path, lambda temporary: save_file(tensors, temporary, {"composed": json.dumps(metadata)}))
 
 
 def load_weights(path: Path, model: nn.Module, *, vocabulary: str | None = None) -> dict[str, str]:
@@ -24,9 +25,9 @@ def load_weights(path: Path, model: nn.Module, *, vocabulary: str | None = None)
     """
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
+            metadata = json.loads((file.metadata() or {}).get("composed", "{}"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (no mapping)
-    except (OSError, SafetensorError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise DataError(f"cannot read the weights {path}: {error}") from error
     if vocabulary is not None and metadata.get("vocabulary") != vocabulary:
         raise DataError(

@@ -34,8 +34,14 @@ class StopSignals:
         self.received = 0
 
     def __enter__(self) -> "StopSignals":
-        self._before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        self._before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        self.listen()
         return self
+
+    def listen(self) -> None:
+        """Takes the signals, again where somebody took them meanwhile (Lightning does when a fit starts)."""
+        for number in self._before:
+            signal.signal(number, self._note)
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
@@ -78,22 +84,18 @@ class Checkpoints(pl.Callback):
         say(f"resuming after {self.task.updates} of {self.task.optim.updates} updates")
 
     def on_fit_start(self, trainer: pl.Trainer, _task: pl.LightningModule) -> None:
+        self.signals.listen()
         if self._state is not None:
             trainer.optimizers[0].load_state_dict(self._state)
             self._state = None
 
     def on_train_batch_end(self, trainer: pl.Trainer, _task: pl.LightningModule, _out, batch, _index: int) -> None:
-        done = batch.update + 1
-        if batch.part != self.task.optim.accumulate - 1:
-            return
-        if self.signals.received:
+        optim, done = self.task.optim, batch.update + 1
+        if batch.part != optim.accumulate - 1 or done % optim.validate_every == 0 or done == optim.updates:
+            return  # in the middle of an update, or a validation comes first and saves
+        if done % optim.checkpoint_every == 0 or self.signals.received:
             self._save(trainer, done)
-            raise Interrupted(
-                self.signals.received,
-                f"stopped after update {done} of {self.task.optim.updates}; saved {self.last}",
-            )
-        if done % self.task.optim.checkpoint_every == 0:
-            self._save(trainer, done)
+            self._stop_if_asked(done)
 
     def on_validation_end(self, trainer: pl.Trainer, _task: pl.LightningModule) -> None:
         selection = self.task.validation["selection"]
@@ -103,6 +105,14 @@ class Checkpoints(pl.Callback):
             if trainer.is_global_zero:
                 save_weights(self.best_path, self.task.model, {**self.metadata, "update": str(self.task.updates)})
         self._save(trainer, self.task.updates)
+        if self.task.updates < self.task.optim.updates:
+            self._stop_if_asked(self.task.updates)
+
+    def _stop_if_asked(self, done: int) -> None:
+        if self.signals.received:
+            raise Interrupted(
+                self.signals.received, f"stopped after update {done} of {self.task.optim.updates}; saved {self.last}"
+            )
 
     def _save(self, trainer: pl.Trainer, updates: int) -> None:
         if not trainer.is_global_zero:

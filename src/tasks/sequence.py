@@ -134,7 +134,7 @@ class SequenceTask(pl.LightningModule):
             total = total + self.through.weight * cost.sum()
             self.train_metrics["composed_loss"] = cost.detach().sum() / (batch.target != self.model.specials.pad).sum()
         # Lightning averages over the parts of an update and over processes; the loss is a mean over the update's tokens.
-        loss = total / batch.tokens * self.optim.accumulate * self.trainer.world_size
+        loss = total * (batch.weight / batch.tokens * self.optim.accumulate * self.trainer.world_size)
         if not torch.isfinite(loss):
             raise TrainingError(
                 f"the loss is {loss.item()} at update {batch.update} (rows {batch.rows.tolist()[:8]}... of the training data). "

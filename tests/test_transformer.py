@@ -1,0 +1,145 @@
+"""The transformer's three answers agree with each other and with plain definitions."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from composed.models.transformer import Transformer
+
+PAD, BOS, EOS = 0, 1, 2
+
+
+def tiny(seed: int = 0, vocabulary: int = 11, **settings) -> Transformer:
+    torch.manual_seed(seed)
+    return Transformer(vocabulary, **{"width": 16, "layers": 2, "heads": 2, "feedforward": 32, **settings}).eval()
+
+
+def rows(*rows: list[int]) -> torch.Tensor:
+    width = max(map(len, rows))
+    return torch.tensor([row + [PAD] * (width - len(row)) for row in rows])
+
+
+@pytest.fixture
+def source() -> torch.Tensor:
+    return rows([5, 6, 7, EOS], [8, EOS], [4, 4, 9, 10, 5, EOS])
+
+
+def test_nll_is_the_sum_of_the_targets_log_probabilities(source):
+    model, target = tiny(), rows([4, 5, EOS], [6, EOS], [7, 8, 9, EOS])
+    scores = model.logits(source, target).log_softmax(-1)  # (B, T, V - EOS)
+    expected = torch.zeros(len(target))
+    for row in range(len(target)):
+        for at, token in enumerate(target[row].tolist()):
+            if token != PAD:
+                expected[row] -= scores[row, at, token - EOS]
+    torch.testing.assert_close(model.nll(source, target), expected)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(1, 6), st.integers(1, 6))
+def test_pads_change_nothing(more_source: int, more_target: int):
+    model, source, target = tiny(), rows([5, 6, EOS]), rows([4, 7, 8, EOS])
+    wider = torch.nn.functional.pad(source, (0, more_source)), torch.nn.functional.pad(target, (0, more_target))
+    torch.testing.assert_close(model.nll(*wider), model.nll(source, target))
+
+
+def test_cached_steps_give_the_uncached_scores(source):
+    model, target = tiny(), rows([4, 5, 6, EOS], [7, 8, 9, EOS], [10, 4, 4, EOS])
+    state = model._start(source, 1, target.shape[1])
+    token = torch.full((3,), BOS)
+    for at in range(target.shape[1]):
+        torch.testing.assert_close(model._step(token, state, at), model.logits(source, target)[:, at])
+        token = target[:, at]
+
+
+def test_the_log_probability_of_a_sample_is_its_teacher_forced_score():
+    """Counts of 20,000 samples of at most 2 tokens against exp(-nll) of every possible row: within 5 standard errors."""
+    model, source, draws = tiny(vocabulary=6), rows([5, EOS]), 20_000
+    sampled = model.sample(source, draws, max_length=2, generator=torch.Generator().manual_seed(1))
+    possible = [[EOS, PAD]] + [[first, second] for first in range(3, 6) for second in range(EOS, 6)]
+    probabilities = (-model.nll(source, torch.tensor(possible))).exp()
+    assert probabilities.sum().item() == pytest.approx(1, abs=1e-5)
+    for row, probability in zip(possible, probabilities.tolist(), strict=True):
+        share = (sampled == torch.tensor(row)).all(1).double().mean().item()
+        assert abs(share - probability) < 5 * (probability * (1 - probability) / draws) ** 0.5
+
+
+def test_samples_of_a_source_do_not_depend_on_which_rows_finish_first(source):
+    """Finished rows leave the batch: greedy decoding of each source alone gives the same rows."""
+    model = tiny(seed=3)
+    together = model.predict(source, max_length=40)
+    for row in range(len(source)):
+        alone = model.predict(source[row : row + 1, : int((source[row] != PAD).sum())], max_length=40)
+        mine = together[row][: alone.shape[1]]
+        assert torch.equal(mine, alone[0])
+        assert (together[row][alone.shape[1] :] == PAD).all()
+
+
+def test_every_sampled_row_ends_once_or_is_full(source):
+    drawn = tiny(seed=2).sample(source, 20, max_length=12, generator=torch.Generator().manual_seed(0))
+    assert len(drawn) == 60
+    for row in drawn.tolist():
+        length = len([token for token in row if token != PAD])
+        assert row[length:] == [PAD] * (len(row) - length)
+        assert row[:length].count(EOS) == (1 if length < drawn.shape[1] or row[length - 1] == EOS else 0)
+        assert EOS not in row[: length - 1]
+        assert BOS not in row
+
+
+def test_the_same_generator_gives_the_same_samples(source):
+    model = tiny()
+    first, second = (
+        model.sample(source, 3, max_length=9, generator=torch.Generator().manual_seed(7)) for _ in range(2)
+    )
+    assert torch.equal(first, second)
+
+
+def test_a_beam_of_one_is_greedy_and_a_full_beam_finds_the_best_row():
+    model, source = tiny(vocabulary=6, seed=4), rows([5, 4, EOS])
+    torch.testing.assert_close(model._beam_search(source, 1, 6), model.predict(source, max_length=6))
+    possible = [[EOS, PAD]] + [[first, EOS] for first in range(3, 6)]
+    scores = -model.nll(source, torch.tensor(possible)) / torch.tensor([1.0, 2, 2, 2])
+    unfinished = [[first, second] for first in range(3, 6) for second in range(3, 6)]
+    scores = torch.cat([scores, -model.nll(source, torch.tensor(unfinished)) / 2])
+    best = [*possible, *unfinished][int(scores.argmax())]
+    found = model.predict(source, max_length=2, beams=30)[0].tolist()
+    assert found + [PAD] * (2 - len(found)) == best
+
+
+def test_beam_search_scores_at_least_as_well_as_greedy(source):
+    model = tiny(seed=5)
+
+    def score(rows: torch.Tensor) -> torch.Tensor:
+        return model.nll(source, rows) / (rows != PAD).sum(1)
+
+    greedy, beam = model.predict(source, max_length=8), model.predict(source, max_length=8, beams=5)
+    assert (score(beam) <= score(greedy) + 1e-5).all()
+
+
+def test_several_targets_per_source_share_its_encoding(source):
+    model = tiny()
+    target = rows([4, EOS], [5, 6, EOS], [7, EOS], [8, EOS], [9, 9, EOS], [10, EOS])
+    torch.testing.assert_close(model.nll(source, target), model.nll(source.repeat_interleave(2, 0), target))
+
+
+def test_label_smoothing_mixes_in_the_uniform_distribution():
+    model, source, target = tiny(), rows([5, EOS]), rows([4, EOS])
+    scores = model.logits(source, target)[0].log_softmax(-1)
+    plain = -(scores[0, 4 - EOS] + scores[1, 0])
+    uniform = -scores.mean(-1).sum()
+    torch.testing.assert_close(model.nll(source, target, label_smoothing=0.2)[0], 0.8 * plain + 0.2 * uniform)
+
+
+def test_rows_longer_than_the_position_table_work():
+    model = tiny()
+    long = torch.randint(3, 11, (1, 700), generator=torch.Generator().manual_seed(0))
+    assert torch.isfinite(model.nll(long, long)).all()
+
+
+def test_dropout_is_off_in_eval_mode_and_on_in_training(source):
+    model = tiny(dropout=0.5)
+    target = rows([4, EOS], [5, EOS], [6, EOS])
+    assert torch.equal(model.nll(source, target), model.nll(source, target))
+    model.train()
+    assert not torch.equal(model.nll(source, target), model.nll(source, target))
