@@ -84,10 +84,12 @@ class Checkpoints(pl.Callback):
         say(f"resuming after {self.task.updates} of {self.task.optim.updates} updates")
 
     def on_fit_start(self, trainer: pl.Trainer, _task: pl.LightningModule) -> None:
-        self.signals.listen()
         if self._state is not None:
             trainer.optimizers[0].load_state_dict(self._state)
             self._state = None
+
+    def on_train_start(self, _trainer: pl.Trainer, _task: pl.LightningModule) -> None:
+        self.signals.listen()
 
     def on_train_batch_end(self, trainer: pl.Trainer, _task: pl.LightningModule, _out, batch, _index: int) -> None:
         optim, done = self.task.optim, batch.update + 1
