@@ -187,7 +187,7 @@ def test_a_malformed_folder_is_refused_with_file_and_line(contents, place, tmp_p
 @pytest.mark.parametrize("suffix", ["src", "tgt", "inp", "out"])
 def test_a_missing_file_is_refused_by_name(suffix, tmp_path):
     (write(tmp_path) / f"train.{suffix}").unlink()
-    with pytest.raises(DataError, match=f"train.{suffix}: no such file"):
+    with pytest.raises(DataError, match=f"train.{suffix}: No such file"):
         read(tmp_path, "train")
 
 

@@ -1,4 +1,4 @@
-"""Ways to corrupt a program into the source of a denoising pair (Xie et al. 2021, section 4.1).
+"""Ways to corrupt a program into the source of a denoising pair (Xie, Ma and Liang 2021).
 
 A program is one line, `$` between its segments; the first and the last (`int main () {`, `return 0; }`) stay.
 A noise reads this line alone, so it fits generated, published and predicted programs alike.

@@ -105,7 +105,7 @@ class WordTokenizer(Tokenizer):
 
 
 class BpeTokenizer(Tokenizer):
-    """Byte-pair pieces of sentencepiece; Xie et al. (2021) have 600 of them on SansType."""
+    """Byte-pair pieces of sentencepiece; Xie, Ma and Liang (2021) have 600 on SansType."""
 
     kind = "bpe"
 

@@ -123,7 +123,7 @@ def read(folder: Path, split: str) -> Split:
 def _contents(sizes: Sizes, grammar: Grammar, seed: int, execute: Execute) -> dict[str, bytes]:
     contents: dict[str, bytes] = {}
     seen: set[str] = set()
-    # The splits that measure come first, so that no size but their own (and those before) can change them.
+    # The splits that measure come first: the sizes of those that train cannot change them.
     for split in ("test", "ood", "val", "unlabeled_val", "train", "unlabeled"):
         examples = generate(
             getattr(sizes, split), seed=seed, split=split, grammar=grammar, ood=split == "ood", seen=seen
@@ -160,8 +160,8 @@ def _read(path: Path, *, may_be_empty: bool = True) -> list[str]:
     try:
         data = path.read_bytes()
         lines = data.decode().removesuffix("\n").split("\n") if data else []
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file; prepare the data, or name a folder that has it") from None
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}; prepare the data, or name a folder that has it") from None
     except UnicodeDecodeError as error:
         number = data.count(b"\n", 0, error.start) + 1
         raise DataError(f"{path}:{number}: not UTF-8 ({error.reason}); save the file as UTF-8") from None

@@ -1,4 +1,4 @@
-"""SansType: random C++ programs and pseudocode for them that names no type (Xie et al. 2021, section 4.1).
+"""SansType: random C++ programs and pseudocode for them that names no type (Xie, Ma and Liang 2021).
 
 A program is one line, `$` between its statements and `~` for an indent. Three tables are the whole language:
 code, and pseudocode in and out of distribution; alternatives in a table are equally likely.
