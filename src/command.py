@@ -11,11 +11,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import composed.conf
 from composed.errors import ConfigError
 
-CONF = Path(__file__).parent.parent / "conf"
-if not (CONF / "config.yaml").exists():  # installed: the package composed.conf lies inside composed
-    CONF = Path(__file__).parent / "conf"
+CONF = Path(composed.conf.__file__).parent
 GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir() and not folder.name.startswith("_"))
 LARGEST_CHECKED_SWEEP = 64
 
