@@ -1,0 +1,79 @@
+"""`composed-report RUN...`: finished runs to a table on the terminal, as Markdown, CSV and LaTeX, and a plot.
+
+Starts without torch and Hydra; matplotlib is loaded only to draw. The numbers come from result.json alone.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console, RenderableType
+from rich.text import Text
+
+from composed.console import say
+from composed.errors import ComposedError, ConfigError
+from composed.files import write_text
+from composed.reporting.formats import to_csv, to_latex, to_markdown, to_rich
+from composed.reporting.plot import draw
+from composed.reporting.programs import programs
+from composed.reporting.runs import Run, find_runs
+from composed.reporting.table import build_table
+
+PLAIN_TEXT_COLUMNS = 140
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line; returns the exit code: 0, or the code of the ComposedError whose message it printed."""
+    arguments = _parser().parse_args(argv)
+    try:
+        _report(arguments.runs, arguments.out, arguments.title, arguments.programs)
+    except ComposedError as error:
+        say(f"error: {error}")
+        return error.code
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="composed-report", description="One table from finished runs.")
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folder, or a folder that holds runs")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("report"),
+        metavar="DIR",
+        help="for table.{md,csv,tex,png} (default: report)",
+    )
+    parser.add_argument("--title", metavar="T", help="instead of the title that the runs give")
+    parser.add_argument("--programs", type=int, default=0, metavar="N", help="also print N programs side by side")
+    return parser
+
+
+def _report(paths: Sequence[Path], out: Path, title: str | None, count: int) -> None:
+    runs, unfinished = find_runs(paths)
+    for folder in unfinished:
+        say(f"left out, unfinished (no result.json): {folder}")
+    table = build_table(runs, title)
+    parts: list[RenderableType] = [to_rich(table)]
+    if count > 0:
+        parts += [Text(), programs(_run_to_show(runs).folder, count)]
+    files = {out / "table.md": to_markdown(table), out / "table.csv": to_csv(table), out / "table.tex": to_latex(table)}
+    for path, text in files.items():
+        write_text(path, text)
+    picture = out / "table.png"
+    draw(table, picture)
+    console = Console(width=None if sys.stdout.isatty() else PLAIN_TEXT_COLUMNS)
+    console.print(*parts, sep="\n")
+    print("\nwritten:", *files, picture)
+
+
+def _run_to_show(runs: Sequence[Run]) -> Run:
+    """The first run that predicts through the denoiser, else the first that has a composition at all."""
+    candidates = [run for run in runs if "composition" in run.counts]
+    if not candidates:
+        raise ConfigError("--programs puts f(x) and Pi(f(x)) side by side, but none of the runs has a denoiser")
+    return min(candidates, key=lambda run: run.own_output != "composition")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,175 @@
+"""A table as text: for the terminal (rich), Markdown, CSV and LaTeX; the same runs give the same bytes.
+
+All but CSV show the same blocks: rates ID, rates OOD, differences ID, differences OOD.
+"""
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rich.console import Group, RenderableType
+from rich.table import Table as Grid
+from rich.text import Text
+
+from composed.reporting.runs import CLASSES, SPLITS
+from composed.reporting.statistics import Estimate
+from composed.reporting.table import SPLIT_NAMES, Row, Table
+
+WORDS = {1: "higher", -1: "lower", 0: "not distinguishable"}
+
+
+@dataclass(frozen=True)
+class Block:
+    """Lines of cells under a header, columns aligned l or r; the second cell of line `best` stands out."""
+
+    header: list[str]
+    align: str
+    lines: list[list[str]]
+    best: int | None = None
+
+
+def blocks(table: Table) -> Iterator[Block]:
+    """The rates per split, then the claims per split as paired differences if there are any."""
+    for split in SPLITS:
+        best = table.best(split)
+        yield Block(
+            [f"{SPLIT_NAMES[split]} ({table.programs[split]} programs)", *CLASSES, "seeds"],
+            "lrrrrr",
+            [
+                [row.label, *(_number(row.rate(split, name)) for name in CLASSES), str(len(row.seeds))]
+                for row in table.rows
+            ],
+            None if best is None else table.rows.index(best),
+        )
+    for split in SPLITS if table.claims() else ():
+        yield Block(
+            [f"Paired differences, {split.upper()}", "correct", "", "seeds"],
+            "lrlr",
+            [_claim(row, reference, split) for row, reference in table.claims()],
+        )
+
+
+def _claim(row: Row, reference: Row, split: str) -> list[str]:
+    label = f"{row.label} − {_grouped(reference.label)}"
+    difference = row.minus(reference, split)
+    if difference is None:
+        return [label, "–", "no seed in common", "0"]
+    word = WORDS[difference.sign] if difference.n > 1 else "one seed, no interval"
+    return [label, _number(difference, sign="+"), word, str(difference.n)]
+
+
+def _grouped(label: str) -> str:
+    return f"({label})" if " " in label else label
+
+
+def _number(value: Estimate, sign: str = "") -> str:
+    mean = f"{value.mean:{sign}z.1f}".replace("-", "−")
+    return mean if value.half_width is None else f"{mean} ±{value.half_width:.1f}"
+
+
+def notes(best: str) -> str:
+    """How to read the table; `best` says how this format marks the best row."""
+    return (
+        "Per cent of the programs; the four classes of a row add up to 100. Runtime error includes the time, "
+        "memory and output limits. ± is half the 95% Student t interval over seeds on the same programs; one "
+        f"seed has none. {best}: higher than every other row, each paired 95% interval excluding 0. Differences "
+        "are in percentage points between runs of the same seed; higher or lower if their interval excludes 0."
+    )
+
+
+def to_rich(table: Table) -> RenderableType:
+    """For a terminal of 80 columns or more; the best rate is bold and starred."""
+    grids: list[RenderableType] = []
+    for block in blocks(table):
+        grid = Grid(box=None, padding=(0, 1, 0, 0), header_style="bold", title_justify="left")
+        for name, side in zip(block.header, block.align, strict=True):
+            grid.add_column(
+                Text(name.replace(" (", "\n(").replace(" error", "\nerror").replace(" output", "\noutput")),
+                justify="left" if side == "l" else "right",
+            )
+        for number, line in enumerate(block.lines):
+            cells = [Text(cell) for cell in line]
+            if number == block.best:
+                cells[:2] = Text(f"{line[0]} *"), Text(line[1], style="bold")
+            grid.add_row(*cells)
+        grids += [Text(), grid]
+    return Group(Text(table.title, style="bold"), *grids, Text(), Text(notes("*"), style="dim"))
+
+
+def to_markdown(table: Table) -> str:
+    """GitHub's tables; the best row's rate is bold."""
+    parts = [f"**{_escape_markdown(table.title)}**"]
+    for block in blocks(table):
+        lines = [[_escape_markdown(cell) for cell in line] for line in block.lines]
+        if block.best is not None:
+            lines[block.best][1] = f"**{lines[block.best][1]}**"
+        alignment = [":--" if side == "l" else "--:" for side in block.align]
+        parts.append("\n".join(f"| {' | '.join(line)} |" for line in (block.header, alignment, *lines)))
+    return "\n\n".join([*parts, notes("Bold")]) + "\n"
+
+
+def _escape_markdown(text: str) -> str:
+    return "".join("\\" + char if char in "\\`*_[]<>|" else char for char in text)
+
+
+def to_latex(table: Table) -> str:
+    """A `table` environment for the booktabs package; the best row's rate is bold."""
+    caption = _escape_latex(f"{table.title}. {notes('Bold')}")
+    lines = [
+        "% needs \\usepackage{booktabs}",
+        "\\begin{table}",
+        "\\centering\\small",
+        f"\\caption{{{caption}}}",
+    ]
+    for block in blocks(table):
+        rows = [[_escape_latex(cell) for cell in line] for line in block.lines]
+        if block.best is not None:
+            rows[block.best][1] = f"\\textbf{{{rows[block.best][1]}}}"
+        lines += [
+            f"\\begin{{tabular}}{{{block.align}}}",
+            "\\toprule",
+            f"{' & '.join(_escape_latex(cell) for cell in block.header)} \\\\",
+            "\\midrule",
+            *(f"{' & '.join(row)} \\\\" for row in rows),
+            "\\bottomrule",
+            "\\end{tabular}\\par\\medskip",
+        ]
+    return "\n".join([*lines, "\\end{table}"]) + "\n"
+
+
+LATEX = {char: f"\\{char}" for char in "&%$#_{}"} | {
+    "\\": "\\textbackslash{}",
+    "~": "\\textasciitilde{}",
+    "^": "\\textasciicircum{}",
+    "±": "$\\pm$",
+    "−": "$-$",
+    "–": "--",
+}
+
+
+def _escape_latex(text: str) -> str:
+    return "".join(LATEX.get(char, char) for char in text)
+
+
+def to_csv(table: Table) -> str:
+    """One line per row and split: each class's mean and half its 95% interval (empty for one seed).
+
+    `reference` is empty for rates (per cent), the other row's label for paired differences (points).
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    names = [name.replace(" ", "_") for name in CLASSES]
+    columns = [column for name in names for column in (name, f"{name}_half_width")]
+    writer.writerow(["row", "reference", "split", "seeds", "programs", *columns])
+    for split in SPLITS:
+        lines = [(row.label, "", [row.rate(split, name) for name in CLASSES]) for row in table.rows]
+        for row, reference in table.claims():
+            differences = [row.minus(reference, split, name) for name in CLASSES]
+            if values := [difference for difference in differences if difference is not None]:
+                lines.append((row.label, reference.label, values))
+        for label, reference_label, values in lines:
+            numbers = [number for value in values for number in (value.mean, value.half_width)]
+            cells = ["" if number is None else f"{number:z.4f}" for number in numbers]
+            writer.writerow([label, reference_label, split, values[0].n, table.programs[split], *cells])
+    return text.getvalue()

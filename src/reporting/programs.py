@@ -1,0 +1,181 @@
+"""Programs side by side: pseudocode, f's and Pi(f)'s output as indented C++, with verdicts and repairs.
+
+Leaves out the gold program: its style is one of many right ones, so the verdict judges, not the likeness.
+"""
+
+import re
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+from itertools import chain, zip_longest
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich.console import Group
+from rich.table import Table as Grid
+from rich.text import Text
+
+from composed.errors import ConfigError, DataError
+from composed.files import read_lines
+from composed.reporting.runs import OUTPUTS, SPLITS
+from composed.run_folder import RunFolder
+
+REPAIRED, BOTH_WRONG, BOTH_RIGHT, BROKEN = (
+    "repaired by Pi",
+    "wrong both times",
+    "right both times",
+    "broken by Pi",
+)
+FATES = {(False, True): REPAIRED, (False, False): BOTH_WRONG, (True, True): BOTH_RIGHT, (True, False): BROKEN}
+
+
+@dataclass
+class Example:
+    """One test program: text and verdict of each output."""
+
+    split: str
+    number: int
+    source: str
+    texts: dict[str, str] = field(default_factory=dict)
+    verdicts: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def fate(self) -> str:
+        """What Pi made of f's output, judged by the verdicts."""
+        base, composition = (self.verdicts[output] == "correct" for output in OUTPUTS)
+        return FATES[base, composition]
+
+
+class Line(NamedTuple):
+    """A line of C++: the number of braces open around it, and its tokens."""
+
+    depth: int
+    tokens: list[str]
+
+
+def programs(run_folder: Path, count: int = 3) -> Group:
+    """`count` programs of a run for a console, picked by the rule that the first lines state.
+
+    Raises ConfigError if the run has no composition, DataError if its predictions and verdicts do not match.
+    """
+    examples = [example for split in SPLITS for example in read_examples(run_folder, split)]
+    fates: dict[str, list[Example]] = {fate: [] for fate in FATES.values()}
+    for example in examples:
+        fates[example.fate].append(example)
+    sizes = ", ".join(f"{len(members)} {fate}" for fate, members in fates.items())
+    rule = (
+        f"Programs of {run_folder}, not a random sample: first what Pi repaired (ID and OOD in turn, in file "
+        f"order), last one that it did not. Of all {len(examples)}: {sizes}. Lines marked - and + hold what Pi changed."
+    )
+    parts = [part for example in pick(fates, count) for part in (Text(), side_by_side(example))]
+    return Group(Text(rule), *parts)
+
+
+def pick(fates: Mapping[str, Sequence[Example]], count: int) -> list[Example]:
+    """At most `count` examples: repaired ones but for the last place, which is for one of another fate."""
+    queues = {fate: _in_turn(members) for fate, members in fates.items()}
+    repaired = queues.pop(REPAIRED)
+    first = max(count - 1, 1)
+    return list(chain(repaired[:first], *queues.values(), repaired[first:]))[:count]
+
+
+def _in_turn(examples: Sequence[Example]) -> list[Example]:
+    by_split = [[example for example in examples if example.split == split] for split in SPLITS]
+    return [example for turn in zip_longest(*by_split) for example in turn if example is not None]
+
+
+def read_examples(run_folder: Path, split: str) -> list[Example]:
+    """The programs of one split with their verdicts, in file order; raises as `programs` does."""
+    folder = RunFolder(run_folder)
+    paths = (folder.predictions(split), folder.verdicts(split))
+    for path in paths:
+        if not path.is_file():
+            raise DataError(f"{path} is missing; write it with `composed-evaluate {run_folder}`")
+    predictions, verdicts = (read_lines(path) for path in paths)
+    examples: dict[int, Example] = {}
+    nothing: dict[str, Any] = {}
+    for line, (prediction, verdict) in enumerate(zip_longest(predictions, verdicts, fillvalue=nothing), start=1):
+        try:
+            if prediction["id"] != verdict["id"]:
+                raise DataError(
+                    f"{paths[1]}:{line}: verdict of {verdict['id']}, but prediction of {prediction['id']}; "
+                    f"judge again with `composed-evaluate {run_folder}`"
+                )
+            number, output = prediction["example"], prediction["output"]
+            example = examples.setdefault(number, Example(split, number, prediction["source"]))
+            example.texts[output] = prediction["text"]
+            example.verdicts[output] = verdict["verdict"]
+        except (KeyError, TypeError) as error:
+            raise DataError(
+                f"line {line} of {paths[0]} and of {paths[1].name} do not make one judged program ({error!r}); "
+                f"judge again with `composed-evaluate {run_folder}`"
+            ) from error
+    if any(example.verdicts.keys() != set(OUTPUTS) for example in examples.values()):
+        raise ConfigError(f"{run_folder}: f and Pi(f) have not both an output for every program")
+    return list(examples.values())
+
+
+def side_by_side(example: Example) -> Grid:
+    """Pseudocode, f's program and Pi(f)'s program; what Pi replaced is coloured, its lines marked - and +."""
+    title = f"{example.split.upper()} program {example.number}: {example.fate}"
+    grid = Grid(title=Text(title, style="bold"), title_justify="left", expand=True, padding=(0, 1), show_edge=False)
+    grid.add_column("pseudocode x", ratio=1)
+    codes = {output: code_lines(example.texts[output]) for output in OUTPUTS}
+    tokens = [[token for line in codes[output] for token in line.tokens] for output in OUTPUTS]
+    matches = SequenceMatcher(None, tokens[0], tokens[1], autojunk=False).get_matching_blocks()
+    cells = [pseudocode(example.source)]
+    looks = (("f(x)", "- ", "bold red"), ("Pi(f(x))", "+ ", "bold green"))
+    for side, (output, (name, mark, style)) in enumerate(zip(OUTPUTS, looks, strict=True)):
+        kept = {match[side] + offset for match in matches for offset in range(match.size)}
+        verdict = example.verdicts[output]
+        colour = "green" if verdict == "correct" else "red"
+        grid.add_column(Text.assemble(f"{name}: ", (verdict.replace("_", " "), colour)), ratio=1)
+        cells.append(_marked(codes[output], kept, mark, style))
+    grid.add_row(*cells)
+    return grid
+
+
+def pseudocode(source: str) -> Text:
+    """One statement per line; what belongs to an if stands indented under it."""
+    lines = []
+    for statement in source.split("$"):
+        parts = [part.strip() for part in re.split(r"\bTAB\b|(?<=;)\s", statement)]
+        lines += ["    " * (place > 0) + part for place, part in enumerate(filter(None, parts))]
+    return Text("\n".join(lines))
+
+
+def code_lines(text: str) -> list[Line]:
+    """C++ tokens as lines, broken at `$`, at braces and at semicolons outside parentheses; never fails."""
+    statements: list[list[str]] = [[]]
+    for slot in text.replace("~", " ").split("$"):
+        parentheses = 0
+        for token in slot.split():
+            parentheses += token.count("(") - token.count(")")
+            if token.startswith("}"):
+                statements.append([])
+            statements[-1].append(token)
+            if token[-1] in "{}" or (token[-1] == ";" and parentheses <= 0):
+                statements.append([])
+        statements.append([])
+    lines = []
+    depth = 0
+    for tokens in filter(None, statements):
+        depth = max(depth - tokens[0].startswith("}"), 0)
+        lines.append(Line(depth, tokens))
+        depth += tokens[-1].endswith("{")
+    return lines
+
+
+def _marked(lines: Sequence[Line], kept: Set[int], mark: str, style: str) -> Text:
+    """The lines as text: tokens whose place is not `kept` in `style`, their lines preceded by `mark`."""
+    texts = []
+    place = 0
+    for depth, tokens in lines:
+        styles = ["" if number in kept else style for number in range(place, place + len(tokens))]
+        text = Text.assemble((mark, style) if any(styles) else "  ", "    " * depth)
+        for before, token, look in zip(["(", *tokens], tokens, styles, strict=False):
+            glued = before.endswith("(") or token in {";", ",", ")"}
+            text.append("" if glued else " ").append(token, look)
+        texts.append(text)
+        place += len(tokens)
+    return Text("\n").join(texts)

@@ -1,0 +1,172 @@
+"""Finished runs, read back from their folders, and the refusal to compare what cannot be compared.
+
+Leaves out single predictions (programs.py), learning curves (metrics.jsonl) and what the counts mean (table.py).
+"""
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from composed.errors import ConfigError, DataError
+from composed.files import read_json
+from composed.run_folder import NOT_SHAPING, RunFolder
+
+OUTPUTS = ("base", "composition")
+SPLITS = ("id", "ood")
+CLASSES = ("correct", "compile error", "runtime error", "wrong output")
+CLASS_OF_VERDICT = {
+    "correct": "correct",
+    "compile_error": "compile error",
+    "runtime_error": "runtime error",
+    "time_limit": "runtime error",
+    "memory_limit": "runtime error",
+    "output_limit": "runtime error",
+    "wrong_output": "wrong output",
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished run; `counts[output][split][class]` is a number of programs."""
+
+    folder: Path
+    title: str
+    task: str
+    profile: str
+    mode: str
+    seed: int
+    own_output: str
+    config_key: str
+    counts: Mapping[str, Mapping[str, Mapping[str, int]]]
+
+    @property
+    def programs(self) -> dict[str, int]:
+        """Judged programs per split, the same for every output."""
+        return _sizes(self.counts[self.own_output])
+
+
+def find_runs(paths: Iterable[Path]) -> tuple[list[Run], list[Path]]:
+    """The finished runs at or below `paths`, each once, and the folders of unfinished ones; both sorted.
+
+    Raises ConfigError for a path that is no folder, DataError for a broken result.json.
+    """
+    folders: dict[Path, Path] = {}
+    for path in paths:
+        if not path.is_dir():
+            raise ConfigError(f"{path}: no such folder; give run folders, or a folder that holds some")
+        folders.update({folder.resolve(): folder for folder in list(_run_folders(path)) or [path]})
+    ordered = sorted(folders.values())
+    finished = [folder for folder in ordered if RunFolder(folder).finished()]
+    return [read_run(folder) for folder in finished], [each for each in ordered if each not in finished]
+
+
+def _run_folders(top: Path) -> Iterator[Path]:
+    for folder, below, files in os.walk(top):
+        if "config.yaml" in files or "result.json" in files:
+            below.clear()
+            yield Path(folder)
+        below[:] = [name for name in below if not name.startswith(".")]
+
+
+def read_run(folder: Path) -> Run:
+    """The run in `folder`; raises DataError if its result.json is broken, incomplete or counts wrongly."""
+    path = RunFolder(folder).result
+    result = read_json(path)
+    try:
+        counts = {
+            output: {split: _class_counts(splits[split], f"{path}: counts.{output}.{split}") for split in SPLITS}
+            for output, splits in result["counts"].items()
+        }
+        own_output = "composition" if result["predict_through"] == "denoiser" else "base"
+        if any(_sizes(splits) != _sizes(counts[own_output]) for splits in counts.values()):
+            raise DataError(f"{path}: the outputs {' and '.join(counts)} are judged on different numbers of programs")
+        return Run(
+            folder=folder,
+            title=result["title"],
+            task=result["task"],
+            profile=result["profile"],
+            mode=result["finetuning"],
+            seed=int(result["seed"]),
+            own_output=own_output,
+            config_key=result["config_key"],
+            counts=counts,
+        )
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        problem = f"no entry {error}" if isinstance(error, KeyError) else str(error)
+        raise DataError(f"{path}: {problem}; write it again with `composed-evaluate {folder}`") from error
+
+
+def _class_counts(verdicts: Mapping[str, int], where: str) -> dict[str, int]:
+    counts = dict.fromkeys(CLASSES, 0)
+    for verdict, count in verdicts.items():
+        if verdict == "n":
+            continue
+        if verdict not in CLASS_OF_VERDICT:
+            raise DataError(f"{where}: unknown verdict {verdict!r}; known are {', '.join(CLASS_OF_VERDICT)}")
+        counts[CLASS_OF_VERDICT[verdict]] += count
+    if not 0 < sum(counts.values()) == verdicts["n"]:
+        raise DataError(f"{where}: the verdicts add up to {sum(counts.values())}, but n is {verdicts['n']}")
+    return counts
+
+
+def _sizes(splits: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
+    return {split: sum(classes.values()) for split, classes in splits.items()}
+
+
+def check_comparable(runs: Sequence[Run]) -> None:
+    """Refuse runs that one table would silently mix.
+
+    Raises ConfigError if two runs differ in task, profile, title or number of programs, if one mode has a
+    seed twice, or runs of different configurations (the differing keys are named).
+    """
+    first = runs[0]
+    modes: defaultdict[str, list[Run]] = defaultdict(list)
+    for run in runs:
+        for what, ours, theirs in (
+            ("task", first.task, run.task),
+            ("profile", first.profile, run.profile),
+            ("title", first.title, run.title),
+            ("number of programs", first.programs, run.programs),
+        ):
+            if ours != theirs:
+                raise ConfigError(
+                    f"one table cannot hold both runs, their {what} differs; report them apart:\n"
+                    f"  {first.folder}: {ours}\n  {run.folder}: {theirs}"
+                )
+        modes[run.mode].append(run)
+    for mode, members in modes.items():
+        _check_one_configuration(mode, members)
+        seeds: dict[int, Run] = {}
+        for run in members:
+            twin = seeds.setdefault(run.seed, run)
+            if twin is not run:
+                raise ConfigError(f"mode {mode} has seed {run.seed} twice; keep one of {twin.folder} and {run.folder}")
+
+
+def _check_one_configuration(mode: str, members: Sequence[Run]) -> None:
+    first = members[0]
+    for run in members:
+        if run.config_key != first.config_key:
+            ours, theirs = (_shaping_entries(each.folder) for each in (first, run))
+            differing = [key for key in sorted(ours | theirs) if ours.get(key) != theirs.get(key)]
+            lines = [f"  {key}: {ours.get(key, 'absent')} | {theirs.get(key, 'absent')}" for key in differing]
+            raise ConfigError(
+                f"one row cannot mix configurations: {first.folder} | {run.folder} (both mode {mode})\n"
+                + "\n".join(lines or ["  (their config.yaml files name no difference)"])
+                + "\nReport them apart, or give one of them another `finetuning.name`."
+            )
+
+
+def _shaping_entries(folder: Path) -> dict[str, Any]:
+    """The configuration as {dotted key: value}, without the seed and what shapes no number."""
+    entries = _flat(RunFolder.existing(folder).config())
+    return {key: value for key, value in entries.items() if key.partition(".")[0] not in (*NOT_SHAPING, "seed")}
+
+
+def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(node, dict):
+        return {prefix: node}
+    return {k: v for key, child in node.items() for k, v in _flat(child, f"{prefix}.{key}".lstrip(".")).items()}

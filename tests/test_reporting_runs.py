@@ -1,0 +1,125 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from composed.errors import ConfigError, DataError
+from composed.reporting.runs import check_comparable, find_runs, read_run
+from tests.run_folders import counts, write_run
+
+
+def test_runs_are_found_below_a_folder_once_and_sorted(tmp_path: Path) -> None:
+    for name in ("sweep/b", "sweep/a", "sweep/deeper/c"):
+        write_run(tmp_path / name)
+    runs, unfinished = find_runs([tmp_path / "sweep" / "b", tmp_path])
+    assert [run.folder.name for run in runs] == ["a", "b", "c"]
+    assert unfinished == []
+
+
+def test_hidden_folders_and_folders_inside_a_run_are_no_runs(tmp_path: Path) -> None:
+    write_run(tmp_path / "run")
+    for name in ("run/inner", ".hydra"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.yaml").touch()
+    runs, unfinished = find_runs([tmp_path])
+    assert ([run.folder.name for run in runs], unfinished) == (["run"], [])
+
+
+def test_a_run_without_result_is_unfinished(tmp_path: Path) -> None:
+    write_run(tmp_path / "started")
+    (tmp_path / "started" / "result.json").unlink()
+    (tmp_path / "empty").mkdir()
+    assert find_runs([tmp_path / "started", tmp_path / "empty"]) == ([], [tmp_path / "empty", tmp_path / "started"])
+
+
+def test_a_path_that_is_no_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="absent: no such folder"):
+        find_runs([tmp_path / "absent"])
+
+
+def test_limits_count_as_runtime_errors(tmp_path: Path) -> None:
+    verdicts = dict(correct=1, compile_error=2, runtime_error=3, wrong_output=4)
+    verdicts |= dict(time_limit=5, memory_limit=6, output_limit=7, n=28)
+    run = read_run(write_run(tmp_path / "run", "baseline", counted={"base": {"id": verdicts, "ood": verdicts}}))
+    expected = {"correct": 1, "compile error": 2, "runtime error": 21, "wrong output": 4}
+    assert run.counts["base"]["id"] == expected
+    assert run.programs == {"id": 28, "ood": 28}
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "complaint"),
+    [
+        ({"n": 3, "correct": 2}, "result.json: counts.base.id: the verdicts add up to 2, but n is 3"),
+        ({"n": 0}, "add up to 0"),
+        ({"n": 1, "lucky": 1}, "unknown verdict 'lucky'"),
+    ],
+)
+def test_counts_that_cannot_be_right_are_refused(tmp_path: Path, verdicts: dict[str, int], complaint: str) -> None:
+    folder = write_run(tmp_path / "run", "baseline", counted={"base": {"id": verdicts, "ood": verdicts}})
+    with pytest.raises(DataError, match=complaint):
+        read_run(folder)
+
+
+def test_a_missing_entry_is_named_with_the_command_that_writes_it(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run")
+    result = json.loads((folder / "result.json").read_text())
+    del result["config_key"]
+    (folder / "result.json").write_text(json.dumps(result))
+    with pytest.raises(DataError, match=r"result\.json: no entry 'config_key'; .*composed-evaluate"):
+        read_run(folder)
+
+
+def test_broken_json_is_named_by_its_line(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run")
+    (folder / "result.json").write_text('{\n "seed": 0,\n "n":: 1\n}')
+    with pytest.raises(DataError, match=r"result\.json.*line 3"):
+        read_run(folder)
+
+
+def test_outputs_judged_on_different_programs_are_refused(tmp_path: Path) -> None:
+    mixed = {**counts((1, 1), n=10), "composition": counts((1, 1), n=9)["base"]}
+    with pytest.raises(DataError, match="base and composition are judged on different numbers of programs"):
+        read_run(write_run(tmp_path / "run", counted=mixed))
+
+
+def compare(*folders: Path) -> None:
+    check_comparable([read_run(folder) for folder in folders])
+
+
+def test_a_seed_twice_in_one_mode_is_refused_by_both_names(tmp_path: Path) -> None:
+    first, second = (write_run(tmp_path / name, seed=7) for name in ("first", "second"))
+    with pytest.raises(ConfigError, match=r"composed has seed 7 twice; keep one of \S*/first and \S*/second"):
+        compare(first, second)
+
+
+def test_different_configurations_in_one_row_are_refused_by_their_differing_keys(tmp_path: Path) -> None:
+    narrow = {"model": {"width": 128, "layers": 2}, "runs": "here"}
+    wide = {"model": {"width": 256, "layers": 2}, "optim": {"lr": 0.1}, "runs": "there"}
+    first = write_run(tmp_path / "first", seed=0, config=narrow, config_key="a")
+    second = write_run(tmp_path / "second", seed=1, config=wide, config_key="b")
+    with pytest.raises(ConfigError) as refusal:
+        compare(first, second)
+    message = str(refusal.value)
+    assert str(first) in message
+    assert str(second) in message
+    assert message.splitlines()[1:-1] == ["  model.width: 128 | 256", "  optim.lr: absent | 0.1"]
+
+
+@pytest.mark.parametrize(
+    ("difference", "complaint"),
+    [
+        ({"profile": "paper"}, "their profile differs"),
+        ({"task": "spoc"}, "their task differs"),
+        ({"title": "longer programs"}, "their title differs"),
+        ({"counted": counts((5, 3), (6, 4), n=10)}, "their number of programs differs"),
+    ],
+)
+def test_runs_of_different_experiments_are_refused(tmp_path: Path, difference: dict, complaint: str) -> None:
+    first = write_run(tmp_path / "first", "baseline")
+    second = write_run(tmp_path / "second", "standard", **difference)
+    with pytest.raises(ConfigError, match=complaint):
+        compare(first, second)
+
+
+def test_different_configurations_in_different_rows_are_welcome(tmp_path: Path) -> None:
+    compare(*(write_run(tmp_path / mode, mode, config_key=mode) for mode in ("baseline", "standard")))

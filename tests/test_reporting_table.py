@@ -1,0 +1,140 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from composed.errors import ConfigError
+from composed.reporting.runs import CLASSES, Run, find_runs
+from composed.reporting.table import Table, build_table
+from tests.run_folders import counts, write_run, write_sweep
+
+HALF_WIDTH_OF_STEP_1 = 4.302653 / 3**0.5  # of three values with a standard deviation of 1
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Table:
+    return build_table(find_runs([write_sweep(tmp_path)])[0])
+
+
+def table_of(*modes: tuple[str, list[int]]) -> Table:
+    """Per mode the number of correct programs of 100 by seed, ID and OOD alike; None where a seed is missing."""
+    return build_table(
+        Run(
+            Path(mode),
+            "T",
+            "t",
+            "p",
+            mode,
+            seed,
+            "base",
+            mode,
+            {"base": {split: split_counts for split in ("id", "ood")}},
+        )
+        for mode, numbers in modes
+        for seed, number in enumerate(numbers)
+        if number is not None
+        for split_counts in [dict(zip(CLASSES, (number, 100 - number, 0, 0), strict=True))]
+    )
+
+
+def test_rows_stand_in_reporting_order(tmp_path: Path, table: Table) -> None:
+    assert [row.label for row in table.rows] == [
+        "baseline",
+        "baseline + test-time denoiser",
+        "standard",
+        "standard + test-time denoiser",
+        "composed",
+        "composed, base predictor alone",
+    ]
+
+
+def test_further_modes_follow_alphabetically_with_their_variants(tmp_path: Path) -> None:
+    for mode in ("zigzag", "bart", "baseline"):
+        write_run(tmp_path / mode, mode, counted=counts((1, 1), (2, 2)))
+    table = build_table(find_runs([tmp_path])[0])
+    modes = ["baseline", "bart", "zigzag"]
+    assert [row.label for row in table.rows] == [
+        f"{mode}{end}" for mode in modes for end in ("", " + test-time denoiser")
+    ]
+
+
+def test_rates_are_means_over_seeds_in_per_cent(table: Table) -> None:
+    baseline = table.rows[0].rate("id", "correct")
+    assert (baseline.mean, baseline.n) == (32.0, 3)
+    assert baseline.half_width == pytest.approx(2 * HALF_WIDTH_OF_STEP_1, rel=1e-6)
+    assert table.rows[4].rate("ood", "correct").mean == 26.0
+
+
+def test_difference_is_taken_seed_by_seed(table: Table) -> None:
+    baseline, standard = table.rows[0], table.rows[2]
+    difference = standard.minus(baseline, "ood")  # 12, 13, 11
+    assert difference.mean == pytest.approx(12.0)
+    assert difference.half_width == pytest.approx(HALF_WIDTH_OF_STEP_1, rel=1e-6)
+
+
+def test_difference_uses_only_the_seeds_of_both_rows() -> None:
+    first, second = table_of(("a", [50, None, 54, 70]), ("b", [49, 0, 53, None])).rows
+    assert (first.minus(second, "id").mean, first.minus(second, "id").n) == (1.0, 2)
+
+
+def test_rows_without_a_common_seed_have_no_difference() -> None:
+    first, second = table_of(("a", [50, None]), ("b", [None, 50])).rows
+    assert first.minus(second, "id") is None
+
+
+def test_claims_name_the_pairs_whose_rows_are_here(table: Table) -> None:
+    assert [(row.label, reference.label) for row, reference in table.claims()] == [
+        ("standard", "baseline"),
+        ("baseline + test-time denoiser", "baseline"),
+        ("standard + test-time denoiser", "standard"),
+        ("composed", "standard"),
+        ("composed", "standard + test-time denoiser"),
+    ]
+    assert table_of(("baseline", [1]), ("composed", [2])).claims() == []
+
+
+def test_best_row_beats_every_other_beyond_its_paired_interval() -> None:
+    table = table_of(("a", [10, 20, 30]), ("b", [12, 22, 33]), ("c", [2, 11, 21]))
+    assert table.best("id").label == "b"  # though the rows' own intervals overlap
+
+
+@pytest.mark.parametrize(
+    "modes",
+    [
+        [("a", [10, 20, 30]), ("b", [12, 22, 30])],
+        [("a", [10]), ("b", [90])],
+        [("a", [10, 20])],
+        [("a", [10, 10, None, None]), ("b", [None, None, 90, 91])],
+    ],
+    ids=["interval-reaches-0", "one-seed", "one-row", "no-seed-in-common"],
+)
+def test_no_row_is_best_without_evidence(modes: list[tuple[str, list[int]]]) -> None:
+    assert table_of(*modes).best("id") is None
+
+
+def test_title_tells_seeds_and_execution(tmp_path: Path, table: Table) -> None:
+    ending = "verdicts from compiling and running every program"
+    sizes = "SansType, quick profile: programs of at most 2 variables and 2 extra rounds"
+    assert table.title == f"{sizes}; 3 seeds; {ending}"
+    assert table_of(("a", [1])).title == f"T; 1 seed; {ending}"
+    assert table_of(("a", [1]), ("b", [1, 2, 3])).title == f"T; 1 to 3 seeds; {ending}"
+    assert build_table(find_runs([tmp_path])[0], "Mine").title == f"Mine; 3 seeds; {ending}"
+
+
+def test_no_run_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no finished run"):
+        build_table([])
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 50)] * 4).filter(any), min_size=1, max_size=5))
+def test_the_four_classes_of_a_row_add_up_to_100(seeds: list[tuple[int, ...]]) -> None:
+    total = max(map(sum, seeds))
+    padded = [(*rest, last + total - sum((*rest, last))) for *rest, last in seeds]
+    runs = [
+        Run(Path("r"), "T", "t", "p", "m", seed, "base", "k", {"base": {"id": numbers, "ood": numbers}})
+        for seed, classes in enumerate(padded)
+        for numbers in [dict(zip(CLASSES, classes, strict=True))]
+    ]
+    (row,) = build_table(runs).rows
+    assert sum(row.rate("id", name).mean for name in CLASSES) == pytest.approx(100)
