@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from composed.models.transformer import Transformer
+from composed.models.transformer import Dropout, Transformer
 
 PAD, BOS, EOS = 0, 1, 2
 
@@ -143,3 +143,11 @@ def test_dropout_is_off_in_eval_mode_and_on_in_training(source):
     assert torch.equal(model.nll(source, target), model.nll(source, target))
     model.train()
     assert not torch.equal(model.nll(source, target), model.nll(source, target))
+
+
+def test_dropout_keeps_the_mean_and_drops_the_share_it_should():
+    torch.manual_seed(0)
+    dropped = Dropout(0.3)(torch.ones(200_000))
+    torch.testing.assert_close(dropped.unique(), torch.tensor([0.0, 1 / 0.7]))
+    assert (dropped == 0).double().mean().item() == pytest.approx(0.3, abs=5 * (0.3 * 0.7 / 200_000) ** 0.5)
+    assert torch.equal(Dropout(0.3).eval()(torch.ones(9)), torch.ones(9))
