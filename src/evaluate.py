@@ -4,6 +4,7 @@
 """
 
 import argparse
+import dataclasses
 import sys
 import time
 from collections import Counter
@@ -111,7 +112,7 @@ def conclude(run: RunFolder, config: dict[str, Any], loggers: list[Any]) -> dict
             raise ComposedError(
                 f"{error}\nThe training is safe: judge its predictions later with\n  composed-evaluate {run.path}"
             ) from error
-        write_lines(run.verdicts(split), (verdict.to_json() for verdict in verdicts))
+        write_lines(run.verdicts(split), (dataclasses.asdict(verdict) for verdict in verdicts))
         for output in sorted({row["output"] for row in rows}):
             seen = Counter(v.verdict for row, v in zip(rows, verdicts, strict=True) if row["output"] == output)
             counts.setdefault(output, {})[split] = {
