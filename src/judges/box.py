@@ -1,31 +1,46 @@
-"""Runs the compiler and compiled programs through the supervisor, and keeps what is built once for each compiler."""
+"""Containment: runs the compiler and its programs under the supervisor, in tier A inside bubblewrap as well.
+
+Tier A: namespaces, of the file system only the system's folders, read-only, and the job's own. Tier B, where namespaces
+are forbidden: the supervisor's rlimits, seccomp and Landlock alone. "unsafe": rlimits only.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import struct
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
-from .lexer import PRELUDE
-from .records import JudgeError, Limits
+from composed.judges.records import JudgeError, Limits
+from composed.judges.toolchain import Toolchain
 
+Tier = Literal["A", "B", "unsafe"]
 ENDED, TIME_LIMIT, MEMORY_LIMIT, OUTPUT_LIMIT = range(4)
 _JOB = struct.Struct("=IIQ")
 _RESULT = struct.Struct("=IIiIddQQQ")
-_SOURCE = Path(__file__).with_name("supervisor.c")
-_READABLE = ("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/alternatives", "/dev/null")
+_FLAGS: dict[Tier, str] = {"A": "-n", "B": "-l", "unsafe": "-u"}
+_SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/alternatives")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """`program` is an index into the unit's functions; after its first failure its other tests are passed over."""
+
+    program: int
+    test: int
+    input: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
+    """What one job did; `exit` is the exit code or minus a signal, `reason` the limit that was hit, or ENDED."""
+
     program: int
     test: int
     exit: int
@@ -37,103 +52,124 @@ class Result:
     errors: bytes
 
 
-@dataclass(frozen=True)
 class Box:
-    """The present compiler with all that is built from it: the supervisor, its object file and the precompiled prelude."""
+    """Raises JudgeError if `tier` is asked for and impossible, or if A and B are impossible and `unsafe` is not set."""
 
-    compiler: str
-    built: Path
-    unsafe: bool
+    def __init__(self, toolchain: Toolchain, tier: Tier | None = None, unsafe: bool = False) -> None:
+        self.toolchain = toolchain
+        libraries = [path for path in os.environ.get("LD_LIBRARY_PATH", "").split(":") if path]
+        installation = str(toolchain.compiler.resolve().parent.parent)
+        self._readable = [*_SYSTEM, *libraries, str(toolchain.folder)]
+        if installation != "/" and not installation.startswith("/usr"):
+            self._readable.append(installation)
+        self._environment = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C"}
+        if libraries:
+            self._environment["LD_LIBRARY_PATH"] = ":".join(libraries)
+        self._bwrap = shutil.which("bwrap")
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._lock = threading.Lock()
+        self._stopped = False
+        wanted: list[Tier] = [tier] if tier else ["A", "B", "unsafe"] if unsafe else ["A", "B"]
+        possible = [tier for tier in wanted if self._possible(tier)]
+        if not possible:
+            raise JudgeError(
+                f"this machine cannot contain untrusted programs (tier {' or '.join(wanted)}): install bubblewrap and "
+                "allow user namespaces, or use a kernel with Landlock (5.13 or later); or accept the risk with unsafe=True"
+            )
+        self.tier = possible[0]
 
-    @classmethod
-    def open(cls, unsafe: bool = False) -> Box:
-        compiler = shutil.which("g++")
-        if compiler is None:
-            raise JudgeError("no C++ compiler: g++ is not on the PATH (Debian, Ubuntu: apt-get install g++)")
-        version = subprocess.run([compiler, "-v"], capture_output=True).stderr
-        key = hashlib.sha256(b"\0".join([compiler.encode(), version, _SOURCE.read_bytes(), PRELUDE.encode()]))
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "composed" / "judge"
-        built = cache / key.hexdigest()[:16]
-        if not built.exists():
-            _build(compiler, built)
-        return cls(compiler, built, unsafe)
+    def _possible(self, tier: Tier) -> bool:
+        if tier == "unsafe":
+            return True
+        if tier == "A" and self._bwrap is None:
+            return False
+        words = self._confined(tier, self.toolchain.folder, writable=False)
+        command = [*words, str(self.toolchain.supervisor), "probe", _FLAGS[tier]]
+        return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True).returncode == 0
 
-    @cached_property
-    def version(self) -> str:
-        return self.built.name
-
-    def compile(self, folder: Path, arguments: Sequence[str], limits: Limits, programs: int = 1) -> Result:
-        """Runs g++ in `folder`, which is all that it can write to."""
-        command = ["-x", str(self.built), "-w", str(folder), "--", self.compiler, *arguments]
-        cpu, wall = limits.compile_cpu + 0.1 * programs, limits.compile_wall + 0.1 * programs
+    def compile(self, folder: Path, arguments: Sequence[str | Path], limits: Limits, programs: int = 1) -> Result:
+        """Runs g++ in `folder`, all that it can write to, with time for so many programs."""
+        extra = 0.1 * (programs - 1)
+        cpu, wall = limits.compile_cpu + extra, limits.compile_wall + extra
         figures = (cpu, wall, limits.compile_memory, limits.compile_output, 64 << 20)
-        (result,) = self._run([self.built / "supervisor", "compile"], figures, command, folder, [(0, 0, b"")])
+        rights = [*self._rights(), "-w", folder, "--", self.toolchain.compiler, *arguments]
+        start = [self.toolchain.supervisor, "compile", *figures]
+        (result,) = self._supervise(start, rights, folder, [Job(0, 0, b"")], writable=True)
+        if b"No space left on device" in result.errors:
+            raise JudgeError(f"no space left on the device of {folder.parent} (set TMPDIR to another folder)")
         return result
 
-    def run(
-        self, binary: Path, jobs: Iterable[tuple[int, int, bytes]], limits: Limits, server: bool = False
-    ) -> Iterator[Result]:
-        """Runs each job (program, test, input); after a program's first failure its other tests are passed over."""
-        command = [] if server else ["-x", str(binary), "--", str(binary)]
-        figures = (limits.cpu, limits.wall, limits.memory, limits.output, limits.stack)
-        start = [binary if server else self.built / "supervisor", "run"]
-        return self._run(start, figures, command, binary.parent, jobs)
+    def run(self, binary: Path, jobs: Iterable[Job], limits: Limits) -> Iterator[Result]:
+        """Runs a program that was compiled alone, afresh for each job."""
+        start = [self.toolchain.supervisor, "run", *_figures(limits)]
+        return self._supervise(start, [*self._rights(), "-x", binary, "--", binary], binary.parent, jobs)
 
-    def _run(
+    def serve(self, unit: Path, jobs: Iterable[Job], limits: Limits) -> Iterator[Result]:
+        """Runs functions of a unit, each job in a child of its fork server; if the server dies, results are missing."""
+        return self._supervise([unit, "run", *_figures(limits)], [], unit.parent, jobs, may_die=True)
+
+    def stop(self) -> None:
+        """Kills whatever runs; nothing can be started any more."""
+        with self._lock:
+            self._stopped = True
+            for process in self._running:
+                process.kill()
+
+    def _rights(self) -> list[str]:
+        return [word for path in self._readable for word in ("-x", path)]
+
+    def _confined(self, tier: Tier, folder: Path, writable: bool) -> list[str]:
+        if tier != "A":
+            return []
+        assert self._bwrap is not None
+        words = [self._bwrap, "--unshare-all", "--uid", "65534", "--gid", "65534", "--new-session", "--die-with-parent"]
+        for path in self._readable:
+            words += ["--ro-bind-try", path, path]
+        words += ["--bind" if writable else "--ro-bind", str(folder), str(folder), "--proc", "/proc"]
+        return [*words, "--remount-ro", "/", "--chdir", str(folder), "--"]
+
+    def _supervise(
         self,
-        start: Sequence[str | Path],
-        figures: tuple[float, float, int, int, int],
-        command: Sequence[str],
+        start: Sequence[object],
+        rights: Sequence[object],
         folder: Path,
-        jobs: Iterable[tuple[int, int, bytes]],
+        jobs: Iterable[Job],
+        writable: bool = False,
+        may_die: bool = False,
     ) -> Iterator[Result]:
-        words = [*map(str, start), *map(str, figures), *(["-u"] if self.unsafe else [])]
-        for path in _READABLE:
-            words += ["-x", path]
-        words += command
+        words = [*self._confined(self.tier, folder, writable), *map(str, (*start, _FLAGS[self.tier], *rights))]
         with tempfile.TemporaryFile() as requests:
-            for program, test, text in jobs:
-                requests.write(_JOB.pack(program, test, len(text)))
-                requests.write(text)
+            for job in jobs:
+                requests.write(_JOB.pack(job.program, job.test, len(job.input)) + job.input)
             requests.seek(0)
-            environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C", "TMPDIR": str(folder)}
-            with subprocess.Popen(
-                words,
-                stdin=requests,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                cwd=folder,
-                env=environment,
-            ) as process:
+            process = self._start(words, requests, folder)
+            with process:
                 assert process.stdout is not None
+                assert process.stderr is not None
                 try:
-                    while head := process.stdout.read(_RESULT.size):
-                        yield _read_result(head, process.stdout)
+                    while len(head := process.stdout.read(_RESULT.size)) == _RESULT.size:
+                        program, test, status, reason, cpu, wall, peak, output, errors = _RESULT.unpack(head)
+                        texts = process.stdout.read(output), process.stdout.read(errors)
+                        yield Result(program, test, os.waitstatus_to_exitcode(status), reason, cpu, wall, peak, *texts)
+                    if process.wait() and not may_die:
+                        message = process.stderr.read(2000).decode("utf-8", "replace").strip()
+                        raise JudgeError(f"the supervisor ended early ({process.returncode}): {message}")
                 finally:
                     process.kill()
+                    with self._lock:
+                        self._running.discard(process)
+
+    def _start(self, words: list[str], requests: IO[bytes], folder: Path) -> subprocess.Popen[bytes]:
+        with self._lock:
+            if self._stopped:
+                raise JudgeError("the judge was stopped")
+            environment = self._environment | {"TMPDIR": str(folder)}
+            process = subprocess.Popen(
+                words, stdin=requests, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder, env=environment
+            )
+            self._running.add(process)
+            return process
 
 
-def _read_result(head: bytes, stream: IO[bytes]) -> Result:
-    program, test, status, reason, cpu, wall, peak, output, errors = _RESULT.unpack(head)
-    exit_code = os.waitstatus_to_exitcode(status)
-    return Result(program, test, exit_code, reason, cpu, wall, peak, stream.read(output), stream.read(errors))
-
-
-def _build(compiler: str, folder: Path) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, ignore_cleanup_errors=True) as temporary:
-        made = Path(temporary)
-        (made / "prelude.hpp").write_text(PRELUDE)
-        for arguments in (
-            ["-O2", "-x", "c", "-c", str(_SOURCE), "-o", str(made / "supervisor.o")],
-            [str(made / "supervisor.o"), "-o", str(made / "supervisor")],
-            ["-x", "c++-header", str(made / "prelude.hpp"), "-o", str(made / "prelude.hpp.gch")],
-        ):
-            done = subprocess.run([compiler, *arguments], capture_output=True, text=True)
-            if done.returncode:
-                raise JudgeError(f"{compiler} cannot build the judge's own parts:\n{done.stderr[:2000]}")
-        try:
-            made.rename(folder)
-        except OSError:  # another judge was faster
-            if not folder.exists():
-                raise
+def _figures(limits: Limits) -> tuple[float, ...]:
+    return limits.cpu, limits.wall, limits.memory, limits.output, limits.stack

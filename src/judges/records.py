@@ -16,11 +16,12 @@ Class = Literal[
     "memory_limit",
     "output_limit",
 ]
+Compare = Literal["exact", "tokens"]
 MEBIBYTE = 1 << 20
 
 
 class JudgeError(Exception):
-    """The judge cannot do its work (no compiler, no disk space, no containment): says what is missing and how to mend it."""
+    """The judge cannot do its work: no compiler, no space, no containment. Says what is missing and how to mend it."""
 
     code = 1
 
@@ -35,7 +36,7 @@ class Test:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """One prediction: a complete C++ translation unit. With no tests it only has to compile and end well on empty input."""
+    """One prediction: a complete C++ translation unit, and the tests that it has to pass."""
 
     id: str
     code: str
@@ -46,8 +47,8 @@ class Program:
 class Verdict:
     """What became of one program.
 
-    Seconds are summed over the tests that were run, `peak_memory` is their maximum in bytes. `exit` is the exit code, or
-    minus the signal's number, of the deciding test (of the compiler for a compile error).
+    Seconds are summed over the tests up to the deciding one, `peak_memory` is their maximum in bytes. `exit` is the exit
+    code, or minus the signal's number, of the deciding test (of the compiler for a compile error).
     """
 
     id: str
@@ -78,9 +79,10 @@ class Execution:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Seconds and bytes. CPU time is the main limit; the wall limit only ends what sleeps, so a loaded machine changes nothing.
+    """Seconds and bytes. CPU time is the main limit; the wall limit is for what sleeps, and a loaded machine is no matter.
 
-    `cpu`, `wall`, `memory` (resident), `output` hold for each test run, `compile_*` for one run of the compiler on one program.
+    `cpu`, `wall`, `memory` (resident) and `output` hold for one test, `compile_*` for the compiler on one program.
+    `diagnostics` is the number of characters kept.
     """
 
     cpu: float = 2.0

@@ -5,14 +5,17 @@
 // A child gets rlimits, no_new_privs, Landlock and a seccomp filter before its first foreign instruction; CPU time, memory
 // and wall time are watched from here. What to compare the output with is not known on this side of the pipe.
 //
-//     supervisor compile|run CPU_S WALL_S MEMORY OUTPUT STACK [-r PATH]... [-x PATH]... [-w PATH]... [-u] [-- COMMAND...]
+//     supervisor compile|run CPU_S WALL_S MEMORY OUTPUT STACK -l|-n|-u [-x PATH]... [-w PATH]... [-- COMMAND...]
+//     supervisor probe -l|-n
 //
-// -r may be read, -x also executed, -w also written; -u leaves out Landlock and seccomp. Sizes are in bytes.
+// Sizes are in bytes. -l: Landlock is needed; -n: namespaces confine already, Landlock if the kernel has it; -u: unsafe,
+// rlimits only. Below -x PATH files may be read and executed, below -w PATH read and written.
 
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/audit.h>
+#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
@@ -47,7 +50,7 @@ struct job {
     uint64_t input_size;  // followed by so many bytes
 };
 
-enum reason { ENDED, TIME_LIMIT, MEMORY_LIMIT, OUTPUT_LIMIT, NOT_STARTED };
+enum reason { ENDED, TIME_LIMIT, MEMORY_LIMIT, OUTPUT_LIMIT };
 
 struct result {
     uint32_t program, test;
@@ -58,56 +61,63 @@ struct result {
 };
 
 static struct {
-    int compile, unconfined;
+    int compile;
     double cpu_seconds, wall_seconds;
     uint64_t memory, output, stack;
-    char *const *arguments;  // of main: -r, -x, -w are read from here
+    char mode;               // l, n or u
+    int ruleset;             // Landlock's, or -1
     char *const *command;    // NULL: call programs[job.program]
+    volatile int *confined;  // shared with the child, which sets it when it is about to run what is not trusted
 } setup;
 
-enum { ERRORS_KEPT = 8192, CANNOT_START = 125 };
+enum { ERRORS_KEPT = 8192, FAILED = 125 };
+static const uint64_t SLACK = 2ULL << 30, SERVER_ADDRESSES = 4ULL << 30, SERVER_MEMORY = 64ULL << 20;
 
 static void die(const char *what) {
     fprintf(stderr, "supervisor: %s: %s\n", what, strerror(errno));
-    exit(CANNOT_START);
+    exit(FAILED);
 }
 
 // ---- confinement -----------------------------------------------------------------------------------------------------
 
+// The system calls and rights of Landlock, by number: the headers of old systems do not have them.
+enum { CREATE_RULESET = 444, ADD_RULE = 445, RESTRICT_SELF = 446, PATH_BENEATH = 1, VERSION = 1 };
+enum { EXECUTE = 1, WRITE_FILE = 2, READ_FILE = 4, READ_DIR = 8, TRUNCATE = 1 << 14, IOCTL = 1 << 15 };
 enum {
-    EXECUTE = 1 << 0, WRITE_FILE = 1 << 1, READ_FILE = 1 << 2, READ_DIR = 1 << 3,
-    FILE_RIGHTS = EXECUTE | WRITE_FILE | READ_FILE | 1 << 14 | 1 << 15,  // + truncate, ioctl
+    CREATE_AND_REMOVE = 1 << 4 | 1 << 5 | 1 << 7 | 1 << 8 | 1 << 12,  // folders, regular files and links
+    FOR_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL,
 };
 
-static void landlock(void) {
-    struct { uint64_t files, network, scopes; } rules = {0};
-    long abi = syscall(444, NULL, 0, 1);
-    if (abi < 1) die("Landlock");
-    const int last_right[] = {0, 12, 13, 14, 14, 15};
-    rules.files = (2ULL << last_right[abi > 5 ? 5 : abi]) - 1;
-    rules.network = abi >= 4 ? 3 : 0;
-    rules.scopes = abi >= 6 ? 3 : 0;
-    int ruleset = syscall(444, &rules, abi >= 6 ? 24 : abi >= 4 ? 16 : 8, 0);
-    if (ruleset < 0) die("landlock_create_ruleset");
-    for (char *const *word = setup.arguments; word[0] && word[1] && strcmp(word[0], "--"); word++) {
-        uint64_t rights = !strcmp(*word, "-r")   ? READ_FILE | READ_DIR
-                          : !strcmp(*word, "-x") ? READ_FILE | READ_DIR | EXECUTE
-                          : !strcmp(*word, "-w") ? rules.files & ~(uint64_t)(EXECUTE | 0x0E40)  // no devices, sockets, pipes
-                                                 : 0;
-        if (!rights) continue;
-        int fd = open(*++word, O_PATH | O_CLOEXEC);
-        if (fd < 0) continue;  // a system without this folder
+static int landlock_ruleset(char *const *words) {
+    struct { uint64_t files, network, scopes; } handled = {0};
+    const int file_rights[] = {0, 13, 14, 15, 15, 16}, size[] = {0, 8, 8, 8, 16, 16, 24};
+    long abi = syscall(CREATE_RULESET, NULL, 0, VERSION);
+    if (abi < 1) {
+        if (setup.mode == 'n') return -1;
+        die("Landlock");
+    }
+    if (abi > 6) abi = 6;
+    handled.files = (1ULL << file_rights[abi > 5 ? 5 : abi]) - 1;
+    handled.network = abi >= 4 ? 3 : 0;  // bind and connect by TCP
+    handled.scopes = abi >= 6 ? 3 : 0;   // abstract sockets and signals beyond the child
+    int ruleset = syscall(CREATE_RULESET, &handled, size[abi], 0);
+    if (ruleset < 0) die("Landlock");
+    for (; words[0] && words[1] && strcmp(words[0], "--"); words += 2) {
+        uint64_t rights = READ_FILE | READ_DIR;
+        rights |= words[0][1] == 'x' ? EXECUTE : WRITE_FILE | TRUNCATE | CREATE_AND_REMOVE;
+        int fd = open(words[1], O_PATH | O_CLOEXEC);
         struct stat status;
-        if (fstat(fd, &status)) die(*word);
-        struct __attribute__((packed)) { uint64_t rights; int32_t fd; } beneath = {
-            rights & rules.files & (S_ISDIR(status.st_mode) ? ~0ULL : FILE_RIGHTS), fd};
-        if (syscall(445, ruleset, 1, &beneath, 0)) die("landlock_add_rule");
+        if (fd < 0 || fstat(fd, &status)) continue;  // not every system has every folder
+        if (!S_ISDIR(status.st_mode)) rights &= FOR_FILES;
+        struct __attribute__((packed)) { uint64_t rights; int32_t fd; } beneath = {rights & handled.files, fd};
+        if (syscall(ADD_RULE, ruleset, PATH_BENEATH, &beneath, 0)) die(words[1]);
         close(fd);
     }
-    if (syscall(446, ruleset, 0)) die("landlock_restrict_self");
-    close(ruleset);
+    return ruleset;
 }
 
+#define NAMESPACES \
+    (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP)
 #define ARGUMENT(n) offsetof(struct seccomp_data, args) + 8 * (n)
 #define LOAD(where) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (where))
 #define RETURN(what) BPF_STMT(BPF_RET | BPF_K, (what))
@@ -166,30 +176,40 @@ static void filter_compiler(void) {
         REFUSE(unshare, EPERM), REFUSE(mount, EPERM), REFUSE(umount2, EPERM), REFUSE(bpf, EPERM), REFUSE(keyctl, EPERM),
         REFUSE(add_key, EPERM), REFUSE(request_key, EPERM), REFUSE(perf_event_open, EPERM), REFUSE(io_uring_setup, ENOSYS),
         REFUSE(userfaultfd, EPERM), REFUSE(shmget, EPERM), REFUSE(msgget, EPERM), REFUSE(semget, EPERM),
-        REFUSE(kill, EPERM), REFUSE(setsid, EPERM), REFUSE(setpgid, EPERM),
+        REFUSE(kill, EPERM), REFUSE(setsid, EPERM), REFUSE(setpgid, EPERM), REFUSE(clone3, ENOSYS),
+        IF_EQUAL(__NR_clone, 0, 4), LOAD(ARGUMENT(0)), BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, NAMESPACES, 0, 1), FAIL(EPERM),
+        RETURN(SECCOMP_RET_ALLOW),
         RETURN(SECCOMP_RET_ALLOW),
     };
     const struct sock_fprog program = {sizeof filter / sizeof *filter, (struct sock_filter *)filter};
     if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)) die("seccomp");
 }
 
-static void limit(int what, uint64_t amount) {
+static void give_up_rights(void) {
+    struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct none[2] = {0};
+    if (syscall(__NR_capset, &header, none)) die("capset");
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) die("no_new_privs");
+    if (setup.ruleset >= 0 && syscall(RESTRICT_SELF, setup.ruleset, 0)) die("Landlock");
+    if (setup.compile) filter_compiler();
+    else filter_program();
+}
+
+static void limit(int what, rlim_t amount) {
+    struct rlimit present;
+    if (getrlimit(what, &present)) die("getrlimit");
+    if (amount > present.rlim_max) amount = present.rlim_max;
     if (setrlimit(what, &(struct rlimit){amount, amount})) die("setrlimit");
 }
 
 static void confine(void) {
-    const uint64_t cpu = (uint64_t)setup.cpu_seconds + 2;  // the supervisor's own watch is finer and comes first
-    limit(RLIMIT_CPU, cpu);
-    limit(RLIMIT_AS, setup.compile ? setup.memory : 4 * setup.memory);  // a run's limit is on resident memory
+    limit(RLIMIT_CPU, (uint64_t)setup.cpu_seconds + 2);  // the supervisor's watch is finer and comes first
+    limit(RLIMIT_AS, setup.compile ? setup.memory : 4 * setup.memory + SLACK);  // what counts in a run is resident memory
     limit(RLIMIT_FSIZE, setup.output + 1);
     limit(RLIMIT_CORE, 0);
     limit(RLIMIT_NOFILE, 64);
     limit(RLIMIT_STACK, setup.stack);
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) die("no_new_privs");
-    if (setup.unconfined) return;
-    landlock();
-    if (setup.compile) filter_compiler();
-    else filter_program();
+    if (setup.mode != 'u') give_up_rights();
 }
 
 // ---- one job ---------------------------------------------------------------------------------------------------------
@@ -198,14 +218,17 @@ static _Noreturn void child(const struct job *job, int input, int output, int er
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     setpgid(0, 0);
     if (dup2(input, 0) < 0 || dup2(output, 1) < 0 || dup2(errors, 2) < 0) die("dup2");
-    if (syscall(__NR_close_range, 3, ~0U, 0))
-        for (int fd = 3; fd < 64; fd++) close(fd);
     sigprocmask(SIG_SETMASK, signals, NULL);
     confine();
-    if (!setup.command) exit(programs[job->program]());
-    execv(setup.command[0], setup.command);
-    die(setup.command[0]);
-    abort();
+    for (int fd = 3; fd < 16; fd++) close(fd);  // more were never opened
+    *setup.confined = 1;
+    if (setup.command) {
+        execv(setup.command[0], setup.command);
+        *setup.confined = 0;
+        die(setup.command[0]);
+    }
+    munmap((void *)setup.confined, sizeof *setup.confined);
+    exit(programs[job->program]());
 }
 
 static double seconds(clockid_t clock) {
@@ -258,12 +281,18 @@ static struct result run(const struct job *job, int input, int output, int error
     sigaddset(&chld, SIGCHLD);
     sigprocmask(SIG_BLOCK, &chld, &signals);
     const double started = seconds(CLOCK_MONOTONIC);
+    *setup.confined = 0;
     struct rusage usage = {0};
     int status = 0;
     pid_t pid = fork();
     if (pid < 0) die("fork");
     if (!pid) child(job, input, output, errors, &signals);
     enum reason reason = watch(pid, started, &chld, &status, &usage);
+    if (!*setup.confined) {
+        char why[256] = "";
+        if (pread(errors, why, sizeof why - 1, 0) < 0) die("pread");
+        die(why);
+    }
     struct result result = {.program = job->program, .test = job->test, .status = status};
     result.wall_seconds = seconds(CLOCK_MONOTONIC) - started;
     result.cpu_seconds = usage.ru_utime.tv_sec + usage.ru_stime.tv_sec + 1e-6 * (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
@@ -274,6 +303,7 @@ static struct result run(const struct job *job, int input, int output, int error
         if (result.output_size > setup.output || result.errors_size > setup.output) reason = OUTPUT_LIMIT;
         else if (result.peak_memory > setup.memory) reason = MEMORY_LIMIT;
         else if (result.cpu_seconds > setup.cpu_seconds) reason = TIME_LIMIT;
+        else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) reason = MEMORY_LIMIT;  // the kernel had no more
     }
     result.reason = reason;
     if (reason == OUTPUT_LIMIT) result.output_size = 0;
@@ -327,22 +357,56 @@ static int receive(uint64_t size) {
     return fd;
 }
 
-int main(int count, char **words) {
-    if (count < 7) die("usage");
+// A unit's global variables are constructed in the server itself, by constructors of the standard library alone; what
+// they may take is limited here, before the first of them, and the limits are lifted when they are done.
+static void limit_server(rlim_t memory, rlim_t cpu_seconds) {
+    struct rlimit limits;
+    if (getrlimit(RLIMIT_AS, &limits)) die("getrlimit");
+    limits.rlim_cur = memory < limits.rlim_max ? memory : limits.rlim_max;
+    if (setrlimit(RLIMIT_AS, &limits) || getrlimit(RLIMIT_CPU, &limits)) die("setrlimit");
+    limits.rlim_cur = cpu_seconds < limits.rlim_max ? cpu_seconds : limits.rlim_max;
+    if (setrlimit(RLIMIT_CPU, &limits)) die("setrlimit");
+}
+
+__attribute__((constructor(101))) static void before_constructors(void) {
+    if (programs) limit_server(SERVER_ADDRESSES, 5);
+}
+
+static void after_constructors(void) {
+    limit_server(RLIM_INFINITY, RLIM_INFINITY);
+    if (resident_memory(getpid()) <= SERVER_MEMORY) return;
+    errno = ENOMEM;
+    die("global variables");
+}
+
+static void read_arguments(int count, char **words) {
+    if (count == 3 && !strcmp(words[1], "probe")) {
+        setup.mode = words[2][1];
+        setup.ruleset = landlock_ruleset(words + 3);
+        give_up_rights();
+        exit(0);
+    }
+    if (count < 8) {
+        errno = EINVAL;
+        die("arguments");
+    }
     setup.compile = !strcmp(words[1], "compile");
     setup.cpu_seconds = atof(words[2]);
     setup.wall_seconds = atof(words[3]);
     setup.memory = strtoull(words[4], NULL, 10);
     setup.output = strtoull(words[5], NULL, 10);
     setup.stack = strtoull(words[6], NULL, 10);
-    setup.arguments = words + 7;
-    for (char **word = words + 7; *word; word++) {
-        if (!strcmp(*word, "-u")) setup.unconfined = 1;
-        if (!strcmp(*word, "--")) {
-            setup.command = word + 1;
-            break;
-        }
-    }
+    setup.mode = words[7][1];
+    setup.ruleset = setup.mode == 'u' ? -1 : landlock_ruleset(words + 8);
+    for (char **word = words + 8; *word && !setup.command; word++)
+        if (!strcmp(*word, "--")) setup.command = word + 1;
+    setup.confined = mmap(NULL, sizeof *setup.confined, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (setup.confined == MAP_FAILED) die("mmap");
+}
+
+int main(int count, char **words) {
+    if (programs) after_constructors();
+    read_arguments(count, words);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     signal(SIGPIPE, SIG_IGN);
