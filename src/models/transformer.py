@@ -1,7 +1,8 @@
 """A pre-norm encoder-decoder transformer that answers three questions: `nll`, `sample`, `predict`.
 
 Positions are sinusoidal, one embedding serves source, target and output. Teacher forcing runs whole rows at once; decoding
-keeps keys and values, encodes each source once and drops finished rows. Left out: relative positions, sparse attention.
+keeps keys and values, encodes each source once and drops finished rows; it is many small products, so autocast, whose
+casts cost more than they save there, is off in it. Left out: relative positions, sparse attention.
 Letters: B rows, S source length, T target length, D width, H heads, V vocabulary, N positions that are not pads.
 """
 
@@ -62,9 +63,11 @@ class Attention(nn.Module):
     ) -> Tensor:
         rows, length, width = states.shape
         queries = self.query(states).view(rows, length, self.heads, -1).transpose(1, 2)  # (B, H, T, D/H)
-        mixed = F.scaled_dot_product_attention(
-            queries, keys, values, mask, self.dropout if self.training else 0.0, is_causal=causal
-        )
+        if queries.dtype == torch.bfloat16 and queries.device.type == "cpu":  # its CPU kernel is several times slower
+            queries, keys, values = queries.float(), keys.float(), values.float()
+        dropout = self.dropout if self.training else 0.0
+        with torch.autocast(queries.device.type, enabled=False):
+            mixed = F.scaled_dot_product_attention(queries, keys, values, mask, dropout, is_causal=causal)
         return self.out(mixed.transpose(1, 2).reshape(rows, length, width))
 
 
@@ -219,7 +222,8 @@ class Transformer(nn.Module):
 
     def _logits(self, hidden: Tensor) -> Tensor:
         """Scores of the ids from `eos` on: pad and bos, which lead every vocabulary, are no outputs."""
-        return F.linear(hidden, self.embedding.weight[self.specials.eos :])
+        with torch.autocast(hidden.device.type, enabled=False):  # rounded scores would be noise in the loss
+            return F.linear(hidden.float(), self.embedding.weight[self.specials.eos :])
 
     # -- decoding -----------------------------------------------------------------------------------------------
 
@@ -236,13 +240,15 @@ class Transformer(nn.Module):
             noise = torch.empty_like(scores, dtype=torch.float32).exponential_(generator=generator)
             return (scores.float().softmax(-1) / noise).argmax(-1)
 
-        return self._generate(source, count, max_length, choose)
+        with torch.autocast(source.device.type, enabled=False):
+            return self._generate(source, count, max_length, choose)
 
     def predict(self, source: Tensor, *, max_length: int, beams: int = 1) -> Tensor:
         """The likeliest row that greedy decoding (or beam search) finds: (B, T), pads after `eos`."""
-        if beams == 1:
-            return self._generate(source, 1, max_length, lambda scores: scores.argmax(-1))
-        return self._beam_search(source, beams, max_length)
+        with torch.autocast(source.device.type, enabled=False):
+            if beams == 1:
+                return self._generate(source, 1, max_length, lambda scores: scores.argmax(-1))
+            return self._beam_search(source, beams, max_length)
 
     def _generate(self, source: Tensor, count: int, max_length: int, choose: Callable[[Tensor], Tensor]) -> Tensor:
         rows = len(source) * count
