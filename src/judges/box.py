@@ -74,7 +74,7 @@ class Box:
         if not possible:
             raise JudgeError(
                 f"this machine cannot contain untrusted programs (tier {' or '.join(wanted)}): install bubblewrap and "
-                "allow user namespaces, or use a kernel with Landlock (5.13 or later); or accept the risk with unsafe=True"
+                "allow user namespaces, or use a kernel with Landlock (5.13 or later), or accept the risk: unsafe=True"
             )
         self.tier = possible[0]
 

@@ -1,55 +1,57 @@
-"""Verdicts kept by the content of what was judged, in one file that is only ever appended to."""
+"""Verdicts kept by the content of what was judged, in one file of verdict lines that is only ever appended to."""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
-from dataclasses import asdict, replace
 from pathlib import Path
-from types import TracebackType
-from typing import Any
 
 from composed.judges.records import JudgeError, Limits, Program, Verdict
 
 
 class Cache:
-    """A line a verdict: its fields and `key`. A line that a killed judge left half-written is passed over."""
+    """Knows the verdicts in `path`, if one is given; a line that a killed judge left half-written is passed over.
 
-    def __init__(self, path: Path, context: str, limits: Limits) -> None:
-        """`context` is whatever else verdicts depend on. Raises JudgeError if the file cannot be written."""
-        self._context = json.dumps([context, asdict(limits)]).encode()
-        self._known: dict[str, dict[str, Any]] = {}
+    `context` is whatever verdicts depend on beside the program and the limits. Raises JudgeError if `path` cannot be
+    written.
+    """
+
+    def __init__(self, path: Path | None, context: str, limits: Limits) -> None:
+        self._context = json.dumps([context, dataclasses.asdict(limits)]).encode()
+        self._known: dict[str, Verdict] = {}
+        self._file = None
+        if path is None:
+            return
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("a+b")
         except OSError as error:
-            raise JudgeError(f"the verdict file {path} cannot be written: {error.strerror}") from error
+            raise JudgeError(f"cannot write verdicts to {path}: {error.strerror}") from error
         self._file.seek(0)
         line = b"\n"
         for line in self._file:
             try:
-                fields = json.loads(line)
-                self._known[fields.pop("key")] = fields
-            except (ValueError, KeyError, AttributeError, TypeError):
+                verdict = Verdict.from_json(line)
+            except (ValueError, TypeError):
                 continue
+            self._known[verdict.key] = verdict
         if not line.endswith(b"\n"):
             self._file.write(b"\n")
 
-    def __enter__(self) -> Cache:
-        return self
-
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._file.close()
+    def key(self, program: Program) -> str:
+        tests = [(test.input, test.output) for test in program.tests]
+        return hashlib.sha256(self._context + json.dumps([program.code, tests]).encode()).hexdigest()[:32]
 
     def get(self, program: Program) -> Verdict | None:
-        fields = self._known.get(self._key(program))
-        return None if fields is None else replace(Verdict(**fields), id=program.id)
+        verdict = self._known.get(self.key(program))
+        return verdict and dataclasses.replace(verdict, id=program.id)
 
-    def put(self, program: Program, verdict: Verdict) -> None:
-        line = json.dumps({"key": self._key(program)} | asdict(verdict))
-        self._file.write(line.encode() + b"\n")
-        self._file.flush()
+    def put(self, verdict: Verdict) -> None:
+        if self._file:
+            self._file.write(verdict.to_json().encode() + b"\n")
+            self._file.flush()
 
-    def _key(self, program: Program) -> str:
-        tests = [(test.input, test.output) for test in program.tests]
-        return hashlib.sha256(self._context + json.dumps([program.code, tests]).encode()).hexdigest()
+    def close(self) -> None:
+        if self._file:
+            self._file.close()

@@ -7,10 +7,10 @@ import os
 import shutil
 import signal
 import tempfile
-import weakref
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import nullcontext
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -54,30 +54,20 @@ def judge(
     best one. Raises JudgeError if there is no compiler, no space, or no containment (and `unsafe` is not set).
     """
     programs = list(programs)
-    with _Bench(limits, workers, tier, unsafe, compare) as bench:
-        verdicts: dict[int, Verdict] = {}
-        with nullcontext() if cache is None else Cache(cache, bench.context, limits) as known:
-            if known:
-                found = {number: known.get(program) for number, program in enumerate(programs)}
-                verdicts = {number: verdict for number, verdict in found.items() if verdict}
-            tasks = [
-                bench.task(
-                    number,
-                    program.code,
-                    [test.input for test in program.tests] or [""],
-                    [test.output for test in program.tests],
-                )
-                for number, program in enumerate(programs)
-                if number not in verdicts
-            ]
+    with _Bench(limits, workers, tier, unsafe, compare) as bench, closing(bench.cache(cache)) as known:
+        found = {number: known.get(program) for number, program in enumerate(programs)}
+        verdicts = {number: verdict for number, verdict in found.items() if verdict}
+        tasks = []
+        for number, program in enumerate(programs):
+            if number not in verdicts:
+                inputs, expected = [test.input for test in program.tests], [test.output for test in program.tests]
+                tasks.append(bench.task(number, program.code, inputs or [""], expected))
+        for number, (verdict, _) in bench.work(tasks):
+            program = programs[number]
+            verdicts[number] = dataclasses.replace(verdict, id=program.id, key=known.key(program))
+            known.put(verdicts[number])
             if progress:
                 progress(len(verdicts), len(programs))
-            for number, (verdict, _) in bench.work(tasks):
-                verdicts[number] = dataclasses.replace(verdict, id=programs[number].id)
-                if known:
-                    known.put(programs[number], verdicts[number])
-                if progress:
-                    progress(len(verdicts), len(programs))
     return [verdicts[number] for number in range(len(programs))]
 
 
@@ -101,6 +91,11 @@ def execute(
             if progress:
                 progress(len(executions), len(tasks))
     return [executions[number] for number in range(len(pairs))]
+
+
+def containment(tier: Tier | None = None, unsafe: bool = False) -> Tier:
+    """The kind of containment that `judge` would use. Raises as `judge`."""
+    return Box(open_toolchain(), tier, unsafe).tier
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +124,25 @@ def _bytes(text: str) -> bytes:
 
 
 class _Folder:
-    """A folder that lives as long as somebody holds on to it."""
+    """A folder of its own for some steps, removed when the last of them is done with it."""
 
-    def __init__(self, parent: Path | None = None) -> None:
-        self.path = Path(tempfile.mkdtemp(prefix="composed-judge-", dir=parent))
-        self.remove = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+    def __init__(self, parent: str) -> None:
+        self.path = Path(tempfile.mkdtemp(dir=parent))
+        self._users = 1
+        self._lock = threading.Lock()
+
+    def share(self, users: int) -> None:
+        """So many further steps will enter it."""
+        self._users += users
+
+    def __enter__(self) -> Path:
+        return self.path
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                shutil.rmtree(self.path, ignore_errors=True)
 
 
 class _Bench:
@@ -147,15 +156,17 @@ class _Bench:
         self.workers = workers or len(os.sched_getaffinity(0))
         self.toolchain = open_toolchain()
         self.box = Box(self.toolchain, tier, unsafe)
-        self.context = f"{self.toolchain.folder.name} {compare}"
-        self.folder = _Folder()
+        self.folder = tempfile.TemporaryDirectory(prefix="composed-judge-", ignore_cleanup_errors=True)
 
     def __enter__(self) -> _Bench:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.box.stop()
-        self.folder.remove()
+        self.folder.cleanup()
+
+    def cache(self, path: Path | None) -> Cache:
+        return Cache(path, f"{self.toolchain.folder.name} {self.compare}", self.limits)
 
     def task(self, number: int, code: str, inputs: Iterable[str], expected: Iterable[str] = ()) -> _Task:
         text = shareable(code, self.toolchain.header_names)
@@ -173,7 +184,7 @@ class _Bench:
                     yield from outcomes
                     waiting |= {pool.submit(step) for step in steps}
         except OSError as error:
-            raise JudgeError(f"the judge cannot work in {self.folder.path}: {error.strerror}") from error
+            raise JudgeError(f"the judge cannot work in {self.folder.name}: {error.strerror}") from error
         finally:
             self.box.stop()
             pool.shutdown(cancel_futures=True)
@@ -189,66 +200,68 @@ class _Bench:
 
     def _alone(self, task: _Task) -> _Done:
         """Compiles a program exactly as it is written, but for the prelude, which was compiled before."""
-        folder = _Folder(self.folder.path)
         arguments: list[str | Path] = ["-fdiagnostics-color=never", "-fmax-errors=20"]
         code = task.code
         if code.startswith(PRELUDE):
             code = f'#line {FIRST_LINE} "program.cpp"\n{code[len(PRELUDE) :]}'
             arguments += ["-include", self.toolchain.prelude]
-        (folder.path / "program.cpp").write_bytes(_bytes(code))
-        compiled = self.box.compile(folder.path, [*arguments, "program.cpp", "-o", "program"], self.limits)
-        if compiled.exit:
-            messages = compiled.errors.decode("utf-8", "replace")
-            return [(task.number, self._compile_error(compiled, messages))], []
-        jobs = (Job(0, test, text) for test, text in enumerate(task.inputs))
-        results = self.box.run(folder.path / "program", jobs, self.limits)
-        outcome = self._outcome(task, results)
+        with _Folder(self.folder.name) as folder:
+            (folder / "program.cpp").write_bytes(_bytes(code))
+            compiled = self.box.compile(folder, [*arguments, "program.cpp", "-o", "program"], self.limits)
+            if compiled.exit:
+                messages = compiled.errors.decode("utf-8", "replace")
+                return [(task.number, self._compile_error(compiled, messages))], []
+            jobs = (Job(0, test, text) for test, text in enumerate(task.inputs))
+            outcome = self._outcome(task, self.box.run(folder / "program", jobs, self.limits))
         if outcome is None:
-            raise JudgeError("a program's results are incomplete: the supervisor was killed")
+            raise JudgeError("a program's results are incomplete: its supervisor was killed")
         return [(task.number, outcome)], []
 
     def _together(self, tasks: list[_Task]) -> _Done:
         """Compiles programs as functions of one unit; then come the steps to run them, or to deal with g++'s errors."""
-        folder = _Folder(self.folder.path)
-        by_number = {task.number: task for task in tasks}
-        compiled, messages = self._compile_unit(folder, tasks)
-        if compiled.exit == 0:
-            apart = by_number.keys() & uninitialized(messages)
-            served = [(place, task) for place, task in enumerate(tasks) if task.number not in apart]
-            chunks = [served[start : start + PROGRAMS_A_SERVER] for start in range(0, len(served), PROGRAMS_A_SERVER)]
-            steps = [partial(self._serve, folder, chunk) for chunk in chunks]
-            return [], steps + [partial(self._alone, by_number[number]) for number in apart]
-        doubtful = [task for task in tasks if task.number in mentioned(messages)]
-        if not doubtful:  # the unit as a whole was too much for the compiler
-            return [], self._divide(tasks)
-        checked, messages = self._compile_unit(folder, doubtful, "-fsyntax-only")
+        unit = _Folder(self.folder.name)
+        with unit as folder:
+            compiled, messages = self._compile_unit(folder, tasks)
+            if compiled.exit == 0:
+                apart = uninitialized(messages)
+                served = [(place, task) for place, task in enumerate(tasks) if task.number not in apart]
+                chunks = [served[at : at + PROGRAMS_A_SERVER] for at in range(0, len(served), PROGRAMS_A_SERVER)]
+                unit.share(len(chunks))
+                steps = [partial(self._serve, unit, chunk) for chunk in chunks]
+                return [], steps + [partial(self._alone, task) for task in tasks if task.number in apart]
+            concerned = mentioned(messages)
+            doubtful = [task for task in tasks if task.number in concerned]
+            if not doubtful:  # the unit as a whole was too much for the compiler
+                return [], self._divided(tasks)
+            checked, messages = self._compile_unit(folder, doubtful, "-fsyntax-only")
         errors = rejected([task.number for task in doubtful], messages)
         outcomes = [(number, self._compile_error(checked, text)) for number, text in errors.items()]
         steps = [partial(self._alone, task) for task in doubtful if task.number not in errors]
-        rest = [task for task in tasks if task not in doubtful]
+        rest = [task for task in tasks if task.number not in concerned]
         return outcomes, [*steps, partial(self._together, rest)] if rest else steps
 
-    def _divide(self, tasks: list[_Task]) -> list[_Step]:
+    def _divided(self, tasks: list[_Task]) -> list[_Step]:
         if len(tasks) == 1:
             return [partial(self._alone, tasks[0])]
         return [partial(self._together, tasks[half::2]) for half in (0, 1)]
 
-    def _compile_unit(self, folder: _Folder, tasks: list[_Task], *checking: str) -> tuple[Result, str]:
+    def _compile_unit(self, folder: Path, tasks: list[_Task], *checking: str) -> tuple[Result, str]:
         texts = {task.number: task.text for task in tasks if task.text is not None}
-        (folder.path / "unit.cpp").write_text(unit_text(texts, guarded=bool(checking)))
+        (folder / "unit.cpp").write_text(unit_text(texts, guarded=bool(checking)))
         options = ["-fdiagnostics-color=never", "-fno-diagnostics-show-caret", "-Wuninitialized", *checking]
         files = ["-include", self.toolchain.prelude, "unit.cpp", self.toolchain.server, "-o", "unit"]
-        compiled = self.box.compile(folder.path, [*options, *files], self.limits, len(tasks))
+        compiled = self.box.compile(folder, [*options, *files], self.limits, len(tasks))
         return compiled, compiled.errors.decode("utf-8", "replace")
 
-    def _serve(self, folder: _Folder, tasks: list[tuple[int, _Task]]) -> _Done:
-        """Runs programs of a unit, given with their places in it; those that the server did not finish are done alone."""
+    def _serve(self, unit: _Folder, tasks: list[tuple[int, _Task]]) -> _Done:
+        """Runs programs of a unit, given with their places in it; what the server did not finish is done alone."""
         jobs = (Job(place, test, text) for place, task in tasks for test, text in enumerate(task.inputs))
         left = dict(tasks)
         outcomes = []
-        for place, results in groupby(self.box.serve(folder.path / "unit", jobs, self.limits), attrgetter("program")):
-            if outcome := self._outcome(left[place], results):
-                outcomes.append((left.pop(place).number, outcome))
+        with unit as folder:
+            for place, results in groupby(self.box.serve(folder / "unit", jobs, self.limits), attrgetter("program")):
+                if outcome := self._outcome(left[place], results):
+                    outcomes.append((left.pop(place).number, outcome))
         return outcomes, [partial(self._alone, task) for task in left.values()]
 
     def _compile_error(self, compiled: Result, messages: str) -> _Outcome:

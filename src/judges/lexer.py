@@ -34,16 +34,17 @@ _WORDS = {
     "s": "struct",
     "d": "typedef",
     "k": "const inline volatile",
-    "h": "__gcd __lg __builtin_clz __builtin_clzll __builtin_ctz __builtin_ctzll __builtin_popcount __builtin_popcountll",
+    "h": "__gcd __lg __builtin_clz __builtin_clzll __builtin_ctz __builtin_ctzll __builtin_popcount "
+    "__builtin_popcountll",
     "0": "true false acos atan sqrt EOF INT_MAX INT_MIN LLONG_MAX LLONG_MIN M_PI",
     "t": "auto bool char double float int long short signed unsigned void",
     "v": "bitset deque int16_t int32_t int64_t int8_t list map multimap multiset pair priority_queue queue set size_t "
     "stack string tuple uint16_t uint32_t uint64_t uint8_t unordered_map unordered_multimap unordered_multiset "
     "unordered_set vector",
     "#": "alignas alignof and and_eq bitand bitor break case catch char16_t char32_t class compl const_cast continue "
-    "default delete do dynamic_cast else explicit final for if import module mutable new noexcept not not_eq nullptr or "
-    "or_eq override private protected public reinterpret_cast return sizeof static_assert static_cast switch this throw "
-    "try virtual wchar_t while xor xor_eq",
+    "default delete do dynamic_cast else explicit final for if import module mutable new noexcept not not_eq nullptr "
+    "or or_eq override private protected public reinterpret_cast return sizeof static_assert static_cast switch this "
+    "throw try virtual wchar_t while xor xor_eq",
     # These keep a program alone: they reach beyond it, depend on its place in the file, or cost the compiler time.
     "!": "asm constexpr consteval decltype enum export extern friend goto namespace operator register static template "
     "thread_local typeid typename union using",

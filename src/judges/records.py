@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 Class = Literal[
     "correct",
@@ -47,8 +47,9 @@ class Program:
 class Verdict:
     """What became of one program.
 
-    Seconds are summed over the tests up to the deciding one, `peak_memory` is their maximum in bytes. `exit` is the exit
-    code, or minus the signal's number, of the deciding test (of the compiler for a compile error).
+    Seconds are summed over the tests up to the deciding one; `peak_memory` is in bytes. `exit` is the exit
+    code, or minus the signal's number, of the deciding test (of the compiler for a compile error), `key` a hash of all
+    that the verdict depends on.
     """
 
     id: str
@@ -59,13 +60,15 @@ class Verdict:
     exit: int = 0
     failed_test: int | None = None
     diagnostics: str = ""
+    key: str = ""
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self))
 
     @classmethod
-    def from_json(cls, line: str | dict[str, Any]) -> Verdict:
-        return cls(**(json.loads(line) if isinstance(line, str) else line))
+    def from_json(cls, line: str | bytes) -> Verdict:
+        """Raises ValueError or TypeError if `line` is not what to_json writes."""
+        return cls(**json.loads(line))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,7 @@ class Execution:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Seconds and bytes. CPU time is the main limit; the wall limit is for what sleeps, and a loaded machine is no matter.
+    """Seconds and bytes. CPU time is the main limit; the wall limit is for programs that sleep.
 
     `cpu`, `wall`, `memory` (resident) and `output` hold for one test, `compile_*` for the compiler on one program.
     `diagnostics` is the number of characters kept.

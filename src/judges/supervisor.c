@@ -70,7 +70,7 @@ static struct {
     volatile int *confined;  // shared with the child, which sets it when it is about to run what is not trusted
 } setup;
 
-enum { ERRORS_KEPT = 8192, FAILED = 125 };
+enum { ERRORS_KEPT = 1 << 13, MESSAGES_KEPT = 1 << 24, FAILED = 125 };
 static const uint64_t SLACK = 2ULL << 30, SERVER_ADDRESSES = 4ULL << 30, SERVER_MEMORY = 64ULL << 20;
 
 static void die(const char *what) {
@@ -153,7 +153,8 @@ static void filter_program(void) {
         ONLY_MYSELF(kill), ONLY_MYSELF(tgkill), ONLY_MYSELF(tkill),
         IF_EQUAL(__NR_fcntl, 0, 5), LOAD(ARGUMENT(1)), IF_EQUAL(F_GETFL, 1, 0), IF_EQUAL(F_GETFD, 0, 1),
         RETURN(SECCOMP_RET_ALLOW), FAIL(EPERM),
-        IF_EQUAL(__NR_prlimit64, 0, 4), LOAD(ARGUMENT(2)), IF_EQUAL(0, 0, 1), RETURN(SECCOMP_RET_ALLOW), FAIL(EPERM),
+        IF_EQUAL(__NR_prlimit64, 0, 6), LOAD(ARGUMENT(2)), IF_EQUAL(0, 0, 3), LOAD(ARGUMENT(2) + 4), IF_EQUAL(0, 0, 1),
+        RETURN(SECCOMP_RET_ALLOW), FAIL(EPERM),  // limits may be asked for, not set
         IF_EQUAL(__NR_openat, 0, 5), LOAD(ARGUMENT(2)),
         BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, O_WRONLY | O_RDWR | O_CREAT | O_TRUNC | (O_TMPFILE & ~O_DIRECTORY), 0, 1),
         FAIL(EACCES), RETURN(SECCOMP_RET_ALLOW), FAIL(EACCES),
@@ -307,7 +308,8 @@ static struct result run(const struct job *job, int input, int output, int error
     }
     result.reason = reason;
     if (reason == OUTPUT_LIMIT) result.output_size = 0;
-    if (result.errors_size > ERRORS_KEPT && !setup.compile) result.errors_size = ERRORS_KEPT;
+    const uint64_t kept = setup.compile ? MESSAGES_KEPT : ERRORS_KEPT;
+    if (result.errors_size > kept) result.errors_size = kept;
     return result;
 }
 

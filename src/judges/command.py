@@ -1,0 +1,155 @@
+"""composed-judge: a file of predictions in, a file of verdicts out, in the same order; what is finished stays."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+from composed.judges.engine import containment, judge
+from composed.judges.records import JudgeError, Limits, Program, Test, Verdict
+
+_TIERS = {
+    "A": "bubblewrap's namespaces, seccomp, Landlock and resource limits",
+    "B": "seccomp, Landlock and resource limits (no namespaces)",
+    "unsafe": "resource limits only: programs run with all your rights",
+}
+
+
+class InputError(JudgeError):
+    """A line of the predictions cannot be read; names the file and the line."""
+
+    code = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code 0 if every line has its verdict, 1 if not, 2 if a line cannot be read, 130 if interrupted."""
+    options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _interrupt)
+    partial = options.out and options.out.with_name(options.out.name + ".partial")
+    try:
+        programs, unreadable = _read(options.predictions, options.keep_going)
+        tier = containment(options.tier, options.unsafe)
+        _say(f"tier {tier}: {_TIERS[tier]}")
+        if partial and options.out.exists() and not partial.exists():
+            shutil.copyfile(options.out, partial)
+        started = time.monotonic()
+        with _progress(len(programs)) as progress:
+            verdicts = judge(
+                programs,
+                limits=replace(Limits(), cpu=options.cpu, memory=options.memory << 20),
+                workers=options.workers,
+                cache=partial,
+                unsafe=options.unsafe,
+                progress=progress,
+                compare=options.compare,
+                tier=tier,
+            )
+        _write(verdicts, options.out)
+    except KeyboardInterrupt:
+        _say("interrupted" + (f"; the same command goes on from {partial}" if partial else ""))
+        return 130
+    except JudgeError as error:
+        _say(f"error: {error}")
+        return error.code
+    except OSError as error:
+        _say(f"error: {error.filename or 'output'}: {error.strerror}")
+        return 1
+    if partial:
+        partial.unlink()
+    classes = Counter(verdict.verdict for verdict in verdicts)
+    counts = ", ".join(f"{count} {name}" for name, count in classes.most_common())
+    _say(f"{len(verdicts)} programs in {time.monotonic() - started:.1f} s: {counts or 'nothing to judge'}")
+    return 1 if unreadable else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="composed-judge", description="Compiles, runs and judges C++ programs.")
+    parser.add_argument(
+        "predictions",
+        help='a file of lines {"id", "code", "tests": [{"input", "output"}]}, or - for standard input',
+    )
+    parser.add_argument("--out", type=Path, help="where the verdicts go (standard output); run again, it resumes")
+    parser.add_argument("--keep-going", action="store_true", help="leave out lines that cannot be read")
+    parser.add_argument("--workers", type=int, help="programs judged at the same time (all cores)")
+    parser.add_argument("--cpu", type=float, default=Limits().cpu, help="CPU seconds a test (%(default)s)")
+    parser.add_argument("--memory", type=int, default=Limits().memory >> 20, help="MiB a test (%(default)s)")
+    parser.add_argument("--compare", choices=["exact", "tokens"], default="exact", help="how output is compared")
+    parser.add_argument("--tier", choices=list(_TIERS), help="the containment to use (the best there is)")
+    parser.add_argument("--unsafe", action="store_true", help="go on where programs cannot be contained")
+    return parser
+
+
+def _read(source: str, keep_going: bool) -> tuple[list[Program], int]:
+    programs, unreadable = [], 0
+    with sys.stdin.buffer if source == "-" else open(source, "rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                programs.append(_program(json.loads(line)))
+            except (ValueError, KeyError, TypeError) as error:
+                reason = f"no field {error}" if isinstance(error, KeyError) else error
+                message = f"{'standard input' if source == '-' else source}:{number}: not a prediction: {reason}"
+                if not keep_going:
+                    raise InputError(f"{message} (--keep-going leaves such lines out)") from error
+                _say(message)
+                unreadable += 1
+    return programs, unreadable
+
+
+def _program(fields: dict[str, Any]) -> Program:
+    tests = tuple(Test(_text(test["input"]), _text(test["output"])) for test in fields.get("tests", []))
+    return Program(str(fields["id"]), _text(fields["code"]), tests)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not a string")
+    return value
+
+
+def _write(verdicts: list[Verdict], out: Path | None) -> None:
+    text = "".join(verdict.to_json() + "\n" for verdict in verdicts)
+    if out is None:
+        sys.stdout.write(text)
+        return
+    temporary = out.with_name(f"{out.name}.{os.getpid()}")
+    temporary.write_text(text)
+    temporary.replace(out)
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[int, int], None] | None]:
+    try:
+        from rich.console import Console
+        from rich.progress import Progress
+    except ImportError:
+        yield None
+        return
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("judging", total=total)
+        yield lambda finished, _: bar.update(task, completed=finished)
+
+
+def _say(message: str) -> None:
+    print(f"composed-judge: {message}", file=sys.stderr)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())
