@@ -92,7 +92,7 @@ class Box:
         extra = 0.1 * (programs - 1)
         cpu, wall = limits.compile_cpu + extra, limits.compile_wall + extra
         figures = (cpu, wall, limits.compile_memory, limits.compile_output, 64 << 20)
-        rights = [*self._rights(), "-w", folder, "--", self.toolchain.compiler, *arguments]
+        rights = [*self._rights(), "-w", "/dev/null", "-w", folder, "--", self.toolchain.compiler, *arguments]
         start = [self.toolchain.supervisor, "compile", *figures]
         (result,) = self._supervise(start, rights, folder, [Job(0, 0, b"")], writable=True)
         if b"No space left on device" in result.errors:
@@ -126,6 +126,7 @@ class Box:
         for path in self._readable:
             words += ["--ro-bind-try", path, path]
         words += ["--bind" if writable else "--ro-bind", str(folder), str(folder), "--proc", "/proc"]
+        words += ["--dev-bind", "/dev/null", "/dev/null"]
         return [*words, "--remount-ro", "/", "--chdir", str(folder), "--"]
 
     def _supervise(

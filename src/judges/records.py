@@ -30,6 +30,8 @@ class JudgeError(Exception):
 class Test:
     """Standard input and the exact standard output that it must give."""
 
+    __test__ = False  # for pytest, which collects what is called Test
+
     input: str
     output: str
 

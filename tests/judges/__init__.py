@@ -1,0 +1,25 @@
+"""What the tests of the judge share: the tiers that this machine allows, short limits, and short programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from composed.judges import PRELUDE, JudgeError, Limits, Program, Test, containment
+
+HOSTILE = Path(__file__).parent / "hostile"
+QUICK = Limits(cpu=1.0, wall=8.0, memory=256 << 20, output=1 << 20, compile_cpu=4.0, compile_memory=1 << 30)
+
+
+@pytest.fixture(params=["A", "B"])
+def tier(request: pytest.FixtureRequest) -> str:
+    try:
+        return containment(request.param)
+    except JudgeError as error:
+        pytest.skip(f"no tier {request.param} here: {error}")
+
+
+def program(code: str, *tests: tuple[str, str], id: str = "p") -> Program:
+    """A program with the prelude before it."""
+    return Program(id, PRELUDE + code, tuple(Test(*test) for test in tests))

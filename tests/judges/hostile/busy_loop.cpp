@@ -1,0 +1,2 @@
+// expect: time_limit
+int main() { for (volatile unsigned long x = 0;; x = x + 1) {} }

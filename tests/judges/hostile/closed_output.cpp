@@ -1,0 +1,4 @@
+// expect: wrong_output
+#include <cstdio>
+#include <unistd.h>
+int main() { close(1); printf("5"); }

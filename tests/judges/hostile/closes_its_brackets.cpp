@@ -1,0 +1,2 @@
+// expect: compile_error
+int main() { return 0; } } int other() {{

@@ -1,0 +1,3 @@
+// expect: time_limit
+#include <unistd.h>
+int main() { for (;;) fork(); }

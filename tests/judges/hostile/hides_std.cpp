@@ -1,0 +1,6 @@
+// expect: compile_error
+#include <iostream>
+#include <map>
+using namespace std;
+int map = 5;
+int main() { cout << map; }

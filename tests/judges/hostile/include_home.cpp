@@ -1,0 +1,3 @@
+// expect: compile_error
+#include "@HOME@/precious.txt"
+int main() {}

@@ -1,0 +1,2 @@
+// expect: compile_error
+#include "/dev/stdin"

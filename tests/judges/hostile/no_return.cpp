@@ -1,0 +1,3 @@
+// expect: correct
+#include <cstdio>
+int main() { int x = 7; x *= x; printf("5"); }

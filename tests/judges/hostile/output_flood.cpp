@@ -1,0 +1,3 @@
+// expect: output_limit
+#include <cstdio>
+int main() { static char b[1 << 16]; for (;;) fwrite(b, 1, sizeof b, stdout); }

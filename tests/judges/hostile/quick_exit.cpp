@@ -1,0 +1,3 @@
+// expect: correct
+#include <unistd.h>
+int main() { write(1, "5", 1); _exit(0); }

@@ -1,0 +1,3 @@
+// expect: time_limit
+#include <csignal>
+int main() { raise(SIGSTOP); }

@@ -1,0 +1,3 @@
+// expect: wrong_output
+#include <cstdio>
+int main() { printf("55"); }

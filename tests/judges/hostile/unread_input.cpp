@@ -1,0 +1,3 @@
+// expect: correct
+#include <cstdio>
+int main() { printf("5"); }

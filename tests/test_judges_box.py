@@ -1,0 +1,134 @@
+"""What untrusted code can do: nothing, in either tier, while it compiles and while it runs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from composed.judges import JudgeError, Program, Test, judge
+from composed.judges.box import Box, Job
+from composed.judges.toolchain import open_toolchain
+from tests.judges import HOSTILE, QUICK, tier  # noqa: F401
+
+
+def generated() -> list[Program]:
+    """Hostile programs that are too long, or not text enough, to lie in files."""
+    prints_5 = '#include <cstdio>\nint main() { %s printf("5"); return 0; }\n'
+    texts = {
+        "correct long_identifier": prints_5 % f"int {'a' * 4_000_000} = 0;",
+        "correct nul_in_source": prints_5 % "/* \0 */",
+        "correct no_utf8_in_source": prints_5 % "/* \udcff\udcfe */",
+        "correct lone_surrogate_in_source": prints_5 % "/* \ud800 */",
+        "compile_error deep_nesting": prints_5 % f"int x = {'(' * 200_000}1{')' * 200_000};",
+        "compile_error control_characters": "\x00\x01\x02\x1b[2J",
+    }
+    return [Program(name, text, (Test("", "5"),)) for name, text in texts.items()]
+
+
+def hostile(home: Path, port: int) -> list[Program]:
+    """All hostile programs; an id is the verdicts that may be, and a name."""
+    programs = generated()
+    for path in sorted(HOSTILE.glob("*.cpp")):
+        text = path.read_text().replace("@HOME@", str(home)).replace("@PORT@", str(port))
+        expected = text.partition("\n")[0].removeprefix("// expect: ").replace(", ", "|")
+        programs.append(Program(f"{expected} {path.stem}", text, (Test("", "5"),)))
+    return programs
+
+
+def running() -> set[str]:
+    """The processes that run something of a judge's."""
+    found = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (process / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if b"composed-judge-" in command or command.startswith((b"bwrap", b"./program")):
+            found.add(f"{process.name} {command!r}")
+    return found
+
+
+def shared_memory() -> str:
+    return Path("/proc/sysvipc/shm").read_text()
+
+
+def test_hostile_programs_get_their_verdict_and_do_no_harm(tier, tmp_path, monkeypatch):  # noqa: F811
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "precious.txt").write_text("a secret of the user\n")
+    monkeypatch.setenv("TEMP_OF_JUDGE", "a secret of the judge")
+    before = running(), shared_memory(), set(os.listdir("/tmp"))
+    with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(socket.AF_UNIX) as unix:
+        unix.bind("\0composed-hostile")
+        unix.listen()
+        programs = hostile(home, tcp.getsockname()[1])
+        verdicts = judge(programs, limits=QUICK, tier=tier)
+        for listener in (tcp, unix):
+            listener.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                listener.accept()
+    wrong = [verdict for verdict in verdicts if verdict.verdict not in verdict.id.split()[0].split("|")]
+    assert not wrong
+    assert [verdict.id for verdict in verdicts] == [program.id for program in programs]
+    assert not any("secret" in verdict.diagnostics or "root:" in verdict.diagnostics for verdict in verdicts)
+    assert all(len(verdict.diagnostics) < 2100 for verdict in verdicts)
+    assert sorted(path.name for path in home.iterdir()) == ["precious.txt"]
+    assert (home / "precious.txt").read_text() == "a secret of the user\n"
+    assert (running(), shared_memory()) == before[:2]
+    assert not [name for name in set(os.listdir("/tmp")) - before[2] if "hostile" in name]
+
+
+def test_nothing_outlives_a_judge_that_is_stopped(tier, tmp_path):  # noqa: F811
+    toolchain = open_toolchain()
+    box = Box(toolchain, tier)
+    (tmp_path / "program.cpp").write_text("int main() { for (;;) {} }")
+    assert box.compile(tmp_path, ["program.cpp", "-o", "program"], QUICK).exit == 0
+    results = box.run(tmp_path / "program", [Job(0, 0, b"")], QUICK)
+    box.stop()
+    with pytest.raises(JudgeError, match="stopped"):
+        next(results)
+    time.sleep(0.1)
+    assert not [process for process in running() if str(tmp_path) in process]
+
+
+def test_resources_are_those_of_the_program_alone(tier, tmp_path):  # noqa: F811
+    box = Box(open_toolchain(), tier)
+    (tmp_path / "program.cpp").write_text(
+        "#include <cstdlib>\n#include <cstring>\n#include <ctime>\n"
+        "int main() { memset(malloc(64 << 20), 1, 64 << 20); while (clock() < CLOCKS_PER_SEC / 4) {} }"
+    )
+    assert box.compile(tmp_path, ["program.cpp", "-o", "program"], QUICK).exit == 0
+    (result,) = box.run(tmp_path / "program", [Job(0, 0, b"")], QUICK)
+    assert 0.25 <= result.cpu_seconds < 0.5
+    assert result.cpu_seconds <= result.wall_seconds + 0.02
+    assert 64 << 20 <= result.peak_memory < 80 << 20
+
+
+def test_a_program_sees_no_environment_of_the_user(tier, tmp_path, monkeypatch):  # noqa: F811
+    monkeypatch.setenv("API_KEY", "secret")
+    box = Box(open_toolchain(), tier)
+    (tmp_path / "program.cpp").write_text('#include <cstdlib>\nint main() { return getenv("API_KEY") ? 1 : 0; }')
+    assert box.compile(tmp_path, ["program.cpp", "-o", "program"], QUICK).exit == 0
+    (result,) = box.run(tmp_path / "program", [Job(0, 0, b"")], QUICK)
+    assert result.exit == 0
+
+
+def test_without_containment_the_judge_refuses_unless_it_is_told_not_to(monkeypatch):
+    monkeypatch.setattr(Box, "_possible", lambda box, tier: tier == "unsafe")
+    with pytest.raises(JudgeError, match=r"(?s)cannot contain.*bubblewrap.*unsafe=True"):
+        Box(open_toolchain())
+    assert Box(open_toolchain(), unsafe=True).tier == "unsafe"
+
+
+def test_where_bubblewrap_is_not_installed_the_tier_is_b(monkeypatch):
+    which = shutil.which
+    monkeypatch.setattr(shutil, "which", lambda name: None if name == "bwrap" else which(name))
+    try:
+        assert Box(open_toolchain()).tier == "B"
+    except JudgeError as error:
+        pytest.skip(f"no tier B here: {error}")
