@@ -3,10 +3,7 @@
 Below the root files nobody sees a config. `_target_` outside the package is refused (`command.check`).
 """
 
-import logging
-import os
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +11,7 @@ import torch
 from hydra.utils import instantiate
 
 from composed import judges
-from composed.console import say
+from composed.console import main_process, say
 from composed.datamodules import tokenizers
 from composed.datamodules.batching import Pairs, encode
 from composed.datamodules.noise import corrupt
@@ -29,8 +26,6 @@ from composed.run_folder import RunFolder, content_key
 from composed.store import Store
 from composed.tasks.sequence import Optim, SequenceTask, Through
 from composed.tasks.training import train
-
-logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
 
 
 @dataclass(frozen=True)
@@ -70,7 +65,7 @@ def text_task(config: dict[str, Any]) -> TextTask:
                 seed=task["seed"],
                 execute=execute,
             )
-        except JudgeError as error:
+        except (JudgeError, OSError) as error:
             raise DataError(str(error)) from error
     labeled = {
         name: sanstype.read(folder, name)
@@ -211,47 +206,3 @@ def through(config: dict[str, Any], task: TextTask, pi: Transformer | None, sett
         round(mode["compose_after"] * settings.updates),
         max_length=task.max_length,
     )
-
-
-def loggers(config: dict[str, Any], run: RunFolder) -> list[Any]:
-    """The loggers beside metrics.jsonl; one that is not installed or fails to start is left out with a line that says so."""
-    from pytorch_lightning import loggers as lightning_loggers
-
-    settings = config["logger"]
-    folder = str(run.path)
-    if not main_process():
-        return []
-    if settings["name"] == "csv":
-        return [lightning_loggers.CSVLogger(folder, name="csv", version="")]
-    if settings["name"] == "tensorboard":
-        if find_spec("tensorboard") is None:
-            say(
-                "tensorboard is not installed; metrics.jsonl has the metrics. Install it with: pip install 'composed[tensorboard]'"
-            )
-            return []
-        return [lightning_loggers.TensorBoardLogger(folder, name="tensorboard", version="")]
-    if find_spec("wandb") is None:
-        say("wandb is not installed; metrics.jsonl has the metrics")
-        return []
-    os.environ.setdefault("WANDB_SILENT", "true")
-    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
-    os.environ.setdefault("WANDB_MODE", settings["mode"])
-    try:
-        logger = lightning_loggers.WandbLogger(
-            name=run.path.name,
-            id=run.path.name,
-            project=settings["project"],
-            save_dir=folder,
-            group=f"{config['task']['name']}-{config['profile']['name']}-{config['finetuning']['name']}",
-            config=config,
-        )
-        logger.experiment  # noqa: B018  (starts it, so that a failure shows here)
-    except Exception as error:
-        say(f"W&B did not start ({error}); metrics.jsonl has the metrics")
-        return []
-    return [logger]
-
-
-def main_process() -> bool:
-    """Whether this is the process that writes: the only one, or rank 0 of several."""
-    return os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0" and os.environ.get("NODE_RANK", "0") == "0"

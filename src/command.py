@@ -1,14 +1,15 @@
 """The command line before any work: help, overrides that exist and have the right type, configs that make sense.
 
-Everything here is Hydra and OmegaConf only, so that a wrong word is answered in about a second, without importing torch.
+Everything here is Hydra and OmegaConf only, so that a wrong word is answered within a second, without torch.
 Left out: what the objects themselves check (`build.py`).
 """
 
 import difflib
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import composed.conf
@@ -16,7 +17,49 @@ from composed.errors import ConfigError
 
 CONF = Path(composed.conf.__file__).parent
 GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir() and not folder.name.startswith("_"))
-LARGEST_CHECKED_SWEEP = 64
+MOST_COMPOSED_JOBS = 12  # of a sweep, before it starts; each job is checked again when its turn comes
+
+# The types of a key where they are not that of its default alone.
+TYPES: dict[str, tuple[type, ...]] = {
+    "finetuning.train_through": (str, NoneType),
+    "finetuning.predict_through": (str, NoneType),
+    "judge.workers": (int, NoneType),
+    "optim.clip": (float, NoneType),
+    "pretraining.optim.clip": (float, NoneType),
+    "task.folder": (str, NoneType),
+    "task.max_length": (int, NoneType),
+    "trainer.devices": (int, str, list),
+    "trainer.threads": (int, NoneType),
+}
+TYPE_NAMES: dict[type, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "a word",
+    list: "a list",
+    dict: "a mapping",
+    NoneType: "null",
+}
+CHOICES: dict[str, tuple[str | None, ...]] = {
+    "finetuning.train_through": ("denoiser", None),
+    "finetuning.predict_through": ("denoiser", None),
+    "logger.mode": ("offline", "online"),
+    "optim.decay": ("inverse_sqrt", "linear", "constant"),
+    "pretraining.optim.decay": ("inverse_sqrt", "linear", "constant"),
+    "tokenizer.kind": ("word", "bpe"),
+}
+# What numbers may be, by the last part of their key.
+RANGES: tuple[tuple[str, str, Callable[[float], bool]], ...] = (
+    ("updates batch_tokens accumulate validate_every checkpoint_every lr clip", "above 0", lambda x: x > 0),
+    ("width layers heads feedforward size workers threads samples beams", "above 0", lambda x: x > 0),
+    ("max_length max_variables max_rounds max_draws", "above 0", lambda x: x > 0),
+    ("train val test ood unlabeled unlabeled_val", "above 0", lambda x: x > 0),
+    ("seed warmup initial_lr weight_decay base_weight composed_weight", "at least 0", lambda x: x >= 0),
+    ("dropout attention_dropout activation_dropout label_smoothing", "from 0 to below 1", lambda x: 0 <= x < 1),
+    ("compose_after", "a share of the updates, from 0 to below 1", lambda x: 0 <= x < 1),
+    ("unchanged probability", "from 0 to 1", lambda x: 0 <= x <= 1),
+)
+TARGETS = ("composed.models.", "composed.datamodules.")
 
 
 def options(group: str) -> list[str]:
@@ -25,7 +68,7 @@ def options(group: str) -> list[str]:
 
 def help_text(program: str) -> str:
     """Usage, every group with its options and one line of meaning, and the keys outside groups."""
-    defaults = re.findall(r"^  - (\w+): (\S+)\s+# (.+)$", (CONF / "config.yaml").read_text(), re.MULTILINE)
+    text = (CONF / "config.yaml").read_text(encoding="utf-8")
     lines = [
         f"usage: {program} [GROUP=OPTION ...] [KEY=VALUE ...]      one run",
         f"       {program} -m GROUP=OPTION,OPTION KEY=VALUE,VALUE ...   one run per combination",
@@ -33,218 +76,202 @@ def help_text(program: str) -> str:
         "",
         "groups (the default first):",
     ]
-    for group, default, meaning in defaults:
-        choices = options(group)
-        names = [default] + [name for name in choices if name != default] if default in choices else choices
+    for group, default, meaning in re.findall(r"^  - (\w+): (\S+)\s+# (.+)$", text, re.MULTILINE):
+        names = sorted(options(group), key=lambda name: (name != default, name))
         lines += [f"  {group:<12} {meaning}", f"  {'':<12}   {', '.join(names)}"]
     lines += ["", "keys outside the groups (`--cfg job` prints all keys):"]
-    own = (CONF / "config.yaml").read_text().split("_self_\n", 1)[1].split("\nhydra:", 1)[0]
+    own = text.split("_self_\n", 1)[1].split("\nhydra:", 1)[0]
     section = ""
-    for key, value, meaning in re.findall(r"^( *\w+):(?: (\S*))? *(?:# (.+))?$", own, re.MULTILINE):
-        if not key.startswith(" "):
-            section = key
+    for indent, key, value, meaning in re.findall(r"^( *)(\w+):(?: (\S+))? *(?:# (.+))?$", own, re.MULTILINE):
+        if not indent:
+            section = f"{key}."
         if value:
-            name = f"{section}.{key.strip()}" if key.startswith(" ") else key
-            lines.append(f"  {name + '=' + value:<24} {meaning}")
+            lines.append(f"  {(section if indent else '') + key + '=' + value:<24} {meaning}")
     return "\n".join(lines)
 
 
-def check_command_line(arguments: Sequence[str]) -> None:
-    """Refuses what Hydra would accept silently or explain badly.
+def flags_first(arguments: Iterable[str]) -> list[str]:
+    """The same words in an order that Hydra understands: `a=1 -m b=1,2` is an error to it."""
+    return sorted(arguments, key=lambda word: "=" in word and not word.startswith("-"))
 
-    Raises ConfigError for an unknown group option, key or type (with the nearest valid ones), and for a config that `check`
-    refuses. A `++key=value` adds a key on purpose and passes; `hydra.*` is Hydra's own business.
+
+def check_command_line(arguments: Sequence[str]) -> None:
+    """Refuses what Hydra would accept silently or explain badly; `hydra.*` is Hydra's own business.
+
+    Raises ConfigError for an unknown group option, key or type (with the nearest valid ones), and for a config that
+    `check` refuses. New keys are for Lightning's Trainer alone: `++trainer.benchmark=true`.
     """
     from hydra import compose, initialize_config_module
+    from hydra._internal.utils import get_args_parser
+    from hydra.core.global_hydra import GlobalHydra
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
 
-    words = [word for word in arguments if (not word.startswith("-") and "=" in word) or word.startswith("~")]
+    known = get_args_parser().parse_args(arguments)
+
+    def resolved(words: Iterable[str]) -> dict[str, Any]:
+        return OmegaConf.to_container(compose("config", list(words)), resolve=True)  # type: ignore[return-value]
+
     try:
-        overrides = OverridesParser.create().parse_overrides(words)
-    except HydraException as error:
-        raise ConfigError(str(error).splitlines()[0]) from error
-    ours = [o for o in overrides if not _plain(o.key_or_group).startswith("hydra") and not o.is_delete()]
-    for override in ours:
-        if _plain(override.key_or_group) in GROUPS:
-            for value in _values(override):
-                _check_option(_plain(override.key_or_group), value)
-    with initialize_config_module("composed.conf", version_base="1.3"):
-        groups = [o for o in ours if _plain(o.key_or_group) in GROUPS]
-        try:
-            reference = compose("config", [f"{o.input_line.split('=')[0]}={next(_values(o))}" for o in groups])
-        except HydraException as error:
-            raise ConfigError(_explain(error)) from error
-        keys = dict(_leaves(OmegaConf.to_container(reference, resolve=False), reference))
-        for override in ours:
-            key = _plain(override.key_or_group)
-            if key in GROUPS or override.is_force_add():
-                continue
-            _check_key(key, keys)
-            for value in _values(override):
-                _check_type(key, value, keys[key])
-        axes = [[(o, value) for value in _values(o)] for o in ours if not o.is_force_add() and o.is_sweep_override()]
-        fixed = [
-            o.input_line.lstrip("+") if _plain(o.key_or_group) in keys else o.input_line
-            for o in ours
-            if not o.is_sweep_override()
-        ]
-        for combination in itertools.islice(itertools.product(*axes), LARGEST_CHECKED_SWEEP):
-            chosen = [f"{_plain(o.key_or_group)}={value}" for o, value in combination]
-            try:
-                check(OmegaConf.to_container(compose("config", [*fixed, *chosen]), resolve=True))
-            except HydraException as error:
-                raise ConfigError(_explain(error)) from error
+        with initialize_config_module("composed.conf", version_base="1.3"):
+            parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
+            overrides = [o for o in parser.parse_overrides(known.overrides) if not o.key_or_group.startswith("hydra")]
+            choices = [[(override, value) for value in _values(override, known.multirun)] for override in overrides]
+            for job in itertools.islice(_every_value_once(choices), MOST_COMPOSED_JOBS):
+                default = resolved(_word(override, value) for override, value in job if override.key_or_group in GROUPS)
+                keys = dict(_keys(default))
+                for override, _ in job:
+                    _check_key(override, keys)
+                config = resolved(_word(override, value) for override, value in job)
+                for key, value in _keys(config):
+                    if key in keys:
+                        _check_type(key, value, keys[key])
+                check(config)
+    except (HydraException, OmegaConfBaseException) as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        raise ConfigError("; ".join(lines[:3])) from error
 
 
 def check(config: dict[str, Any]) -> None:
-    """Refuses contradictions of a resolved config before any data is read. Raises ConfigError with reason and remedy."""
+    """Refuses a resolved config that makes no sense, before any data is read. Raises ConfigError with the remedy."""
+    for key, value in _keys(config):
+        if key in CHOICES and value not in CHOICES[key]:
+            valid = " and ".join("null" if choice is None else choice for choice in CHOICES[key])
+            raise ConfigError(f"{key}={value}: valid values are {valid}")
+        if key.endswith("_target_") and not _is_ours(value):
+            raise ConfigError(f"{key}={value}: only names in modules below {' and '.join(TARGETS)} are built")
+        if isinstance(value, int | float):
+            _check_number(key, value)
     mode = config["finetuning"]
-    needs = [k for k in ("start_from", "train_through", "predict_through") if mode[k] == "denoiser"]
+    needs = [key for key in ("start_from", "train_through", "predict_through") if mode[key] == "denoiser"]
     if needs and config["pretraining"]["name"] == "none" and config["denoiser"] in ("auto", "store"):
         raise ConfigError(
             f"finetuning={mode['name']} needs a denoiser ({', '.join(f'finetuning.{key}' for key in needs)}), "
             "but pretraining=none makes none. Use pretraining=denoise, denoiser=PATH, or finetuning=baseline."
         )
-    for key in ("train_through", "predict_through"):
-        if mode[key] not in (None, "denoiser"):
-            raise ConfigError(f"finetuning.{key}={mode[key]}: valid values are denoiser and null")
     if mode["train_through"] is None and mode["composed_weight"] != 0:
         raise ConfigError(
             f"finetuning.composed_weight={mode['composed_weight']} has no effect with finetuning.train_through=null: "
             "set it to 0, or set finetuning.train_through=denoiser"
         )
-    if not 0 <= mode["compose_after"] < 1:
-        raise ConfigError(
-            f"finetuning.compose_after={mode['compose_after']}: a share of the updates, from 0 to below 1"
-        )
     if mode["start_from"] not in ("scratch", "denoiser") and not Path(mode["start_from"]).is_dir():
         raise ConfigError(
-            f"finetuning.start_from={mode['start_from']}: valid values are scratch, denoiser, and the folder of a finished run; "
-            "there is no such folder"
+            f"finetuning.start_from={mode['start_from']}: valid values are scratch, denoiser, and the folder of a "
+            "finished run; there is no such folder"
         )
     if config["denoiser"] not in ("auto", "store") and not Path(config["denoiser"]).exists():
         raise ConfigError(
-            f"denoiser={config['denoiser']}: no such file or folder. Valid values are auto, store, and a path to a denoiser; "
-            "denoiser=auto trains one"
+            f"denoiser={config['denoiser']}: no such file or folder. Valid values are auto, store, and a path to a "
+            "denoiser; denoiser=auto trains one"
         )
-    if config["tokenizer"]["kind"] not in ("word", "bpe"):
-        raise ConfigError(f"tokenizer.kind={config['tokenizer']['kind']}: valid values are word and bpe")
-    stages = [("optim", config["optim"])]
-    if config["pretraining"]["name"] != "none":
-        stages.append(("pretraining.optim", config["pretraining"]["optim"]))
-    for name, optim in stages:
-        if optim["decay"] not in ("inverse_sqrt", "linear", "constant"):
-            raise ConfigError(f"{name}.decay={optim['decay']}: valid values are inverse_sqrt, linear and constant")
-        for key in ("updates", "batch_tokens", "accumulate", "validate_every", "checkpoint_every", "lr"):
-            if optim[key] <= 0:
-                raise ConfigError(f"{name}.{key}={optim[key]}: must be above 0")
     model = config["model"]
     if model["width"] % (2 * model["heads"]):
-        raise ConfigError(f"model.width={model['width']} must be a multiple of 2 * model.heads = {2 * model['heads']}")
+        raise ConfigError(f"model.width={model['width']}: must be a multiple of 2 * heads = {2 * model['heads']}")
     estimator = config["estimator"]
     if mode["train_through"] and estimator["_target_"].endswith("rloo") and estimator["samples"] < 2:
         raise ConfigError(
-            f"estimator.samples={estimator['samples']}: estimator=rloo compares samples with each other and needs at least 2; "
-            "estimator=reinforce takes 1"
+            f"estimator.samples={estimator['samples']}: estimator=rloo compares samples with each other and needs at "
+            "least 2; estimator=reinforce takes 1"
         )
-    for path, target in _targets(config):
-        if not target.startswith("composed."):
-            raise ConfigError(f"{path}={target}: only targets that start with composed. are built")
+    for key in ("runs", "store"):
+        blocker = next(path for path in (Path(config[key]), *Path(config[key]).absolute().parents) if path.exists())
+        if not blocker.is_dir():
+            raise ConfigError(f"{key}={config[key]}: no folder can be made there, because {blocker} is a file")
 
 
-def _targets(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    if isinstance(node, dict):
-        for key, value in node.items():
-            where = f"{path}.{key}" if path else str(key)
-            if key == "_target_":
-                yield where, str(value)
-            else:
-                yield from _targets(value, where)
-    elif isinstance(node, list):
-        for index, value in enumerate(node):
-            yield from _targets(value, f"{path}[{index}]")
+def _check_number(key: str, value: float) -> None:
+    for names, words, right in RANGES:
+        if key.rsplit(".", 1)[-1] in names.split() and not right(value):
+            raise ConfigError(f"{key}={value}: must be {words}")
 
 
-def _plain(key: str) -> str:
-    return key.split("@")[0]
+def _is_ours(target: str) -> bool:
+    package = Path(composed.__file__).parent
+    module = package.joinpath(*target.split(".")[1:-1])
+    return target.startswith(TARGETS) and module.with_suffix(".py").is_file()
 
 
-def _values(override: Any) -> Iterator[Any]:
-    """The values of an override, one for a plain value, each for a sweep, as Hydra would write them."""
-    if override.is_sweep_override():
-        yield from override.sweep_string_iterator()
+def _keys(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every key path, inner ones too, with its value."""
+    for key, value in node.items():
+        where = f"{path}.{key}" if path else str(key)
+        yield where, value
+        if isinstance(value, dict):
+            yield from _keys(value, where)
+
+
+def _word(override: Any, value: str) -> str:
+    return f"{'++' if override.is_force_add() else ''}{override.key_or_group}={value}"
+
+
+def _values(override: Any, sweep: bool) -> list[str]:
+    """The values of an override as Hydra would write them, one for a plain value, several for a sweep."""
+    if override.is_delete():
+        raise ConfigError(f"{override.input_line}: nothing can be removed from a config; set another value")
+    if override.package is not None:
+        raise ConfigError(f"{override.input_line}: a group has one place; write {override.key_or_group}=OPTION")
+    if not override.is_sweep_override():
+        values = [override.get_value_element_as_str()]
+    elif sweep:
+        values = list(override.sweep_string_iterator())
     else:
-        yield override.get_value_element_as_str()
+        raise ConfigError(f"{override.input_line}: several values are several runs, and need -m")
+    if override.key_or_group in GROUPS:
+        for value in values:
+            _check_option(override.key_or_group, value)
+    return values
 
 
-def _check_option(group: str, value: Any) -> None:
+def _every_value_once(choices: Sequence[Sequence[Any]]) -> Iterator[list[Any]]:
+    """As many jobs of a sweep as its longest override has values: every value of every override occurs."""
+    for index in range(max(map(len, choices), default=1)):
+        yield [values[min(index, len(values) - 1)] for values in choices]
+
+
+def _check_option(group: str, value: str) -> None:
     valid = options(group)
-    if str(value) not in valid:
-        nearest = difflib.get_close_matches(str(value), valid, 1)
+    if value not in valid:
+        nearest = difflib.get_close_matches(value, valid, 1)
         hint = f"; did you mean {group}={nearest[0]}?" if nearest else ""
         raise ConfigError(f"{group}={value}: valid values are {', '.join(valid)}{hint}")
 
 
-def _leaves(node: Any, config: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Every key path, inner ones too, with the resolved default value (None where it does not resolve)."""
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
-    if path:
-        try:
-            yield path, OmegaConf.select(config, path) if not isinstance(node, dict) else node
-        except OmegaConfBaseException:
-            yield path, None
-    if isinstance(node, dict):
-        for key, value in node.items():
-            yield from _leaves(value, config, f"{path}.{key}" if path else str(key))
+def _check_key(override: Any, keys: dict[str, Any]) -> None:
+    key = override.key_or_group
+    if isinstance(keys.get(key), dict) and key not in GROUPS:
+        raise ConfigError(f"{override.input_line}: {key} has keys of its own, such as {key}.{next(iter(keys[key]))}")
+    if key not in keys and not (key in GROUPS or (override.is_force_add() and key.startswith("trainer."))):
+        raise ConfigError(f"there is no key {key}{_nearest(key, [*keys, *GROUPS])}")
 
 
-def _check_key(key: str, keys: dict[str, Any]) -> None:
-    if key in keys:
-        return
-    valid = [*keys, *GROUPS]
-    last = key.rsplit(".", 1)[-1]
-    ends = difflib.get_close_matches(last, {name.rsplit(".", 1)[-1] for name in valid}, 3, 0.7)
-    near = difflib.get_close_matches(key, valid, 3, 0.75)
-    near += [name for end in ends for name in valid if name.rsplit(".", 1)[-1] == end and name not in near]
-    near.sort(key=lambda name: -difflib.SequenceMatcher(None, key, name).ratio())
-    hint = f"; did you mean {' or '.join(near[:3])}?" if near else "; `--cfg job` prints every key"
-    raise ConfigError(f"there is no key {key}{hint}")
+def _nearest(key: str, valid: list[str]) -> str:
+    """A question that names up to three keys: alike as a whole, or alike in the last part."""
+    ends = difflib.get_close_matches(key.rsplit(".", 1)[-1], {name.rsplit(".", 1)[-1] for name in valid}, 3, 0.7)
+    near = {
+        *difflib.get_close_matches(key, valid, 3, 0.75),
+        *(name for name in valid if name.rsplit(".", 1)[-1] in ends),
+    }
+    best = sorted(near, key=lambda name: (-difflib.SequenceMatcher(None, key, name).ratio(), name))[:3]
+    return f"; did you mean {' or '.join(best)}?" if best else "; `--cfg job` prints every key"
 
 
-def _check_type(key: str, text: str, default: Any) -> None:
-    import yaml
-
-    if default is None or "${" in text:
-        return
-    value = None if text in ("null", "None") else yaml.safe_load(text)
-    if isinstance(value, str) and re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", value):
-        value = float(value)
-    expected = type(default)
-    right = {
-        bool: isinstance(value, bool),
-        int: isinstance(value, int) and not isinstance(value, bool),
-        float: isinstance(value, int | float) and not isinstance(value, bool),
-        str: not isinstance(value, dict | list),
-        dict: isinstance(value, dict),
-        list: isinstance(value, list),
-    }.get(expected, True)
-    if not right:
-        names = {
-            bool: "true or false",
-            int: "a whole number",
-            float: "a number",
-            str: "a word",
-            dict: "a mapping",
-            list: "a list",
-        }
-        raise ConfigError(f"{key}={text}: expected {names[expected]} (the default is {default})")
+def _check_type(key: str, value: Any, default: Any) -> None:
+    kinds = TYPES.get(key, (type(default),))
+    if not any(_is_a(value, kind) for kind in kinds):
+        expected = " or ".join(TYPE_NAMES[kind] for kind in kinds)
+        raise ConfigError(f"{key}={_text(value)}: expected {expected} (the default is {_text(default)})")
+    if isinstance(default, list) and [*map(type, value)] != [*map(type, default)]:
+        raise ConfigError(f"{key}={_text(value)}: expected a list of the kind of the default, {_text(default)}")
 
 
-def _explain(error: Exception) -> str:
-    """The lines of a Hydra error that say something."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return "; ".join(lines[:3])
+def _is_a(value: Any, kind: type) -> bool:
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, (int, float) if kind is float else kind)
+
+
+def _text(value: Any) -> str:
+    """As it is written on the command line."""
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

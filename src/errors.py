@@ -22,3 +22,11 @@ class DataError(ComposedError):
 
 class TrainingError(ComposedError):
     """Training cannot go on (a NaN loss, say); the last good checkpoint stays."""
+
+
+class Interrupted(BaseException):
+    """SIGINT or SIGTERM. No Exception, so that nobody on the way takes it for a failure that one can live with."""
+
+    def __init__(self, number: int, message: str = "stopped") -> None:
+        super().__init__(message)
+        self.code = 128 + number

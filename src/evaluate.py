@@ -1,6 +1,6 @@
 """From weights to a result in three steps that each read and write a file: predict, judge, count.
 
-`composed-evaluate RUN...` judges the predictions of finished (or interrupted) runs again; `--predict` makes them anew first.
+`composed-evaluate RUN...` judges the predictions of trained runs (again); `--predict` makes the predictions anew first.
 """
 
 import argparse
@@ -8,45 +8,38 @@ import dataclasses
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, get_args
 
-from composed.console import say
-from composed.errors import ComposedError
-from composed.files import read_lines, write_json, write_lines
-from composed.run_folder import NOT_SHAPING, RunFolder, content_key
+from composed import judges
+from composed.console import raise_on_signals, say
+from composed.errors import ComposedError, DataError, Interrupted
+from composed.files import read_json, read_lines, write_json, write_lines
+from composed.judges.records import Class
+from composed.run_folder import RunFolder, content_key, shaping
 
-CLASSES = (
-    "correct",
-    "compile_error",
-    "runtime_error",
-    "wrong_output",
-    "time_limit",
-    "memory_limit",
-    "output_limit",
-)
+if TYPE_CHECKING:
+    from composed.build import TextTask
+    from composed.models.transformer import Transformer
+
+CLASSES = get_args(Class)
 
 
-def evaluate(
-    run: RunFolder,
-    config: dict[str, Any],
-    task: Any,
-    model: Any,
-    denoiser: Any,
-    facts: dict[str, Any],
-    loggers: list[Any],
-) -> dict[str, Any]:
-    """Predicts every test split, judges, and writes result.json; predictions are on disk before the first is judged."""
+def predict(
+    run: RunFolder, config: dict[str, Any], task: "TextTask", model: "Transformer", denoiser: "Transformer | None"
+) -> float:
+    """Writes what f says on every test program, and what Pi, if any, makes of it. Returns the seconds it took."""
     started = time.monotonic()
     for split in task.tests:
-        write_lines(run.predictions(split), predict(task, split, model, denoiser, beams=config["task"]["beams"]))
-    facts["seconds"]["prediction"] = round(time.monotonic() - started, 1)
-    write_json(run.path / "training.json", facts)
-    return conclude(run, config, loggers)
+        write_lines(run.predictions(split), _predictions(task, split, model, denoiser, beams=config["task"]["beams"]))
+    return round(time.monotonic() - started, 1)
 
 
-def predict(task: Any, split: str, model: Any, denoiser: Any, *, beams: int) -> list[dict[str, Any]]:
-    """What f says on every program of the split, and what Pi makes of it where there is a denoiser, in the data's order."""
+def _predictions(
+    task: "TextTask", split: str, model: "Transformer", denoiser: "Transformer | None", *, beams: int
+) -> Iterator[dict[str, Any]]:
+    """A row for each example and output, in the data's order."""
     import torch
 
     from composed.datamodules.batching import plan
@@ -56,101 +49,95 @@ def predict(task: Any, split: str, model: Any, denoiser: Any, *, beams: int) -> 
     data = task.tests[split]
     pairs = task.pairs(data)
     model.eval()
+    device = next(model.parameters()).device
     texts: dict[str, list[str]] = {"base": [""] * len(pairs)}
     if denoiser is not None:
         texts["composition"] = [""] * len(pairs)
+        composition = Composition(model, denoiser.to(device))
     with torch.inference_mode():
         for rows in plan(pairs.cost(), 128 * int(pairs.cost().mean()), None):
-            batch = pairs.batch(rows)
-            device = next(model.parameters()).device
-            tokens = model.predict(batch.source.to(device), max_length=task.max_length, beams=beams)
-            outputs = {"base": tokens}
+            source = pairs.batch(rows).source.to(device)
+            outputs = {"base": model.predict(source, max_length=task.max_length, beams=beams)}
             if denoiser is not None:
-                pair = Composition(model, denoiser.to(device))
-                outputs["composition"] = pair.denoise(tokens, max_length=task.max_length, beams=beams)
+                outputs["composition"] = composition.denoise(outputs["base"], max_length=task.max_length, beams=beams)
             for output, decoded in outputs.items():
                 for row, ids in zip(rows, decoded.tolist(), strict=True):
                     texts[output][row] = task.tokenizer.decode(ids)
-    return [
-        {
-            "id": f"{example}-{output}",
-            "example": example,
-            "output": output,
-            "source": data.sources[example],
-            "target": data.targets[example],
-            "text": lines[example],
-            "code": to_cpp(lines[example]),
-            "tests": [{"input": data.inputs[example], "output": data.outputs[example]}],
-        }
-        for output, lines in texts.items()
-        for example in range(len(pairs))
-    ]
+    for output, lines in texts.items():
+        for example, text in enumerate(lines):
+            yield {
+                "id": f"{example}-{output}",
+                "example": example,
+                "output": output,
+                "source": data.sources[example],
+                "target": data.targets[example],
+                "text": text,
+                "code": to_cpp(text),
+                "tests": [{"input": data.inputs[example], "output": data.outputs[example]}],
+            }
 
 
-def conclude(run: RunFolder, config: dict[str, Any], loggers: list[Any]) -> dict[str, Any]:
-    """Judges the predictions on disk and writes verdicts and result. Raises ComposedError; predictions and weights stay."""
-    from composed import judges
-    from composed.files import read_json
+def conclude(run: RunFolder, config: dict[str, Any]) -> dict[str, Any]:
+    """Judges the predictions on disk, writes verdicts and result, returns the result.
 
-    facts = read_json(run.path / "training.json")
+    Raises ComposedError; predictions and weights stay.
+    """
+    facts = read_json(run.training)
     started = time.monotonic()
-    splits = sorted(path.stem.removeprefix("predictions-") for path in run.path.glob("predictions-*.jsonl"))
     counts: dict[str, dict[str, dict[str, int]]] = {}
-    for split in splits:
+    for split in facts["splits"]:
         rows = list(read_lines(run.predictions(split)))
-        programs = [
-            judges.Program(
-                row["id"],
-                row["code"],
-                tuple(judges.Test(test["input"], test["output"]) for test in row["tests"]),
-            )
-            for row in rows
-        ]
-        try:
-            verdicts = judges.judge(programs, workers=config["judge"]["workers"], unsafe=config["judge"]["unsafe"])
-        except judges.JudgeError as error:
-            raise ComposedError(
-                f"{error}\nThe training is safe: judge its predictions later with\n  composed-evaluate {run.path}"
-            ) from error
-        write_lines(run.verdicts(split), (dataclasses.asdict(verdict) for verdict in verdicts))
+        verdicts = _judge(run, rows, config["judge"])
+        write_lines(run.verdicts(split), map(dataclasses.asdict, verdicts))
         for output in sorted({row["output"] for row in rows}):
             seen = Counter(v.verdict for row, v in zip(rows, verdicts, strict=True) if row["output"] == output)
-            counts.setdefault(output, {})[split] = {
-                "n": seen.total(),
-                **{name: seen[name] for name in CLASSES},
-            }
-    grammar = config["task"].get("grammar")
-    shape = {key: value for key, value in config.items() if key not in (*NOT_SHAPING, "seed")}
-    shape["task"] = {key: value for key, value in config["task"].items() if key != "data"}
+            counts.setdefault(output, {})[split] = {"n": seen.total(), **{name: seen[name] for name in CLASSES}}
     result = {
         "task": config["task"]["name"],
-        "title": f"{config['task']['title']}, {config['profile']['name']} profile"
-        + (
-            f": programs of at most {grammar['max_variables']} variables and {grammar['max_rounds']} extra rounds"
-            if grammar and not config["task"]["folder"]
-            else ""
-        ),
+        "title": _title(config),
         "profile": config["profile"]["name"],
         "finetuning": config["finetuning"]["name"],
         "seed": config["seed"],
         "predict_through": config["finetuning"]["predict_through"],
-        "config_key": content_key(shape),
+        "config_key": content_key({key: value for key, value in shaping(config).items() if key != "seed"}),
         "updates": facts["updates"],
         "best": facts["best"],
         "seconds": {**facts["seconds"], "judging": round(time.monotonic() - started, 1)},
         "counts": counts,
     }
     write_json(run.result, result)
-    for logger in loggers:
-        metrics = {
-            f"test/{split}/{output}/{name}": of[name] / of["n"]
-            for output, by_split in counts.items()
-            for split, of in by_split.items()
-            for name in CLASSES
-            if of["n"]
-        }
-        logger.log_metrics(metrics, step=facts["updates"])
     return result
+
+
+def _judge(run: RunFolder, rows: list[dict[str, Any]], settings: dict[str, Any]) -> list[judges.Verdict]:
+    programs = [
+        judges.Program(row["id"], row["code"], tuple(judges.Test(**test) for test in row["tests"])) for row in rows
+    ]
+    try:
+        return judges.judge(programs, workers=settings["workers"], unsafe=settings["unsafe"])
+    except judges.JudgeError as error:
+        raise ComposedError(
+            f"{error}\nThe training is safe: judge its predictions later with\n  composed-evaluate {run.path}"
+        ) from error
+
+
+def _title(config: dict[str, Any]) -> str:
+    title = f"{config['task']['title']}, {config['profile']['name']} profile"
+    grammar = config["task"].get("grammar")
+    if grammar is None or config["task"]["folder"]:
+        return title
+    return f"{title}: programs of at most {grammar['max_variables']} variables and {grammar['max_rounds']} extra rounds"
+
+
+def metrics(result: dict[str, Any]) -> dict[str, float]:
+    """The result as numbers for a logger: the share of each verdict."""
+    return {
+        f"test/{split}/{output}/{name}": of[name] / of["n"]
+        for output, by_split in result["counts"].items()
+        for split, of in by_split.items()
+        for name in CLASSES
+        if of["n"]
+    }
 
 
 def summary(result: dict[str, Any], path: Path) -> str:
@@ -159,7 +146,8 @@ def summary(result: dict[str, Any], path: Path) -> str:
     lines = [f"{result['title']}: {result['finetuning']}, seed {result['seed']}"]
     for output, by_split in result["counts"].items():
         shares = "   ".join(
-            f"{split} {of['correct'] / of['n']:6.1%} correct, {of['compile_error'] / of['n']:6.1%} do not compile (n {of['n']})"
+            f"{split} {of['correct'] / of['n']:6.1%} correct, {of['compile_error'] / of['n']:6.1%} do not compile "
+            f"(n {of['n']})"
             for split, of in by_split.items()
             if of["n"]
         )
@@ -172,18 +160,26 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folder of a run")
     parser.add_argument("--predict", action="store_true", help="predict anew from the best checkpoint before judging")
     options = parser.parse_args(arguments)
+    raise_on_signals()
     try:
         for path in options.runs:
             run = RunFolder.existing(path)
-            with run.lock():
-                config = run.config()
-                if options.predict or not any(run.path.glob("predictions-*.jsonl")):
+            if not run.predicted():
+                raise DataError(
+                    f"{path} is not trained to its end; go on with the command that began it:\n  {run.command()}"
+                )
+            config = run.config()
+            with run.locked():
+                if options.predict:
                     _predict_again(run, config)
-                result = conclude(run, config, [])
+                result = conclude(run, config)
             print(summary(result, run.path))
     except ComposedError as error:
         say(f"error: {error}")
         return error.code
+    except Interrupted as interrupted:
+        say("stopped; the runs are as they were, but for those named above")
+        return interrupted.code
     return 0
 
 
@@ -196,11 +192,9 @@ def _predict_again(run: RunFolder, config: dict[str, Any]) -> None:
     task = build.text_task(config)
     model = build.model(config, task.tokenizer, seed=0)
     load_weights(run.checkpoints / "best.safetensors", model, vocabulary=task.tokenizer.hash)
-    denoiser = build.denoiser(
-        {**config, "denoiser": "store" if config["denoiser"] == "auto" else config["denoiser"]}, task
-    )
-    for split in task.tests:
-        write_lines(run.predictions(split), predict(task, split, model, denoiser, beams=config["task"]["beams"]))
+    if config["denoiser"] == "auto":
+        config = {**config, "denoiser": "store"}
+    predict(run, config, task, model, build.denoiser(config, task))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Writing files so that a reader never sees half of one, and reading what was written."""
+"""Writing files so that a reader never sees half of one, reading what was written, and having a folder to oneself."""
 
 import contextlib
 import json
@@ -6,6 +6,8 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from composed.errors import ComposedError, DataError
 
@@ -35,6 +37,10 @@ def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, data: bytes | memoryview) -> None:
+    write_atomically(path, lambda temporary: temporary.write_bytes(data))
 
 
 def write_text(path: Path, text: str) -> None:
@@ -68,3 +74,25 @@ def read_lines(path: Path) -> Iterator[Any]:
                 yield json.loads(line)
             except ValueError as error:
                 raise DataError(f"{path}:{number}: no JSON ({error})") from error
+
+
+@contextlib.contextmanager
+def locked(folder: Path, busy: Callable[[], None]) -> Iterator[None]:
+    """Makes `folder` and keeps other processes out of it; where one is in it, calls `busy`, then waits.
+
+    Raises ComposedError where the folder cannot be made or written to.
+    """
+    lock = FileLock(folder / ".lock")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            busy()
+            lock.acquire()
+    except OSError as error:
+        raise ComposedError(f"cannot write into the folder {folder}: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,24 +1,26 @@
 """A run is one folder: what was asked for, what it ran on, weights, predictions, verdicts, result.
 
-The folder's name ends in a hash of the resolved config, so that the same command finds its own folder again: to resume, or to see
-that it is finished. Left out: moving or merging runs.
+The folder's name ends in a hash of the resolved config, so that the same command finds its own folder again: to resume, or
+to see that it is finished. Left out: moving or merging runs.
 """
 
 import hashlib
 import json
 import os
 import platform
+import shlex
+import shutil
 import subprocess
 import sys
+from contextlib import AbstractContextManager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import yaml
-from filelock import FileLock, Timeout
 
 from composed.errors import ComposedError, DataError
-from composed.files import write_json, write_text
+from composed.files import locked, write_json, write_text
 
 # Where things lie, how many processes judge, who else gets the metrics: keys that shape no number of a result.
 NOT_SHAPING = ("runs", "store", "redo", "logger", "judge")
@@ -39,32 +41,31 @@ def content_key(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]
 
 
+def shaping(config: dict[str, Any]) -> dict[str, Any]:
+    """The part of a config that the numbers of its result depend on."""
+    kept = {key: value for key, value in config.items() if key not in NOT_SHAPING}
+    return {**kept, "task": {key: value for key, value in config["task"].items() if key != "data"}}
+
+
 class RunFolder:
     """The folder of one run.
 
     Files: config.yaml, overrides.yaml, environment.json, metrics.jsonl, checkpoints/{last.ckpt, best.safetensors},
-    predictions-SPLIT.jsonl, verdicts-SPLIT.jsonl, result.json (last: its presence means finished).
+    predictions-SPLIT.jsonl, training.json (its presence means trained and predicted), verdicts-SPLIT.jsonl, result.json
+    (finished).
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.checkpoints = path / "checkpoints"
         self.metrics = path / "metrics.jsonl"
+        self.training = path / "training.json"
         self.result = path / "result.json"
 
     @classmethod
     def of(cls, config: dict[str, Any]) -> "RunFolder":
-        shaping = {key: value for key, value in config.items() if key not in NOT_SHAPING}
-        shaping["task"] = {key: value for key, value in config["task"].items() if key != "data"}
-        name = "-".join(
-            (
-                config["task"]["name"],
-                config["profile"]["name"],
-                config["finetuning"]["name"],
-                f"s{config['seed']}",
-                content_key(shaping)[:8],
-            )
-        )
+        task, profile, mode = (config[group]["name"] for group in ("task", "profile", "finetuning"))
+        name = f"{task}-{profile}-{mode}-s{config['seed']}-{content_key(shaping(config))[:8]}"
         return cls(Path(config["runs"]) / name)
 
     @classmethod
@@ -77,27 +78,30 @@ class RunFolder:
     def config(self) -> dict[str, Any]:
         return yaml.safe_load((self.path / "config.yaml").read_text(encoding="utf-8"))
 
+    def command(self) -> str:
+        """The command that made this folder, and goes on with it."""
+        overrides = yaml.safe_load((self.path / "overrides.yaml").read_text(encoding="utf-8"))
+        return shlex.join(["composed-train", *overrides])
+
     def predictions(self, split: str) -> Path:
         return self.path / f"predictions-{split}.jsonl"
 
     def verdicts(self, split: str) -> Path:
         return self.path / f"verdicts-{split}.jsonl"
 
+    def predicted(self) -> bool:
+        return self.training.exists()
+
     def finished(self) -> bool:
         return self.result.exists()
 
-    def lock(self) -> FileLock:
-        """Taken until the process ends. Raises ComposedError where another process works on this run."""
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ComposedError(f"cannot create the run folder {self.path}: {error.strerror}") from error
-        lock = FileLock(self.path / ".lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            raise ComposedError(f"another process is working on {self.path}; wait for it or stop it") from error
-        return lock
+    def locked(self) -> AbstractContextManager[None]:
+        """Raises ComposedError where the folder cannot be made, or another process works on this run."""
+
+        def busy() -> None:
+            raise ComposedError(f"another process is working on {self.path}; wait for it or stop it")
+
+        return locked(self.path, busy)
 
     def describe(self, config: dict[str, Any], overrides: list[str]) -> None:
         """Writes down what was asked for and what it runs on."""
@@ -107,8 +111,6 @@ class RunFolder:
 
     def clear(self) -> None:
         """Removes what a run left, so that it starts over."""
-        import shutil
-
         for entry in self.path.iterdir():
             if entry.is_dir():
                 shutil.rmtree(entry)
@@ -125,23 +127,20 @@ def environment() -> dict[str, Any]:
         except PackageNotFoundError:
             return None
 
-    source = Path(__file__).resolve().parent.parent
-    git = (
-        subprocess.run(
-            ["git", "-C", str(source), "describe", "--always", "--dirty", "--abbrev=12"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if (source / ".git").exists()
-        else None
-    )
     return {
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
-        "git_revision": git.stdout.strip() or None if git else None,
+        "git_revision": _git_revision(Path(__file__).resolve().parent.parent),
         "python": platform.python_version(),
         "packages": {package: installed(package) for package in RECORDED_PACKAGES},
         "machine": platform.machine(),
         "system": platform.system(),
         "cores": os.cpu_count(),
     }
+
+
+def _git_revision(source: Path) -> str | None:
+    """12 digits of the commit, with `-dirty` where files differ from it; None outside a clone."""
+    if not (source / ".git").exists() or not shutil.which("git"):
+        return None
+    command = ["git", "-C", str(source), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or None

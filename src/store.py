@@ -7,11 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from composed.console import say
 from composed.errors import ComposedError
-from composed.files import write_json
+from composed.files import locked, write_json
 from composed.run_folder import content_key
 
 
@@ -26,12 +24,12 @@ class Store:
     ) -> Path:
         """The weights of the denoiser of this shape; `train(folder)` makes them where they are missing.
 
-        With `alone` the entry is locked meanwhile, and other processes wait. An interrupted training goes on where it stopped.
-        Raises ComposedError that names `command` where the denoiser is missing and `train` is None.
+        With `alone` the entry is locked meanwhile, and other processes wait. An interrupted training goes on where it
+        stopped. Raises ComposedError that names `command` where the denoiser is missing and `train` is None.
         """
         folder = self.root / f"denoiser-{content_key(shape)}"
-        weights = folder / "best.safetensors"
-        if (folder / "done.json").exists():
+        weights, done = folder / "best.safetensors", folder / "done.json"
+        if done.exists():
             return weights
         if train is None:
             raise ComposedError(
@@ -40,19 +38,9 @@ class Store:
         if not alone:
             train(folder)
             return weights
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ComposedError(f"cannot create {folder}: {error.strerror}") from error
-        lock = FileLock(folder / ".lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            say(f"another process is training the denoiser {folder}; waiting for it")
-            lock.acquire()
-        with lock:
-            if not (folder / "done.json").exists():
+        with locked(folder, lambda: say(f"another process is training the denoiser {folder}; waiting for it")):
+            if not done.exists():
                 write_json(folder / "key.json", shape)
                 train(folder)
-                write_json(folder / "done.json", {"weights": weights.name})
+                write_json(done, {"weights": weights.name})
         return weights

@@ -3,19 +3,21 @@
 Left out: what the objects are (`build.py`) and how predictions become a result (`evaluate.py`).
 """
 
+import shlex
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from composed.command import check, check_command_line, help_text
-from composed.console import say
-from composed.errors import ComposedError
-from composed.evaluate import summary
-from composed.files import read_json
+from composed import evaluate
+from composed.command import check, check_command_line, flags_first, help_text
+from composed.console import main_process, raise_on_signals, say
+from composed.errors import ComposedError, Interrupted
+from composed.files import read_json, write_json
 from composed.run_folder import RunFolder
 
 _failures: list[str] = []
@@ -24,7 +26,7 @@ _failures: list[str] = []
 def run(config: dict[str, Any], overrides: list[str]) -> RunFolder:
     """One run from its config to its result; what is there already is not done again.
 
-    Raises ComposedError for everything a user can mend.
+    Raises ComposedError for everything a user can mend, and Interrupted.
     """
     check(config)
     folder = RunFolder.of(config)
@@ -32,66 +34,72 @@ def run(config: dict[str, Any], overrides: list[str]) -> RunFolder:
         say(f"{folder.path} is finished already (redo=true runs it again)")
         return folder
 
-    from composed import build, evaluate
+    from composed.loggers import open_logger
+    from composed.tasks.training import check_trainer
+
+    check_trainer(config["trainer"])
+    with folder.locked() if main_process() else nullcontext():
+        if main_process():
+            if config["redo"]:
+                folder.clear()
+            folder.describe(config, overrides)
+        say(f"run {folder.path}")
+        group = "-".join(config[key]["name"] for key in ("task", "profile", "finetuning"))
+        with open_logger(config["logger"], folder.path, group=group, config=config) as loggers:
+            if not folder.predicted():
+                _train_and_predict(folder, config, loggers)
+            if main_process():
+                result = evaluate.conclude(folder, config)
+                for logger in loggers:
+                    logger.log_metrics(evaluate.metrics(result), step=result["updates"])
+    return folder
+
+
+def _train_and_predict(folder: RunFolder, config: dict[str, Any], loggers: list[Any]) -> None:
+    from composed import build
     from composed.models.composition import fingerprint
     from composed.tasks.sequence import SequenceTask
     from composed.tasks.training import train
 
-    lock = folder.lock() if build.main_process() else None
-    if build.main_process():
-        if config["redo"]:
-            folder.clear()
-        folder.describe(config, overrides)
-    say(f"run {folder.path}")
     task = build.text_task(config)
     denoiser = build.denoiser(config, task)
     before = fingerprint(denoiser.parameters()) if denoiser is not None else None
     model = build.predictor(config, task, denoiser)
     optim = build.optim(config["optim"])
-    loggers = build.loggers(config, folder)
+    resumed = (folder.checkpoints / "last.ckpt").exists()
     started = time.monotonic()
-    try:
-        best = train(
-            SequenceTask(
-                model,
-                optim,
-                seed=config["seed"],
-                base_weight=config["finetuning"]["base_weight"],
-                through=build.through(config, task, denoiser, optim),
-            ),
-            task.pairs(task.train),
-            task.pairs(task.val),
-            stage=config["finetuning"]["name"],
-            checkpoints=folder.checkpoints,
-            metrics=folder.metrics,
-            metadata={"vocabulary": task.tokenizer.hash, "what": "base predictor"},
-            trainer=config["trainer"],
-            loggers=loggers,
+    best = train(
+        SequenceTask(
+            model,
+            optim,
+            seed=config["seed"],
+            base_weight=config["finetuning"]["base_weight"],
+            through=build.through(config, task, denoiser, optim),
+        ),
+        task.pairs(task.train),
+        task.pairs(task.val),
+        stage=config["finetuning"]["name"],
+        checkpoints=folder.checkpoints,
+        metrics=folder.metrics,
+        metadata={"vocabulary": task.tokenizer.hash, "what": "base predictor"},
+        trainer=config["trainer"],
+        loggers=loggers,
+    )
+    seconds = {"training": round(time.monotonic() - started, 1)}
+    if denoiser is not None and fingerprint(denoiser.parameters()) != before:
+        raise ComposedError(
+            "the frozen denoiser changed during fine-tuning: a defect of this program, please report it"
         )
-        if denoiser is not None and fingerprint(denoiser.parameters()) != before:
-            raise ComposedError(
-                "the frozen denoiser changed during fine-tuning: a defect of this program, please report it"
-            )
-        if build.main_process():
-            facts = {
-                "updates": optim.updates,
-                "best": best,
-                "seconds": {"training": round(time.monotonic() - started, 1)},
-            }
-            evaluate.evaluate(folder, config, task, model, denoiser, facts, loggers)
-    finally:
-        for logger in loggers:
-            logger.finalize("success" if folder.finished() else "failed")
-            _finish_wandb(logger)
-        if lock is not None:
-            lock.release()
-    return folder
-
-
-def _finish_wandb(logger: Any) -> None:
-    experiment = getattr(logger, "experiment", None)
-    if hasattr(experiment, "finish"):
-        experiment.finish()
+    if main_process():
+        seconds["prediction"] = evaluate.predict(folder, config, task, model, denoiser)
+        facts = {
+            "updates": optim.updates,
+            "best": best,
+            "resumed": resumed,
+            "seconds": seconds,
+            "splits": [*task.tests],
+        }
+        write_json(folder.training, facts)
 
 
 @hydra.main(config_path="pkg://composed.conf", config_name="config", version_base="1.3")
@@ -100,30 +108,33 @@ def _job(config: DictConfig) -> None:
     overrides = list(job.overrides.task)
     try:
         folder = run(OmegaConf.to_container(config, resolve=True), overrides)  # type: ignore[arg-type]
-        if folder.finished():
-            print(summary(read_json(folder.result), folder.path))
+        if main_process():
+            print(evaluate.summary(read_json(folder.result), folder.path))
     except ComposedError as error:
-        again = " ".join([Path(sys.argv[0]).name, *overrides])
-        hint = f"\ngo on with the same command:\n  {again}" if error.code >= 128 else ""
-        say(f"error: {error}{hint}")
-        if error.code >= 128 or job.mode == hydra.types.RunMode.RUN:
+        say(f"error: {error}")
+        if job.mode == hydra.types.RunMode.RUN:
             sys.exit(error.code)
-        _failures.append(f"{' '.join(overrides)}: {error}")
+        _failures.append(f"{shlex.join(overrides)}: {error}")
 
 
 def main() -> None:
-    arguments = sys.argv[1:]
+    arguments = flags_first(sys.argv[1:])
+    command = shlex.join([Path(sys.argv[0]).name, *arguments])
     if "--help" in arguments or "-h" in arguments:
         print(help_text("composed-train"))
         return
+    raise_on_signals()
     try:
         check_command_line(arguments)
+        resolve = ["--resolve"] if "--cfg" in arguments and "job" in arguments else []
+        sys.argv[1:] = [*resolve, *arguments]
+        _job()
     except ComposedError as error:
         say(f"error: {error}")
         sys.exit(error.code)
-    if ("--cfg" in arguments or "-c" in arguments) and "--resolve" not in arguments:
-        sys.argv.append("--resolve")
-    _job()
+    except Interrupted as interrupted:
+        say(f"{interrupted}\ngo on with the same command:\n  {command}")
+        sys.exit(interrupted.code if main_process() else 0)
     if _failures:
         say("\n".join([f"error: {len(_failures)} of the runs failed:", *_failures]))
         sys.exit(1)

@@ -4,17 +4,17 @@ import json
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 from composed.errors import DataError
-from composed.files import write_atomically
+from composed.files import write_bytes
 
 
 def save_weights(path: Path, model: nn.Module, metadata: dict[str, str]) -> None:
     """The same weights and metadata give the same bytes. Raises ComposedError where the file cannot be written."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    write_atomically(path, lambda temporary: save_file(tensors, temporary, {"composed": json.dumps(metadata)}))
+    write_bytes(path, save(tensors, {"composed": json.dumps(metadata)}))
 
 
 def load_weights(path: Path, model: nn.Module, *, vocabulary: str | None = None) -> dict[str, str]:

@@ -3,28 +3,22 @@
 A checkpoint is taken between two updates only, so it never holds half of one. Left out: keeping more than `last` and `best`.
 """
 
+import io
 import json
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 
-from composed.console import say
-from composed.errors import ComposedError, DataError
-from composed.files import write_atomically
+from composed.console import main_process, say
+from composed.errors import DataError, Interrupted
+from composed.files import write_bytes, write_text
 from composed.models.weights import save_weights
 from composed.tasks.sequence import SequenceTask
-
-
-class Interrupted(ComposedError):
-    """A signal asked the training to stop; everything needed to go on is saved."""
-
-    def __init__(self, number: int, message: str) -> None:
-        super().__init__(message)
-        self.code = 128 + number
 
 
 class StopSignals:
@@ -49,7 +43,7 @@ class StopSignals:
 
     def _note(self, number: int, _frame: object) -> None:
         if self.received and number == signal.SIGINT:
-            raise KeyboardInterrupt
+            raise Interrupted(number, "stopped in the middle of an update; the last checkpoint stays")
         self.received = number
         say("stopping after this update; a checkpoint is being written")
 
@@ -95,9 +89,10 @@ class Checkpoints(pl.Callback):
         optim, done = self.task.optim, batch.update + 1
         if batch.part != optim.accumulate - 1 or done % optim.validate_every == 0 or done == optim.updates:
             return  # in the middle of an update, or a validation comes first and saves
-        if done % optim.checkpoint_every == 0 or self.signals.received:
+        signal_received = self._signal(trainer)
+        if done % optim.checkpoint_every == 0 or signal_received:
             self._save(trainer, done)
-            self._stop_if_asked(done)
+            self._stop_if(signal_received, done)
 
     def on_validation_end(self, trainer: pl.Trainer, _task: pl.LightningModule) -> None:
         selection = self.task.validation["selection"]
@@ -107,14 +102,20 @@ class Checkpoints(pl.Callback):
             if trainer.is_global_zero:
                 save_weights(self.best_path, self.task.model, {**self.metadata, "update": str(self.task.updates)})
         self._save(trainer, self.task.updates)
-        if self.task.updates < self.task.optim.updates:
-            self._stop_if_asked(self.task.updates)
+        trainer.strategy.barrier()  # what one process saved, the others load
+        self._stop_if(self._signal(trainer), self.task.updates)
 
-    def _stop_if_asked(self, done: int) -> None:
-        if self.signals.received:
-            raise Interrupted(
-                self.signals.received, f"stopped after update {done} of {self.task.optim.updates}; saved {self.last}"
-            )
+    def _signal(self, trainer: pl.Trainer) -> int:
+        """The signal that any process of this training received, the same number in all of them; 0: none."""
+        if trainer.world_size == 1:
+            return self.signals.received
+        received = torch.tensor(self.signals.received, device=trainer.strategy.root_device)
+        return int(trainer.strategy.reduce(received, reduce_op="max"))
+
+    def _stop_if(self, signal_received: int, done: int) -> None:
+        if signal_received:
+            updates = self.task.optim.updates
+            raise Interrupted(signal_received, f"stopped after update {done} of {updates}; saved {self.last}")
 
     def _save(self, trainer: pl.Trainer, updates: int) -> None:
         if not trainer.is_global_zero:
@@ -125,38 +126,39 @@ class Checkpoints(pl.Callback):
             "updates": updates,
             "best": self.best,
         }
-        write_atomically(self.last, lambda temporary: torch.save(state, temporary))
+        buffer = io.BytesIO()  # torch.save on a full disk would not say that the disk is full
+        torch.save(state, buffer)
+        write_bytes(self.last, buffer.getbuffer())
 
 
 class Recorder(pl.Callback):
-    """Rows of metrics into `metrics.jsonl`, flushed one by one, and to Lightning's loggers; a line for the person who waits.
+    """Rows of metrics into `metrics.jsonl`, flushed one by one, and to the loggers; a line for the person who waits.
 
     A resumed training first drops the rows after its checkpoint: each update is in the file once.
     """
 
-    def __init__(self, path: Path, task: SequenceTask, stage: str, every: int = 10) -> None:
+    def __init__(self, path: Path, task: SequenceTask, stage: str, loggers: Sequence[Any], every: int = 10) -> None:
         self.path = path
         self.task = task
         self.stage = stage
+        self.loggers = loggers
         self.every = every
 
     def start(self) -> None:
         """Opens the file for the update that the task is at."""
+        self._began, self._said, self._tokens, self._first = time.monotonic(), time.monotonic(), 0, self.task.updates
+        if not main_process():
+            return
         kept = []
         if self.path.exists():
             rows = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
             kept = [row for row in rows if row.endswith("\n") and json.loads(row)["update"] <= self.task.updates]
-        write_atomically(self.path, lambda temporary: temporary.write_text("".join(kept), encoding="utf-8"))
+        write_text(self.path, "".join(kept))
         self._file = open(self.path, "a", encoding="utf-8")  # noqa: SIM115  (closed by `stop`)
-        self._began, self._said, self._tokens, self._first = (
-            time.monotonic(),
-            time.monotonic(),
-            0,
-            self.task.updates,
-        )
 
     def stop(self) -> None:
-        self._file.close()
+        if main_process():
+            self._file.close()
 
     def on_train_batch_end(self, trainer: pl.Trainer, _task: pl.LightningModule, _out, batch, _index: int) -> None:
         done = batch.update + 1
@@ -182,7 +184,7 @@ class Recorder(pl.Callback):
             return
         self._file.write(json.dumps({"stage": self.stage, "split": split, "update": update, **metrics}) + "\n")
         self._file.flush()
-        for logger in trainer.loggers:
+        for logger in self.loggers:
             logger.log_metrics({f"{split}/{name}": value for name, value in metrics.items()}, step=update)
 
     def _tell(self, done: int, metrics: dict[str, float]) -> None:

@@ -161,7 +161,7 @@ class SequenceTask(pl.LightningModule):
             through = (
                 self.through.denoiser.nll(as_source(greedy, special.pad, special.eos), batch.target).double().sum()
             )
-        self._sums += torch.stack([nll.cpu(), through.cpu().double(), tokens.cpu().double()])
+        self._sums += batch.weight * torch.stack([nll.cpu(), through.cpu().double(), tokens.cpu().double()])
 
     def on_validation_epoch_end(self) -> None:
         """`loss`: nats per target token of f; `composed_loss`: of Pi given f's greedy output. `selection` is the one trained."""

@@ -1,17 +1,22 @@
 """One training from where its checkpoint stands to its last update: Lightning does the loop, the devices and the processes."""
 
+import logging
 import warnings
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch.utils.data import DataLoader
 
 from composed.datamodules.batching import Pairs, Updates, plan
+from composed.errors import ConfigError, Interrupted, TrainingError
 from composed.models.weights import load_weights
 from composed.tasks.progress import Checkpoints, Recorder, StopSignals
 from composed.tasks.sequence import SequenceTask
+
+logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
 
 
 class Data(pl.LightningDataModule):
@@ -45,7 +50,20 @@ class Data(pl.LightningDataModule):
         assert trainer is not None
         batches = plan(self.val.cost(), max(1, self.task.optim.batch_tokens // self.task.optim.accumulate), None)
         mine = [self.val.batch(rows) for rows in batches[trainer.global_rank :: trainer.world_size]]
+        mine = mine or [self.val.batch(batches[0])._replace(weight=0.0)]
         return DataLoader(mine, batch_size=None)  # type: ignore[arg-type]
+
+
+def check_trainer(settings: dict[str, Any]) -> None:
+    """Raises ConfigError where Lightning refuses these settings, or this machine lacks what they ask for."""
+    settings = {key: value for key, value in settings.items() if key != "threads"}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric")
+        try:
+            pl.Trainer(**settings, logger=False, enable_checkpointing=False, enable_progress_bar=False)
+        except (MisconfigurationException, ValueError, TypeError, ImportError) as error:
+            reason = str(error).strip().rstrip(".")
+            raise ConfigError(f"trainer: {reason}. trainer=cpu runs on every machine") from error
 
 
 def train(
@@ -74,7 +92,7 @@ def train(
         keeper.resume()
         left = task.optim.updates - task.updates
         if left > 0:
-            recorder = Recorder(metrics, task, stage)
+            recorder = Recorder(metrics, task, stage, loggers)
             engine = pl.Trainer(
                 **settings,
                 max_epochs=-(-task.optim.updates // task.optim.validate_every)
@@ -82,7 +100,7 @@ def train(
                 accumulate_grad_batches=task.optim.accumulate,
                 gradient_clip_val=task.optim.clip,
                 callbacks=[recorder, keeper],
-                logger=loggers or False,
+                logger=False,
                 enable_checkpointing=False,
                 enable_progress_bar=False,
                 enable_model_summary=False,
@@ -95,6 +113,9 @@ def train(
                 engine.fit(task, datamodule=Data(task, train, val))
             finally:
                 recorder.stop()
-    assert keeper.best is not None
+    if signals.received:
+        raise Interrupted(signals.received, "stopped after the last update")
+    if keeper.best is None:
+        raise TrainingError(f"the validation loss of {stage} was never finite: try a smaller learning rate")
     load_weights(keeper.best_path, task.model)
     return keeper.best
