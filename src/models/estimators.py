@@ -1,7 +1,7 @@
 """How the gradient of E[loss(Pi(z), y)], z ~ f(.|x), reaches f when z is discrete.
 
-Each estimator answers `surrogate(f, Pi, source, target) -> (B,)`: its *value* estimates the expected loss of the composition, its
-*gradient* with respect to f estimates the gradient of that expectation. Left out: baselines that are learned.
+Each estimator answers `surrogate(f, Pi, source, target) -> (B,)`: its *value* estimates the expected loss of the
+composition, its *gradient* with respect to f the gradient of that expectation. Left out: baselines that are learned.
 Letters: B pairs, k samples per pair, S and T lengths.
 """
 
@@ -21,8 +21,8 @@ class ScoreFunction:
     Approximates:  grad E[c(z)],  c(z) = -log Pi(y|z) summed over y's tokens (nats),  z ~ f(.|x).
     With:          mean over k samples of  (c(z_i) - b_i) grad log f(z_i|x),
                    b_i = mean of the other samples' c  (`leave_one_out`),  or 0.
-    Requires:      nothing of Pi but its likelihood; k >= 2 with `leave_one_out`. Unbiased in both cases: b_i is independent
-                   of z_i. f is scored in the mode it is in: with dropout on, the samples are (slightly) off-policy.
+    Requires:      nothing of Pi but its likelihood; k >= 2 with `leave_one_out`. Unbiased in both cases: b_i is
+                   independent of z_i. With `dropout` the samples, drawn without, are slightly off-policy.
     Source:        Williams 1992 (REINFORCE; section 5 of the paper's criterion uses k = 1 and no baseline);
                    Kool, van Hoof, Welling 2019, "Buy 4 REINFORCE samples, get a baseline for free" (leave-one-out).
 
@@ -39,7 +39,7 @@ class ScoreFunction:
     def __post_init__(self) -> None:
         if self.samples < (2 if self.leave_one_out else 1):
             raise ValueError(
-                f"estimator.samples={self.samples}: a leave-one-out baseline needs at least 2 samples, REINFORCE at least 1"
+                f"estimator.samples={self.samples}: a leave-one-out baseline needs at least 2, REINFORCE at least 1"
             )
 
     def surrogate(

@@ -1,8 +1,8 @@
 """A pre-norm encoder-decoder transformer that answers three questions: `nll`, `sample`, `predict`.
 
-Positions are sinusoidal, one embedding serves source, target and output. Teacher forcing runs whole rows at once; decoding
-keeps keys and values, encodes each source once and drops finished rows; it is many small products, so autocast, whose
-casts cost more than they save there, is off in it. Left out: relative positions, sparse attention.
+Positions are sinusoidal, one embedding serves source, target and output. Teacher forcing runs whole rows at once;
+decoding keeps keys and values, encodes each source once and drops finished rows; autocast, whose casts cost more than
+they save in its many small products, is off there. Left out: relative positions, sparse attention.
 Letters: B rows, S source length, T target length, D width, H heads, V vocabulary, N positions that are not pads.
 """
 
@@ -26,7 +26,7 @@ class Specials:
 
 
 class Dropout(nn.Dropout):
-    """Dropout whose mask comes from uniform numbers on the CPU: a third of the cost of the built-in Bernoulli mask there."""
+    """Dropout whose mask comes from uniform numbers on the CPU: a third of the cost of torch's Bernoulli mask there."""
 
     def forward(self, states: Tensor) -> Tensor:
         if not self.training or self.p == 0.0:
@@ -130,7 +130,9 @@ class DecoderLayer(nn.Module):
         return self._after(states, memory, mask)
 
     def _after(self, states: Tensor, memory: tuple[Tensor, Tensor], mask: Tensor | None) -> Tensor:
-        states = states + self.dropout(self.cross(self.norms[1](states), *memory, mask))
+        # All rows of a source ask its memory in one go: (B*k, T, D) as (B, k*T, D).
+        asking = self.norms[1](states).view(len(memory[0]), -1, states.shape[-1])
+        states = states + self.dropout(self.cross(asking, *memory, mask).view_as(states))
         return states + self.dropout(self.feed_forward(self.norms[2](states)))
 
 
@@ -205,8 +207,6 @@ class Transformer(nn.Module):
 
     def _decode(self, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         memory, mask = self.encode(source)
-        if len(target) != len(source):
-            memory, mask = (part.repeat_interleave(len(target) // len(source), 0) for part in (memory, mask))
         shifted = F.pad(target[:, :-1], (1, 0), value=self.specials.bos)
         states = self._embed(shifted)
         for layer in self.decoder:
@@ -265,12 +265,13 @@ class Transformer(nn.Module):
             result[alive, at] = token
             finished = finished | (token == self.specials.eos)
             if at % 4 == 3 or at + 1 == max_length:
-                left = (~finished).nonzero()[:, 0]
-                if len(left) == 0:
+                sources = (~finished).view(-1, count).any(1).nonzero()[:, 0]  # that have an unfinished row
+                if len(sources) == 0:
                     return _trim(result, self.specials.pad)
-                if len(left) <= 0.8 * len(alive):
+                if len(sources) * count <= 0.8 * len(alive):
+                    left = _rows_of(sources, count)
                     alive, token, finished = alive[left], token[left], finished[left]
-                    state = state.select(left)
+                    state = state.select(left, sources)
         return result
 
     def _beam_search(self, source: Tensor, beams: int, max_length: int) -> Tensor:
@@ -300,17 +301,16 @@ class Transformer(nn.Module):
             if done.all():
                 break
             token = choice.flatten()
-            state = state.select((rows * beams + origin).flatten())
+            state = state.select((rows * beams + origin).flatten(), None)
         winner = (total / lengths.clamp(min=1)).argmax(1)
         return _trim(tokens[rows[:, 0], winner], self.specials.pad)
 
     def _start(self, source: Tensor, count: int, max_length: int) -> "_Decoding":
         memory, mask = self.encode(source)
         crosses = [layer.cross.project(memory) for layer in self.decoder]
-        crosses = [(k.repeat_interleave(count, 0), v.repeat_interleave(count, 0)) for k, v in crosses]
-        rows, heads, _, depth = crosses[0][0].shape
-        caches = [tuple(k.new_empty(rows, heads, max_length, depth) for _ in range(2)) for k, _ in crosses]
-        return _Decoding(caches, crosses, mask.repeat_interleave(count, 0))
+        sources, heads, _, depth = crosses[0][0].shape
+        caches = [tuple(k.new_empty(sources * count, heads, max_length, depth) for _ in range(2)) for k, _ in crosses]
+        return _Decoding(caches, crosses, mask)
 
     def _step(self, token: Tensor, state: "_Decoding", at: int) -> Tensor:
         """Scores (B, V) of the ids from `eos` on, after `token` (B,) at position `at`."""
@@ -322,17 +322,26 @@ class Transformer(nn.Module):
 
 @dataclass(slots=True)
 class _Decoding:
-    """What decoding keeps per layer: own keys and values (B, H, max, D/H), those of the source (B, H, S, D/H)."""
+    """What decoding keeps per layer: keys and values of rows (B*k, H, max, D/H) and of sources (B, H, S, D/H)."""
 
     caches: list
     crosses: list
     mask: Tensor
 
-    def select(self, rows: Tensor) -> "_Decoding":
-        def pick(pairs: list) -> list:
-            return [(keys.index_select(0, rows), values.index_select(0, rows)) for keys, values in pairs]
+    def select(self, rows: Tensor, sources: Tensor | None) -> "_Decoding":
+        """Only some rows, and only some sources (None: all of them)."""
 
-        return _Decoding(pick(self.caches), pick(self.crosses), self.mask.index_select(0, rows))
+        def pick(pairs: list, which: Tensor) -> list:
+            return [(keys.index_select(0, which), values.index_select(0, which)) for keys, values in pairs]
+
+        if sources is None:
+            return _Decoding(pick(self.caches, rows), self.crosses, self.mask)
+        return _Decoding(pick(self.caches, rows), pick(self.crosses, sources), self.mask.index_select(0, sources))
+
+
+def _rows_of(sources: Tensor, count: int) -> Tensor:
+    """The rows that belong to some sources, `count` each."""
+    return (sources[:, None] * count + torch.arange(count, device=sources.device)).flatten()
 
 
 def _trim(rows: Tensor, pad: int) -> Tensor:

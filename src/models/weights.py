@@ -1,4 +1,4 @@
-"""Weights on disk: safetensors with text metadata (vocabulary hash, config, versions); nothing in them is ever executed."""
+"""Weights on disk: safetensors with text metadata (vocabulary hash, what it is); nothing in them is ever executed."""
 
 import json
 from pathlib import Path
@@ -31,8 +31,9 @@ def load_weights(path: Path, model: nn.Module, *, vocabulary: str | None = None)
         raise DataError(f"cannot read the weights {path}: {error}") from error
     if vocabulary is not None and metadata.get("vocabulary") != vocabulary:
         raise DataError(
-            f"{path} was trained with another vocabulary (hash {str(metadata.get('vocabulary'))[:12]}, here {vocabulary[:12]}): "
-            "its ids mean other tokens, even where the sizes agree. Use the tokenizer and the data it was trained with."
+            f"{path} was trained with another vocabulary (hash {str(metadata.get('vocabulary'))[:12]}, "
+            f"here {vocabulary[:12]}): its ids mean other tokens, even where the sizes agree. "
+            "Use the tokenizer and the data it was trained with."
         )
     try:
         model.load_state_dict(tensors)
