@@ -2,5 +2,5 @@
 
 import os
 
-# A thread that waits should sleep, not spin: on a busy machine spinning slows every step down severalfold. Read when torch loads.
+# Waiting threads should sleep, not spin: on a busy machine spinning slows a step severalfold. Read when torch loads.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -1,4 +1,4 @@
-"""Where the config becomes objects: the one file that knows both. Leaves come from `_target_`, the rest from plain calls.
+"""Where the config becomes objects: the one file that knows both. Leaves come from `_target_`, the rest from calls.
 
 Below the root files nobody sees a config. `_target_` outside the package is refused (`command.check`).
 """
@@ -122,8 +122,11 @@ def denoiser_shape(config: dict[str, Any], task: TextTask) -> dict[str, Any]:
     }
 
 
-def denoiser(config: dict[str, Any], task: TextTask) -> Transformer | None:
-    """The frozen denoiser: from the store (trained there first where it is missing), from a path, or None with pretraining=none."""
+def denoiser(config: dict[str, Any], task: TextTask, command: str) -> Transformer | None:
+    """The frozen denoiser: from the store (trained first where it is missing), from a path, None with pretraining=none.
+
+    `command` makes it, for the error of denoiser=store where it is missing.
+    """
     if config["denoiser"] not in ("auto", "store"):
         path = Path(config["denoiser"])
         weights = path / "best.safetensors" if path.is_dir() else path
@@ -140,7 +143,7 @@ def denoiser(config: dict[str, Any], task: TextTask) -> Transformer | None:
         weights = Store(Path(config["store"])).denoiser(
             denoiser_shape(config, task),
             (lambda folder: _pretrain(config, task, folder)) if may_train else None,
-            f"composed-train task={config['task']['name']} profile={config['profile']['name']} finetuning={config['finetuning']['name']} denoiser=auto",
+            command,
             alone=main_process(),
         )
     pi = model(config, task.tokenizer, seed=0)

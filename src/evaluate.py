@@ -194,7 +194,7 @@ def _predict_again(run: RunFolder, config: dict[str, Any]) -> None:
     load_weights(run.checkpoints / "best.safetensors", model, vocabulary=task.tokenizer.hash)
     if config["denoiser"] == "auto":
         config = {**config, "denoiser": "store"}
-    predict(run, config, task, model, build.denoiser(config, task))
+    predict(run, config, task, model, build.denoiser(config, task, run.command(denoiser="auto", redo="true")))
 
 
 if __name__ == "__main__":

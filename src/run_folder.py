@@ -1,6 +1,6 @@
 """A run is one folder: what was asked for, what it ran on, weights, predictions, verdicts, result.
 
-The folder's name ends in a hash of the resolved config, so that the same command finds its own folder again: to resume, or
+The folder's name ends in a hash of the resolved config, so that the same command finds its folder again, to resume or
 to see that it is finished. Left out: moving or merging runs.
 """
 
@@ -44,6 +44,8 @@ def content_key(value: Any) -> str:
 def shaping(config: dict[str, Any]) -> dict[str, Any]:
     """The part of a config that the numbers of its result depend on."""
     kept = {key: value for key, value in config.items() if key not in NOT_SHAPING}
+    if config["denoiser"] == "store":
+        kept["denoiser"] = "auto"  # the same denoiser
     return {**kept, "task": {key: value for key, value in config["task"].items() if key != "data"}}
 
 
@@ -78,10 +80,11 @@ class RunFolder:
     def config(self) -> dict[str, Any]:
         return yaml.safe_load((self.path / "config.yaml").read_text(encoding="utf-8"))
 
-    def command(self) -> str:
-        """The command that made this folder, and goes on with it."""
+    def command(self, **changed: str) -> str:
+        """The command that made this folder and goes on with it, with some keys `changed`."""
         overrides = yaml.safe_load((self.path / "overrides.yaml").read_text(encoding="utf-8"))
-        return shlex.join(["composed-train", *overrides])
+        kept = [word for word in overrides if word.partition("=")[0] not in changed]
+        return shlex.join(["composed-train", *kept, *(f"{key}={value}" for key, value in changed.items())])
 
     def predictions(self, split: str) -> Path:
         return self.path / f"predictions-{split}.jsonl"

@@ -1,6 +1,6 @@
 """The store of pre-trained denoisers: found by content, trained once, shared by all runs and all jobs of a sweep.
 
-An entry's key is a hash of everything that shapes its weights. Left out: deleting entries; remove their folders by hand.
+An entry's key is a hash of everything that shapes its weights. Left out: deleting entries; remove folders by hand.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from composed.run_folder import content_key
 
 
 class Store:
-    """Folders `root/denoiser-KEY`, each with `key.json` (what shaped it) and, when finished, `best.safetensors` and `done.json`."""
+    """Folders `root/denoiser-KEY`: `key.json` (what shaped it), when trained `best.safetensors` and `done.json`."""
 
     def __init__(self, root: Path) -> None:
         self.root = root

@@ -62,7 +62,7 @@ def _train_and_predict(folder: RunFolder, config: dict[str, Any], loggers: list[
     from composed.tasks.training import train
 
     task = build.text_task(config)
-    denoiser = build.denoiser(config, task)
+    denoiser = build.denoiser(config, task, folder.command(denoiser="auto"))
     before = fingerprint(denoiser.parameters()) if denoiser is not None else None
     model = build.predictor(config, task, denoiser)
     optim = build.optim(config["optim"])

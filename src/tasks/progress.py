@@ -1,6 +1,6 @@
 """What surrounds the updates: checkpoints that resume exactly, metrics on disk, a progress line, a stop on a signal.
 
-A checkpoint is taken between two updates only, so it never holds half of one. Left out: keeping more than `last` and `best`.
+A checkpoint is taken between two updates only, so it never holds half of one. Left out: more than `last` and `best`.
 """
 
 import io
@@ -22,7 +22,7 @@ from composed.tasks.sequence import SequenceTask
 
 
 class StopSignals:
-    """While active, SIGINT and SIGTERM are remembered in `received` instead of acted upon; a second SIGINT acts at once."""
+    """While active, SIGINT and SIGTERM are remembered in `received`, not acted upon; a second SIGINT acts at once."""
 
     def __init__(self) -> None:
         self.received = 0

@@ -2,7 +2,7 @@
 
     loss = (base_weight * f.nll(x, y) + composed_weight * estimator.surrogate(f, Pi, x, y)) / target tokens
 
-Everything random in an update is a function of (seed, update), so that nothing but weights and optimiser state needs saving.
+Everything random in an update is a function of (seed, update), so that only weights and optimiser state need saving.
 Left out: what to keep and where to write it (`progress.py`).
 """
 
@@ -133,12 +133,13 @@ class SequenceTask(pl.LightningModule):
             )
             total = total + self.through.weight * cost.sum()
             self.train_metrics["composed_loss"] = cost.detach().sum() / (batch.target != self.model.specials.pad).sum()
-        # Lightning averages over the parts of an update and over processes; the loss is a mean over the update's tokens.
+        # Lightning averages over the parts of an update and over processes; the loss is a mean over its tokens.
         loss = total * (batch.weight / batch.tokens * self.optim.accumulate * self.trainer.world_size)
         if not torch.isfinite(loss):
             raise TrainingError(
-                f"the loss is {loss.item()} at update {batch.update} (rows {batch.rows.tolist()[:8]}... of the training data). "
-                "Training stopped; the last good checkpoint stays. Try a smaller optim.lr, a longer optim.warmup or optim.clip=1."
+                f"the loss is {loss.item()} at update {batch.update} (rows {batch.rows.tolist()[:8]}... of the "
+                "training data). Training stopped; the last good checkpoint stays. Try a smaller optim.lr, a longer "
+                "optim.warmup or optim.clip=1."
             )
         return loss
 
@@ -164,7 +165,7 @@ class SequenceTask(pl.LightningModule):
         self._sums += batch.weight * torch.stack([nll.cpu(), through.cpu().double(), tokens.cpu().double()])
 
     def on_validation_epoch_end(self) -> None:
-        """`loss`: nats per target token of f; `composed_loss`: of Pi given f's greedy output. `selection` is the one trained."""
+        """`loss`: nats per target token of f; `composed_loss`: of Pi given f's greedy output; `selection`: the trained."""
         sums = self._sums
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             sums = sums.to(self.device)

@@ -1,4 +1,4 @@
-"""One training from where its checkpoint stands to its last update: Lightning does the loop, the devices and the processes."""
+"""One training from its checkpoint to its last update: Lightning does the loop, the devices and the processes."""
 
 import logging
 import warnings
@@ -16,7 +16,8 @@ from composed.models.weights import load_weights
 from composed.tasks.progress import Checkpoints, Recorder, StopSignals
 from composed.tasks.sequence import SequenceTask
 
-logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+for name in ("pytorch_lightning", "lightning_fabric"):
+    logging.getLogger(name).setLevel(logging.ERROR)
 
 
 class Data(pl.LightningDataModule):
@@ -78,9 +79,9 @@ def train(
     trainer: dict[str, Any],
     loggers: list[Any],
 ) -> dict[str, float]:
-    """Trains to the last update and leaves the best weights in the model. Returns where the best was: {"update", "selection"}.
+    """Trains to the last update, leaves the best weights in the model, returns their place: {"update", "selection"}.
 
-    Raises Interrupted on SIGINT or SIGTERM and TrainingError on a loss that is not finite; `checkpoints` is good in both cases.
+    Raises Interrupted on SIGINT or SIGTERM and TrainingError on a loss that is not finite; `checkpoints` is good then.
     """
     settings = dict(trainer)
     threads = settings.pop("threads", None)
