@@ -129,6 +129,10 @@ def check_command_line(arguments: Sequence[str]) -> None:
                     if key in keys:
                         _check_type(key, value, keys[key])
                 check(config)
+                if known.multirun:  # Hydra writes there before the first job starts
+                    Path(config["runs"]).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"runs={config['runs']}: no folder can be made there ({error.strerror})") from error
     except (HydraException, OmegaConfBaseException) as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise ConfigError("; ".join(lines[:3])) from error

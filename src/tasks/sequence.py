@@ -165,7 +165,10 @@ class SequenceTask(pl.LightningModule):
         self._sums += batch.weight * torch.stack([nll.cpu(), through.cpu().double(), tokens.cpu().double()])
 
     def on_validation_epoch_end(self) -> None:
-        """`loss`: nats per target token of f; `composed_loss`: of Pi given f's greedy output; `selection`: the trained."""
+        """`loss`: nats per target token of f; `composed_loss`: of Pi given f's greedy output.
+
+        `selection` is the one that is trained.
+        """
         sums = self._sums
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             sums = sums.to(self.device)

@@ -63,8 +63,7 @@ def check_trainer(settings: dict[str, Any]) -> None:
         try:
             pl.Trainer(**settings, logger=False, enable_checkpointing=False, enable_progress_bar=False)
         except (MisconfigurationException, ValueError, TypeError, ImportError) as error:
-            reason = str(error).strip().rstrip(".")
-            raise ConfigError(f"trainer: {reason}. trainer=cpu runs on every machine") from error
+            raise ConfigError(f"trainer: {str(error).rstrip(' .!')}; trainer=cpu runs on every machine") from error
 
 
 def train(
