@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shlex
 import shutil
 import subprocess
@@ -130,15 +131,28 @@ def environment() -> dict[str, Any]:
         except PackageNotFoundError:
             return None
 
+    import torch
+
     return {
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "git_revision": _git_revision(Path(__file__).resolve().parent.parent),
         "python": platform.python_version(),
         "packages": {package: installed(package) for package in RECORDED_PACKAGES},
-        "machine": platform.machine(),
-        "system": platform.system(),
-        "cores": os.cpu_count(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }
+
+
+def _processor() -> str:
+    """The model's name, where Linux tells it."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return platform.machine()
+    names = re.findall(r"^model name\s*: (.+)$", text, re.MULTILINE)
+    return names[0] if names else platform.machine()
 
 
 def _git_revision(source: Path) -> str | None:

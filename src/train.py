@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from composed import evaluate
@@ -104,7 +106,7 @@ def _train_and_predict(folder: RunFolder, config: dict[str, Any], loggers: list[
 
 @hydra.main(config_path="pkg://composed.conf", config_name="config", version_base="1.3")
 def _job(config: DictConfig) -> None:
-    job = hydra.core.hydra_config.HydraConfig.get()
+    job = HydraConfig.get()
     overrides = list(job.overrides.task)
     try:
         folder = run(OmegaConf.to_container(config, resolve=True), overrides)  # type: ignore[arg-type]
@@ -112,7 +114,7 @@ def _job(config: DictConfig) -> None:
             print(evaluate.summary(read_json(folder.result), folder.path))
     except ComposedError as error:
         say(f"error: {error}")
-        if job.mode == hydra.types.RunMode.RUN:
+        if job.mode == RunMode.RUN:
             sys.exit(error.code)
         _failures.append(f"{shlex.join(overrides)}: {error}")
 

@@ -1,0 +1,80 @@
+# `make demo` and `make test` need git, make, Python >= 3.11 and g++; they make .venv and install on their first call.
+PYTHON ?= python3
+PROFILE ?= quick
+SEEDS ?= 0 1 2 3 4
+MODES ?= baseline standard composed
+TRAINER ?= cpu
+
+TORCH := torch>=2.11,<2.14
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+TABLE_RUNS = runs/table-sanstype-$(PROFILE)
+TABLE = results/sanstype-$(PROFILE)
+empty :=
+comma := ,
+list = $(subst $(empty) $(empty),$(comma),$(strip $(1)))
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+setup: $(INSTALLED)  ## make .venv and install, with what tests and checks need
+
+demo: $(INSTALLED)  ## the main job in minutes: train, judge, print the table
+	$(BIN)/composed-train -m task=sanstype profile=quick finetuning=baseline,standard,composed seed=0 runs=runs/demo
+	$(BIN)/composed-report runs/demo --out runs/demo/report --programs 3
+	@echo "Open runs/demo/report/table.md and runs/demo/report/table.png"
+
+test: $(INSTALLED)  ## every test but the long ones of the judge
+	$(BIN)/python -m pytest -n auto -m "not slow_judge"
+
+test-all: $(INSTALLED)  ## every test
+	$(BIN)/python -m pytest -n auto
+
+lint: $(INSTALLED)  ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(INSTALLED)  ## mypy; the link shows it the package under its name
+	mkdir -p build/typing
+	ln -sfn ../../src build/typing/composed
+	$(BIN)/mypy
+
+table-sanstype: $(INSTALLED)  ## the whole table: PROFILE=quick SEEDS="0 1 2 3 4" TRAINER=cpu; call again to go on
+	$(BIN)/composed-train -m task=sanstype profile=$(PROFILE) trainer=$(TRAINER) \
+		finetuning=$(call list,$(MODES)) seed=$(call list,$(SEEDS)) runs=$(TABLE_RUNS)
+	$(BIN)/composed-report $(TABLE_RUNS) --out $(TABLE)
+	$(BIN)/python scripts/describe_table.py $(TABLE_RUNS) $(TABLE) \
+		'make table-sanstype PROFILE=$(PROFILE) SEEDS="$(SEEDS)" MODES="$(MODES)" TRAINER=$(TRAINER)'
+
+bench: $(INSTALLED)  ## every benchmark
+	for file in benchmarks/*.py; do $(BIN)/python $$file || exit; done
+
+bench-judge: $(INSTALLED)  ## the judge against one g++ per program
+	$(BIN)/python benchmarks/judge.py
+
+clean:  ## remove .venv and everything that tools cache; runs, store, data and results stay
+	rm -rf .venv build *.egg-info .pytest_cache .hypothesis .ruff_cache .mypy_cache
+	find src conf scripts tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(INSTALLED): setup.cfg pyproject.toml | machine
+	@echo "installing into .venv; the first time this takes minutes"
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet "$(TORCH)"
+	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	touch $@
+
+# Names everything that is missing, before any work.
+machine:
+	@missing=0; \
+	need() { echo "$$1" >&2; missing=1; }; \
+	if ! test -x $(BIN)/python; then \
+		if ! $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+			need "Python 3.11 or newer is needed, and $(PYTHON) is not: apt-get install python3.11 python3.11-venv, then make PYTHON=python3.11"; \
+		elif ! $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then \
+			need "Python's venv is needed: apt-get install python3-venv"; \
+		fi; \
+	fi; \
+	command -v g++ >/dev/null || need "A C++ compiler is needed: apt-get install g++ (Fedora: dnf install gcc-c++)"; \
+	exit $$missing
+
+.PHONY: help setup demo test test-all lint types table-sanstype bench bench-judge clean machine

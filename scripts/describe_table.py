@@ -1,0 +1,65 @@
+"""`describe_table.py RUNS TABLE COMMAND`: writes TABLE/README.md, how the table beside it came about.
+
+Command, code, versions, machine and time are taken from the finished runs below RUNS; nothing is measured here.
+"""
+
+import sys
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+
+from composed.errors import ComposedError
+from composed.files import read_json, write_text
+from composed.reporting.runs import find_runs
+
+
+def describe(runs: Path, command: str) -> str:
+    """The Markdown text. Raises ComposedError where `runs` holds no finished run."""
+    finished, unfinished = find_runs([runs])
+    if not finished:
+        raise ComposedError(f"{runs} holds no finished run")
+    folders = [run.folder for run in finished]
+    places = [read_json(folder / "environment.json") for folder in folders]
+    seconds: Counter[str] = Counter()
+    for folder in folders:
+        seconds.update(read_json(folder / "result.json")["seconds"])
+    last = max((folder / "result.json").stat().st_mtime for folder in folders)
+    lines = [
+        f"# {finished[0].title}",
+        "",
+        f"    {command}",
+        "",
+        "![the table as a plot](table.png)",
+        "",
+        "- [table.md](table.md), [table.csv](table.csv), [table.tex](table.tex)",
+        f"- runs: {len(finished)}" + (f", and {len(unfinished)} unfinished ones left out" if unfinished else ""),
+        f"- finished: {datetime.fromtimestamp(last, UTC):%Y-%m-%d %H:%M} UTC",
+        f"- time beside the denoiser's training: {', '.join(f'{_clock(s)} {step}' for step, s in seconds.items())}",
+        *(f"- {name}: {', '.join(values)}" for name, values in _facts(places).items()),
+    ]
+    if any(read_json(folder / "training.json")["resumed"] for folder in folders):
+        lines.append("- some runs were interrupted and resumed; their training time is that of the last part")
+    return "\n".join(lines) + "\n"
+
+
+def _facts(places: list[dict]) -> dict[str, list[str]]:
+    """Each fact with its values over the runs: one, unless the runs differ."""
+    facts = {
+        "machine": [f"{p['processor']}, {p['cores']} cores, {p['gpu'] or 'no GPU'}" for p in places],
+        "code": [str(p["git_revision"]) for p in places],
+        "versions": [f"Python {p['python']}, PyTorch {p['packages']['torch']}" for p in places],
+    }
+    return {name: sorted(set(values)) for name, values in facts.items()}
+
+
+def _clock(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{minutes // 60}:{minutes % 60:02} h"
+
+
+if __name__ == "__main__":
+    runs, table, command = sys.argv[1:]
+    try:
+        write_text(Path(table) / "README.md", describe(Path(runs), command))
+    except ComposedError as error:
+        sys.exit(f"error: {error}")
