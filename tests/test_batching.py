@@ -72,13 +72,14 @@ def test_processes_share_an_update_without_loss_and_know_its_size():
         return list(updates)
 
     for whole, *parts in zip(rows(0, 1), rows(0, 2), rows(1, 2), strict=True):
-        assert sorted(whole.rows.tolist()) == sorted(sum((part.rows.tolist() for part in parts), []))
+        assert sorted(whole.rows.tolist()) == sorted(itertools.chain(*(part.rows.tolist() for part in parts)))
         assert {part.tokens for part in parts} == {whole.tokens}
         assert whole.tokens == int((whole.target != PAD).sum())
 
 
 def test_padding_is_on_the_right():
     assert pad([np.array([3, 4]), np.array([5])], PAD).tolist() == [[3, 4], [5, PAD]]
+    assert pad([np.array([3, 4, 6])], PAD, 4).tolist() == [[3, 4, 6, PAD]]
 
 
 def test_a_process_without_a_row_of_its_own_computes_along_with_no_weight():
