@@ -13,7 +13,7 @@ import pytest
 from composed.judges import JudgeError, Program, Test, judge
 from composed.judges.box import Box, Job
 from composed.judges.toolchain import open_toolchain
-from tests.judges import HOSTILE, QUICK, tier  # noqa: F401
+from tests.judges import HOSTILE, QUICK, each_tier, require
 
 
 def generated() -> list[Program]:
@@ -57,7 +57,9 @@ def shared_memory() -> str:
     return Path("/proc/sysvipc/shm").read_text()
 
 
-def test_hostile_programs_get_their_verdict_and_do_no_harm(tier, tmp_path, monkeypatch):  # noqa: F811
+@each_tier
+def test_hostile_programs_get_their_verdict_and_do_no_harm(tier, tmp_path, monkeypatch):
+    require(tier)
     home = tmp_path / "home"
     home.mkdir()
     (home / "precious.txt").write_text("a secret of the user\n")
@@ -83,7 +85,9 @@ def test_hostile_programs_get_their_verdict_and_do_no_harm(tier, tmp_path, monke
     assert not [name for name in set(os.listdir("/tmp")) - before[2] if "hostile" in name]
 
 
-def test_nothing_outlives_a_judge_that_is_stopped(tier, tmp_path):  # noqa: F811
+@each_tier
+def test_nothing_outlives_a_judge_that_is_stopped(tier, tmp_path):
+    require(tier)
     toolchain = open_toolchain()
     box = Box(toolchain, tier)
     (tmp_path / "program.cpp").write_text("int main() { for (;;) {} }")
@@ -96,7 +100,9 @@ def test_nothing_outlives_a_judge_that_is_stopped(tier, tmp_path):  # noqa: F811
     assert not [process for process in running() if str(tmp_path) in process]
 
 
-def test_resources_are_those_of_the_program_alone(tier, tmp_path):  # noqa: F811
+@each_tier
+def test_resources_are_those_of_the_program_alone(tier, tmp_path):
+    require(tier)
     box = Box(open_toolchain(), tier)
     (tmp_path / "program.cpp").write_text(
         "#include <cstdlib>\n#include <cstring>\n#include <ctime>\n"
@@ -109,7 +115,9 @@ def test_resources_are_those_of_the_program_alone(tier, tmp_path):  # noqa: F811
     assert 64 << 20 <= result.peak_memory < 80 << 20
 
 
-def test_a_program_sees_no_environment_of_the_user(tier, tmp_path, monkeypatch):  # noqa: F811
+@each_tier
+def test_a_program_sees_no_environment_of_the_user(tier, tmp_path, monkeypatch):
+    require(tier)
     monkeypatch.setenv("API_KEY", "secret")
     box = Box(open_toolchain(), tier)
     (tmp_path / "program.cpp").write_text('#include <cstdlib>\nint main() { return getenv("API_KEY") ? 1 : 0; }')

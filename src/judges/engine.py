@@ -62,6 +62,8 @@ def judge(
             if number not in verdicts:
                 inputs, expected = [test.input for test in program.tests], [test.output for test in program.tests]
                 tasks.append(bench.task(number, program.code, inputs or [""], expected))
+        if progress:
+            progress(len(verdicts), len(programs))
         for number, (verdict, _) in bench.work(tasks):
             program = programs[number]
             verdicts[number] = dataclasses.replace(verdict, id=program.id, key=known.key(program))
@@ -189,14 +191,14 @@ class _Bench:
             self.box.stop()
             pool.shutdown(cancel_futures=True)
 
-    def _first_steps(self, tasks: list[_Task]) -> Iterator[_Step]:
+    def _first_steps(self, tasks: list[_Task]) -> list[_Step]:
         shared = [task for task in tasks if task.text is not None]
         units = max(-(-len(shared) // PROGRAMS_A_UNIT), min(self.workers, -(-len(shared) // 10)))
-        for unit in range(units):
-            yield partial(self._together, shared[unit::units])
-        for task in tasks:
-            if task.text is None:
-                yield partial(self._alone, task)
+        together = [partial(self._together, shared[unit::units]) for unit in range(units)]
+        return [*together, *self._each_alone(task for task in tasks if task.text is None)]
+
+    def _each_alone(self, tasks: Iterable[_Task]) -> list[_Step]:
+        return [partial(self._alone, task) for task in tasks]
 
     def _alone(self, task: _Task) -> _Done:
         """Compiles a program exactly as it is written, but for the prelude, which was compiled before."""
@@ -227,8 +229,8 @@ class _Bench:
                 served = [(place, task) for place, task in enumerate(tasks) if task.number not in apart]
                 chunks = [served[at : at + PROGRAMS_A_SERVER] for at in range(0, len(served), PROGRAMS_A_SERVER)]
                 unit.share(len(chunks))
-                steps = [partial(self._serve, unit, chunk) for chunk in chunks]
-                return [], steps + [partial(self._alone, task) for task in tasks if task.number in apart]
+                left = [task for task in tasks if task.number in apart]
+                return [], [*(partial(self._serve, unit, chunk) for chunk in chunks), *self._each_alone(left)]
             concerned = mentioned(messages)
             doubtful = [task for task in tasks if task.number in concerned]
             if not doubtful:  # the unit as a whole was too much for the compiler
@@ -236,21 +238,22 @@ class _Bench:
             checked, messages = self._compile_unit(folder, doubtful, "-fsyntax-only")
         errors = rejected([task.number for task in doubtful], messages)
         outcomes = [(number, self._compile_error(checked, text)) for number, text in errors.items()]
-        steps = [partial(self._alone, task) for task in doubtful if task.number not in errors]
+        steps = self._each_alone(task for task in doubtful if task.number not in errors)
         rest = [task for task in tasks if task.number not in concerned]
-        return outcomes, [*steps, partial(self._together, rest)] if rest else steps
+        return outcomes, [*steps, *([partial(self._together, rest)] if rest else [])]
 
     def _divided(self, tasks: list[_Task]) -> list[_Step]:
         if len(tasks) == 1:
-            return [partial(self._alone, tasks[0])]
+            return self._each_alone(tasks)
         return [partial(self._together, tasks[half::2]) for half in (0, 1)]
 
     def _compile_unit(self, folder: Path, tasks: list[_Task], *checking: str) -> tuple[Result, str]:
         texts = {task.number: task.text for task in tasks if task.text is not None}
         (folder / "unit.cpp").write_text(unit_text(texts, guarded=bool(checking)))
-        options = ["-fdiagnostics-color=never", "-fno-diagnostics-show-caret", "-Wuninitialized", *checking]
-        files = ["-include", self.toolchain.prelude, "unit.cpp", self.toolchain.server, "-o", "unit"]
-        compiled = self.box.compile(folder, [*options, *files], self.limits, len(tasks))
+        # Columns would be those of the shared text.
+        options = ["-fdiagnostics-color=never", "-fno-diagnostics-show-caret", "-fno-show-column", "-Wuninitialized"]
+        files: list[str | Path] = ["-include", self.toolchain.prelude, "unit.cpp", self.toolchain.server, "-o", "unit"]
+        compiled = self.box.compile(folder, [*options, *checking, *files], self.limits, len(tasks))
         return compiled, compiled.errors.decode("utf-8", "replace")
 
     def _serve(self, unit: _Folder, tasks: list[tuple[int, _Task]]) -> _Done:
@@ -262,7 +265,7 @@ class _Bench:
             for place, results in groupby(self.box.serve(folder / "unit", jobs, self.limits), attrgetter("program")):
                 if outcome := self._outcome(left[place], results):
                     outcomes.append((left.pop(place).number, outcome))
-        return outcomes, [partial(self._alone, task) for task in left.values()]
+        return outcomes, self._each_alone(left.values())
 
     def _compile_error(self, compiled: Result, messages: str) -> _Outcome:
         text = messages[: self.limits.diagnostics]

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 
 PRELUDE = "#include <bits/stdc++.h>\n#include <string>\nusing namespace std;\n\n"
+LONGEST = 1 << 16  # characters of a program that may share
 SUFFIX = "\0"  # stands in a shareable text where each program's own suffix goes
 
 _TOKEN = re.compile(
@@ -27,8 +28,8 @@ _TOKEN = re.compile(
 
 # The shape of one declaration at file scope has a letter for each token. A name unknown to this table is n, new; u, a
 # harmless type of the program; x, a type with code of the program's own; or h, anything else from the headers. A
-# bracket is folded into one letter: A [constant], L {constants}, B {...}, Q (no calls of the program's functions),
-# P (...), ? [...].
+# bracket is folded into one letter: A [operands], L {constants}, B {...}, C (safe type), D (parameters), Q (operands),
+# and P for anything else.
 _WORDS = {
     "m": "main",
     "s": "struct",
@@ -53,21 +54,26 @@ _LETTERS = {word: letter for letter, words in _WORDS.items() for word in words.s
 
 # What is declared at file scope is constructed in the process that all programs of the unit are forked from: there only
 # constructors of the library may run.
-_ARGUMENTS = r"(?:<[tvuxk,*&<>0]*>)?"
-_ANY_TYPE = rf"k*(?:t[tk]*|v{_ARGUMENTS}|u|x)k*"
-_SAFE_TYPE = rf"k*(?:t[tk]*|v{_ARGUMENTS}|u)k*"
-_OPERAND = r"(?:[0tuAQ+\-*/%<>&|^~!:]|n(?!Q))"
-_DECLARATOR = rf"\**nA*(?:=(?:L|{_OPERAND}+))?"
-_FUNCTION = re.compile(rf"tmQB|{_ANY_TYPE}[*&]*n[PQ][BL;]")
+_SAFE_TYPE = r"k*(?:t[tk]*|v(?:<[tvuk,*&<>0]*>)?k*|uk*)"
+_ANY_TYPE = r"k*(?:t[tk]*|v(?:<[tvuxk,*&<>0]*>)?k*|[ux]k*)"
+_PARAMETER = rf"{_ANY_TYPE}[*&]*n?A*(?:=0)?"
+_OPERAND = r"(?:[0tuL+\-*/%<>&|^~!:]|C(?!D)|[nAQ](?![CDQ]))"
+_DECLARATOR = rf"\**nA*(?:={_OPERAND}+)?"
+_FUNCTION = re.compile(rf"tm[CD][BL]|{_ANY_TYPE}[*&]*n(?:[CD];|[CDPQ][BL])")
 _VARIABLES = re.compile(rf"{_SAFE_TYPE}{_DECLARATOR}(?:,{_DECLARATOR})*;|;")
 _TYPEDEF = re.compile(rf"d({_ANY_TYPE})\**nA*;")
 _STRUCT = re.compile(r"sn[BL];")
 _FIELDS = re.compile(r"[tvuk*&,nhA<>0;]*")
-_FOLDED = {
-    "[": ((re.compile(rf"{_OPERAND}*"), "A"), "?"),
-    "(": ((re.compile(rf"(?:{_OPERAND}|[vk,=])*"), "Q"), "P"),
-    "{": ((re.compile(r"[0,L-]*"), "L"), "B"),
+_FOLDS = {
+    "[": ((re.compile(rf"{_OPERAND}*"), "A"),),
+    "{": ((re.compile(r"[0,L-]*"), "L"), (re.compile(".*"), "B")),
+    "(": (
+        (re.compile(rf"{_SAFE_TYPE}\**"), "C"),
+        (re.compile(rf"(?:{_PARAMETER}(?:,{_PARAMETER})*)?"), "D"),
+        (re.compile(rf"(?:{_OPERAND}|,)*"), "Q"),
+    ),
 }
+_MAIN_HEADS = ("tmC", "tmD")
 _MAIN = re.compile(r"int\s+main\s*\(\s*(?:void\s*)?\)\s*\{", re.ASCII)
 _CLASS = re.compile(r"\b(?:struct|class)\b")
 _MEMBER = re.compile(r"(?:\.|->|::)\s*([A-Za-z_]\w*)", re.ASCII)
@@ -92,7 +98,7 @@ def shareable(code: str, header: HeaderNames) -> str | None:
 
     Wherever the text has SUFFIX, the unit puts two underscores and a number; `main` is a function of such a name.
     """
-    if not code.startswith(PRELUDE):
+    if not code.startswith(PRELUDE) or len(code) > LONGEST:
         return None
     # The hidden names are free but where they are, or could become, members that the library knows.
     members = header.hidden if _CLASS.search(code) else header.hidden.intersection(_MEMBER.findall(code))
@@ -124,7 +130,7 @@ def shareable(code: str, header: HeaderNames) -> str | None:
                     new_name = text
             out.append(text + SUFFIX if letter in "mnux" else text)
         elif kind == "open":
-            out.append("{{" if shape == "tmQ" and not outer else text)
+            out.append("{{" if text == "{" and shape in _MAIN_HEADS and not outer else text)
             outer.append((text, shape))
             shape = ""
             continue
@@ -133,12 +139,10 @@ def shareable(code: str, header: HeaderNames) -> str | None:
                 return None
             inside = shape
             opened, shape = outer.pop()
-            (simple, letter), otherwise = _FOLDED[opened]
-            if not simple.fullmatch(inside):
-                letter = otherwise
+            letter = next((letter for shape_of, letter in _FOLDS[opened] if shape_of.fullmatch(inside)), "P")
             if not outer and shape == "sn":
                 types[new_name] = "u" if _FIELDS.fullmatch(inside) else "x"
-            out.append("} return 0; }" if shape == "tmQ" and not outer else text)
+            out.append("} return 0; }" if text == "}" and shape in _MAIN_HEADS and not outer else text)
         else:
             out.append(text)
             letter = "0" if kind == "literal" else text

@@ -1,0 +1,160 @@
+"""Speed of the judge against the plain way: one g++ for each program, one run for each test, one after the other.
+
+    python benchmarks/judge.py [--data ../shared/data] [--programs 500] [--sample 20] [--tier A]
+
+For each set of programs: the plain way on a sample, the judge on all of them, and the ratios of their means, in CPU
+seconds (of the whole control group where one can be made, since namespaces hide what runs in them) and wall seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import platform
+import random
+import resource
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from composed.judges import PRELUDE, Program, Test, containment, judge
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from tests.test_judges_plain import SHARED, plain, reference, with_deletion, with_edit
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, default=SHARED.parent, help="folder with sanstype_reference/ and spoc/")
+    parser.add_argument("--programs", type=int, default=500, help="programs of a set that the judge gets")
+    parser.add_argument("--sample", type=int, default=20, help="programs of a set that are judged the plain way")
+    parser.add_argument("--tier", choices=["A", "B", "unsafe"], default=None)
+    options = parser.parse_args()
+    tier = containment(options.tier)
+    print(f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, tier {tier}")
+    print("| set | programs | CPU ms plain | CPU ms | ratio | wall ms plain | wall ms | ratio | peak MB | verdicts |")
+    print("| --- " * 10 + "|")
+    for name, programs in sets(options.data, options.programs):
+        sample = random.Random(1).sample(programs, min(options.sample, len(programs)))
+        with measured() as slow:
+            for one in sample:
+                plain(one)
+        with measured() as fast, peak_memory() as peak:
+            verdicts = judge(programs, tier=tier, compare="tokens" if name == "SPoC" else "exact")
+        counts = ", ".join(
+            f"{count} {verdict}" for verdict, count in Counter(v.verdict for v in verdicts).most_common()
+        )
+        columns = [name, f"{len(programs)}"]
+        for before, after in zip(slow, fast, strict=True):
+            before, after = 1e3 * before / len(sample), 1e3 * after / len(programs)
+            columns += [f"{before:.0f}", f"{after:.2f}", f"**{before / after:.0f}x**"]
+        print("|", " | ".join([*columns, f"{peak[0] / 1e6:.0f}", counts]), "|", flush=True)
+
+
+def sets(data: Path, count: int) -> Iterator[tuple[str, list[Program]]]:
+    chooser = random.Random(0)
+    gold = chooser.sample(reference(data / "sanstype_reference"), count)
+    yield "SansType gold", gold
+    yield (
+        "SansType half broken",
+        [
+            one if place % 2 else Program(one.id, PRELUDE + change(one.code.removeprefix(PRELUDE), chooser), one.tests)
+            for place, one in enumerate(gold)
+            for change in [with_deletion if place % 4 else with_edit]
+        ],
+    )
+    if (data / "spoc").exists():
+        yield "SPoC", chooser.sample(spoc(data / "spoc"), count)
+
+
+def spoc(folder: Path) -> list[Program]:
+    """The programs of the hidden worker test set, with all test cases of their problems."""
+    lines: dict[tuple[str, str, str], list[str]] = {}
+    with (folder / "test" / "spoc-testw.tsv").open() as file:
+        for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE):
+            lines.setdefault((row["probid"], row["subid"], row["workerid"]), []).append(row["code"])
+    return [
+        Program("/".join(key), PRELUDE + "\n".join(code) + "\n", test_cases(folder / "testcases" / key[0]))
+        for key, code in lines.items()
+    ]
+
+
+def test_cases(folder: Path) -> tuple[Test, ...]:
+    blocks = (folder / f"{folder.name}_testcases.txt").read_text().split("###ENDOUTPUT###")
+    pairs = (block.strip().split("###ENDINPUT###") for block in blocks if block.strip())
+    return tuple(Test(text.strip() + "\n", output.strip()) for text, output in pairs)
+
+
+@contextmanager
+def measured() -> Iterator[list[float]]:
+    """Gives the CPU and the wall seconds of what is done within."""
+    figures: list[float] = []
+    with cpu_clock() as clock:
+        cpu, wall = clock(), time.perf_counter()
+        yield figures
+        figures += [clock() - cpu, time.perf_counter() - wall]
+
+
+@contextmanager
+def cpu_clock() -> Iterator[Callable[[], float]]:
+    """Reads the CPU seconds of a control group that this process is in meanwhile; without groups, of its children."""
+    root = Path("/sys/fs/cgroup/cpuacct")
+    group = root / f"composed-{os.getpid()}"
+    try:
+        group.mkdir()
+        (group / "cgroup.procs").write_text(str(os.getpid()))
+    except OSError:
+        usages = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+        yield lambda: sum(usage.ru_utime + usage.ru_stime for usage in map(resource.getrusage, usages))
+        return
+    try:
+        yield lambda: int((group / "cpuacct.usage").read_text()) / 1e9
+    finally:
+        (root / "cgroup.procs").write_text(str(os.getpid()))
+        group.rmdir()
+
+
+@contextmanager
+def peak_memory() -> Iterator[list[float]]:
+    """Gives the largest sum of resident bytes (shared pages counted once) of this process and all below it."""
+    peak, stop = [0.0], threading.Event()
+
+    def watch() -> None:
+        while not stop.wait(0.05):
+            peak[0] = max(peak[0], sum(map(proportional_memory, descendants(os.getpid()))))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield peak
+    finally:
+        stop.set()
+        watcher.join()
+
+
+def descendants(pid: int) -> Iterator[int]:
+    yield pid
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            children = task.read_text().split()
+        except OSError:
+            continue
+        for child in children:
+            yield from descendants(int(child))
+
+
+def proportional_memory(pid: int) -> int:
+    try:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) << 10 for line in text.splitlines() if line.startswith("Pss:")), 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from composed.judges import JudgeError, Limits, Program, Test, Verdict
+from composed.judges.cache import Cache
+
+PROGRAM = Program("a", "int main() {}", (Test("1", "2"),))
+
+
+def filled(path):
+    cache = Cache(path, "g++", Limits())
+    cache.put(Verdict("a", "correct", key=cache.key(PROGRAM)))
+    cache.close()
+
+
+def test_a_verdict_is_found_again_under_the_id_that_asks(tmp_path):
+    filled(tmp_path / "new" / "verdicts")
+    cache = Cache(tmp_path / "new" / "verdicts", "g++", Limits())
+    found = cache.get(dataclasses.replace(PROGRAM, id="b"))
+    assert (found.id, found.verdict) == ("b", "correct")
+    cache.close()
+
+
+@pytest.mark.parametrize(
+    ("program", "context", "limits"),
+    [
+        (dataclasses.replace(PROGRAM, code="int main() { }"), "g++", Limits()),
+        (dataclasses.replace(PROGRAM, tests=(Test("1", "3"),)), "g++", Limits()),
+        (dataclasses.replace(PROGRAM, tests=(Test("12", ""),)), "g++", Limits()),
+        (dataclasses.replace(PROGRAM, tests=()), "g++", Limits()),
+        (PROGRAM, "g++ 13", Limits()),
+        (PROGRAM, "g++", Limits(cpu=3.0)),
+    ],
+)
+def test_whatever_a_verdict_depends_on_changes_its_key(tmp_path, program, context, limits):
+    filled(tmp_path / "verdicts")
+    cache = Cache(tmp_path / "verdicts", context, limits)
+    assert cache.get(program) is None
+    cache.close()
+
+
+def test_a_half_written_line_costs_only_itself(tmp_path):
+    path = tmp_path / "verdicts"
+    filled(path)
+    path.write_bytes(path.read_bytes() + b'{"id": "b", "verd')
+    filled(path)
+    cache = Cache(path, "g++", Limits())
+    assert cache.get(PROGRAM) is not None
+    cache.close()
+    assert path.read_bytes().count(b"\n") == 3
+
+
+def test_a_path_that_cannot_be_written_is_named(tmp_path):
+    with pytest.raises(JudgeError, match=str(tmp_path)):
+        Cache(tmp_path, "g++", Limits())

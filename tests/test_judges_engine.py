@@ -1,0 +1,143 @@
+"""Verdicts: that they are the compiler's and the program's own, however the work is shared out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from composed.judges import PRELUDE, JudgeError, Program, engine, execute, judge
+from composed.judges.box import Box
+from composed.judges.lexer import shareable
+from composed.judges.toolchain import open_toolchain
+from tests.judges import QUICK, each_tier, program, require
+
+
+def classes(programs: list[Program], **options) -> list[str]:
+    return [verdict.verdict for verdict in judge(programs, limits=QUICK, **options)]
+
+
+def numbered(count: int) -> list[Program]:
+    """Programs that each print their number, and should."""
+    return [program(f"int main() {{ cout << {n}; }}", ("", f"{n}")) for n in range(count)]
+
+
+CASES = {
+    "correct": program("int main() { int a, b; cin >> a >> b; cout << a + b; }", ("1 2", "3"), ("3 4", "7")),
+    "compile_error": program("int main() { int x = ; }", ("", "")),
+    "wrong_output": program("int main() { int a; cin >> a; cout << 5 - a; }", ("0", "5"), ("1", "5"), ("2", "5")),
+    "runtime_error": program("int main() { string s; cout << 5; s.at(3); }", ("", "5")),
+    "time_limit": program("int main() { for (;;) {} }", ("", "")),
+    "memory_limit": program("int main() { for (;;) memset(new char[1 << 22], 1, 1 << 22); }", ("", "")),
+    "output_limit": program('int main() { for (;;) cout << "a long line of text\\n"; }', ("", "")),
+}
+
+
+@each_tier
+def test_every_class_together_and_alone(tier):
+    require(tier)
+    alone = [Program(case.id, "\n" + case.code, case.tests) for case in CASES.values()]
+    verdicts = judge([*CASES.values(), *alone], limits=QUICK, tier=tier)
+    assert [verdict.verdict for verdict in verdicts] == [*CASES, *CASES]
+    together = dict(zip(CASES, verdicts, strict=False))
+    assert together["correct"].failed_test is None
+    assert together["wrong_output"].failed_test == 1
+    assert together["runtime_error"].exit == -6
+    assert "out_of_range" in together["runtime_error"].diagnostics
+    assert "program.cpp:5: error: expected primary-expression" in together["compile_error"].diagnostics
+    assert 1.0 < together["time_limit"].cpu_seconds < 1.5
+    assert together["memory_limit"].peak_memory > QUICK.memory
+
+
+def test_no_programs_and_no_tests_are_no_exceptions():
+    assert judge([]) == []
+    assert classes([program("int main() {}"), program("int main() { return 1; }")]) == ["correct", "runtime_error"]
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.lists(st.sampled_from(["right", "wrong", "broken", "unbalanced", "alone"]), max_size=12), st.randoms())
+def test_order_and_count_are_those_of_the_input(kinds, shuffler):
+    texts = {
+        "right": ("int main() { cout << 1; }", "correct"),
+        "wrong": ("int main() { cout << 2; }", "wrong_output"),
+        "broken": ("int main() { cout << y; }", "compile_error"),
+        "unbalanced": ("int main() { cout << 1; ", "compile_error"),
+        "alone": ("#define X\nint main() { cout << 1; }", "correct"),
+    }
+    programs = [program(texts[kind][0], ("", "1"), id=f"{place}") for place, kind in enumerate(kinds)]
+    shuffler.shuffle(programs)
+    verdicts = judge(programs, limits=QUICK)
+    assert [verdict.id for verdict in verdicts] == [program.id for program in programs]
+    assert [verdict.verdict for verdict in verdicts] == [texts[kinds[int(program.id)]][1] for program in programs]
+
+
+def test_execute_gives_the_bytes_that_were_printed():
+    outcomes = execute(
+        [
+            PRELUDE + "int main() { int a; cin >> a; cout << a + 8; }",
+            "int main() { return 2; }",
+            PRELUDE + r"int main() { putchar(255); }",
+        ],
+        ["3", "", ""],
+    )
+    assert [(outcome.verdict, outcome.stdout) for outcome in outcomes] == [
+        ("correct", b"11"),
+        ("runtime_error", b""),
+        ("correct", b"\xff"),
+    ]
+    with pytest.raises(ValueError, match="shorter"):
+        execute(["int main() {}"], [])
+
+
+def test_words_are_compared_when_asked():
+    spaced = [program('int main() { cout << "1  2\\n\\n"; }', ("", "1\n2"))]
+    assert classes(spaced) == ["wrong_output"]
+    assert classes(spaced, compare="tokens") == ["correct"]
+
+
+def test_a_cached_verdict_is_not_worked_for_again(tmp_path, monkeypatch):
+    first = judge([CASES["correct"], CASES["compile_error"]], limits=QUICK, cache=tmp_path / "cache")
+    monkeypatch.setattr(Box, "compile", None)
+    finished = []
+    again = judge(
+        [CASES["correct"], CASES["compile_error"]],
+        limits=QUICK,
+        cache=tmp_path / "cache",
+        progress=lambda done, all: finished.append((done, all)),
+    )
+    assert again == first
+    assert finished == [(2, 2)]
+
+
+def test_a_judge_that_dies_keeps_the_verdicts_that_it_has(tmp_path, monkeypatch):
+    def serve(self, unit, jobs, limits):
+        served.append(unit)
+        if len(served) == 2:
+            raise OSError(28, "No space left on device")
+        return real(self, unit, jobs, limits)
+
+    served: list[Path] = []
+    real = Box.serve
+    monkeypatch.setattr(Box, "serve", serve)
+    monkeypatch.setattr(engine, "PROGRAMS_A_SERVER", 3)
+    with pytest.raises(JudgeError, match=r"cannot work in .*No space left"):
+        judge(numbered(5), limits=QUICK, cache=tmp_path / "cache", workers=1)
+    assert len((tmp_path / "cache").read_text().splitlines()) == 3
+
+
+def test_a_server_that_dies_costs_no_verdict(monkeypatch):
+    def serve(self, unit, jobs, limits):
+        return iter([result for result in real(self, unit, jobs, limits) if result.program == 1])
+
+    real = Box.serve
+    monkeypatch.setattr(Box, "serve", serve)
+    assert classes(numbered(3), workers=1) == ["correct"] * 3
+
+
+def test_variables_too_large_for_a_shared_server_are_no_error():
+    large = "vector<int> v[{0}]; int main() {{ cout << sizeof v / sizeof *v; }}"
+    programs = [program(large.format(size), ("", f"{size}")) for size in (10, 2_000_000, 5_000_000)]
+    assert all(shareable(one.code, open_toolchain().header_names) for one in programs)
+    assert classes(programs, workers=1) == ["correct"] * 3
