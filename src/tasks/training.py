@@ -78,7 +78,9 @@ def train(
     trainer: dict[str, Any],
     loggers: list[Any],
 ) -> dict[str, float]:
-    """Trains to the last update, leaves the best weights in the model, returns their place: {"update", "selection"}.
+    """Trains to the last update, leaves the best weights in the model, on the trainer's device.
+
+    Returns where the best weights are from: {"update", "selection"}.
 
     Raises Interrupted on SIGINT or SIGTERM and TrainingError on a loss that is not finite; `checkpoints` is good then.
     """
@@ -90,24 +92,23 @@ def train(
         warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric")
         keeper = Checkpoints(checkpoints, task, metadata, signals)
         keeper.resume()
-        left = task.optim.updates - task.updates
-        if left > 0:
-            recorder = Recorder(metrics, task, stage, loggers)
-            engine = pl.Trainer(
-                **settings,
-                max_epochs=-(-task.optim.updates // task.optim.validate_every)
-                - task.updates // task.optim.validate_every,
-                accumulate_grad_batches=task.optim.accumulate,
-                gradient_clip_val=task.optim.clip,
-                callbacks=[recorder, keeper],
-                logger=False,
-                enable_checkpointing=False,
-                enable_progress_bar=False,
-                enable_model_summary=False,
-                num_sanity_val_steps=0,
-                reload_dataloaders_every_n_epochs=1,
-                use_distributed_sampler=False,
-            )
+        recorder = Recorder(metrics, task, stage, loggers)
+        chunk = task.optim.validate_every
+        engine = pl.Trainer(
+            **settings,
+            max_epochs=-(-task.optim.updates // chunk) - task.updates // chunk,
+            accumulate_grad_batches=task.optim.accumulate,
+            gradient_clip_val=task.optim.clip,
+            callbacks=[recorder, keeper],
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            reload_dataloaders_every_n_epochs=1,
+            use_distributed_sampler=False,
+        )
+        if task.updates < task.optim.updates:
             recorder.start()
             try:
                 engine.fit(task, datamodule=Data(task, train, val))
@@ -118,4 +119,5 @@ def train(
     if keeper.best is None:
         raise TrainingError(f"the validation loss of {stage} was never finite: try a smaller learning rate")
     load_weights(keeper.best_path, task.model)
+    task.model.to(engine.strategy.root_device)  # Lightning leaves it on the CPU; predictions come next
     return keeper.best
