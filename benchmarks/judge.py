@@ -139,13 +139,14 @@ def peak_memory() -> Iterator[list[float]]:
 
 def descendants(pid: int) -> Iterator[int]:
     yield pid
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            children = task.read_text().split()
-        except OSError:
-            continue
-        for child in children:
-            yield from descendants(int(child))
+    try:
+        children = [
+            child for task in Path(f"/proc/{pid}/task").glob("*/children") for child in task.read_text().split()
+        ]
+    except OSError:  # it has ended
+        return
+    for child in children:
+        yield from descendants(int(child))
 
 
 def proportional_memory(pid: int) -> int:

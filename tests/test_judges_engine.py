@@ -38,7 +38,7 @@ CASES = {
 @each_tier
 def test_every_class_together_and_alone(tier):
     require(tier)
-    alone = [Program(case.id, "\n" + case.code, case.tests) for case in CASES.values()]
+    alone = [Program(case.id, case.code + "\n#define ALONE\n", case.tests) for case in CASES.values()]
     verdicts = judge([*CASES.values(), *alone], limits=QUICK, tier=tier)
     assert [verdict.verdict for verdict in verdicts] == [*CASES, *CASES]
     together = dict(zip(CASES, verdicts, strict=False))

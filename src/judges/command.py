@@ -108,7 +108,9 @@ def _read(source: str, keep_going: bool) -> tuple[list[Program], int]:
     return programs, unreadable
 
 
-def _program(fields: dict[str, Any]) -> Program:
+def _program(fields: Any) -> Program:
+    if not isinstance(fields, dict):
+        raise TypeError(f"{fields!r} is not an object")
     tests = tuple(Test(_text(test["input"]), _text(test["output"])) for test in fields.get("tests", []))
     return Program(str(fields["id"]), _text(fields["code"]), tests)
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import shutil
 import signal
-import tempfile
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
@@ -23,6 +20,7 @@ from composed.judges.lexer import PRELUDE, shareable
 from composed.judges.records import Class, Compare, Execution, JudgeError, Limits, Program, Verdict
 from composed.judges.toolchain import open_toolchain
 from composed.judges.unit import FIRST_LINE, mentioned, rejected, uninitialized, unit_text
+from composed.judges.workplace import Folder, Workplace
 
 PROGRAMS_A_UNIT = 250
 PROGRAMS_A_SERVER = 64
@@ -125,28 +123,6 @@ def _bytes(text: str) -> bytes:
         return text.encode("utf-8", "surrogatepass")
 
 
-class _Folder:
-    """A folder of its own for some steps, removed when the last of them is done with it."""
-
-    def __init__(self, parent: str) -> None:
-        self.path = Path(tempfile.mkdtemp(dir=parent))
-        self._users = 1
-        self._lock = threading.Lock()
-
-    def share(self, users: int) -> None:
-        """So many further steps will enter it."""
-        self._users += users
-
-    def __enter__(self) -> Path:
-        return self.path
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._users -= 1
-            if self._users == 0:
-                shutil.rmtree(self.path, ignore_errors=True)
-
-
 class _Bench:
     """Does tasks on all cores; in tier A and B nothing of theirs outlives it."""
 
@@ -158,14 +134,14 @@ class _Bench:
         self.workers = workers or len(os.sched_getaffinity(0))
         self.toolchain = open_toolchain()
         self.box = Box(self.toolchain, tier, unsafe)
-        self.folder = tempfile.TemporaryDirectory(prefix="composed-judge-", ignore_cleanup_errors=True)
+        self.workplace = Workplace()
 
     def __enter__(self) -> _Bench:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.box.stop()
-        self.folder.cleanup()
+        self.workplace.remove()
 
     def cache(self, path: Path | None) -> Cache:
         return Cache(path, f"{self.toolchain.folder.name} {self.compare}", self.limits)
@@ -186,7 +162,7 @@ class _Bench:
                     yield from outcomes
                     waiting |= {pool.submit(step) for step in steps}
         except OSError as error:
-            raise JudgeError(f"the judge cannot work in {self.folder.name}: {error.strerror}") from error
+            raise JudgeError(f"the judge cannot work in {self.workplace.path}: {error.strerror}") from error
         finally:
             self.box.stop()
             pool.shutdown(cancel_futures=True)
@@ -207,7 +183,7 @@ class _Bench:
         if code.startswith(PRELUDE):
             code = f'#line {FIRST_LINE} "program.cpp"\n{code[len(PRELUDE) :]}'
             arguments += ["-include", self.toolchain.prelude]
-        with _Folder(self.folder.name) as folder:
+        with self.workplace.folder() as folder:
             (folder / "program.cpp").write_bytes(_bytes(code))
             compiled = self.box.compile(folder, [*arguments, "program.cpp", "-o", "program"], self.limits)
             if compiled.exit:
@@ -221,7 +197,7 @@ class _Bench:
 
     def _together(self, tasks: list[_Task]) -> _Done:
         """Compiles programs as functions of one unit; then come the steps to run them, or to deal with g++'s errors."""
-        unit = _Folder(self.folder.name)
+        unit = self.workplace.folder()
         with unit as folder:
             compiled, messages = self._compile_unit(folder, tasks)
             if compiled.exit == 0:
@@ -256,7 +232,7 @@ class _Bench:
         compiled = self.box.compile(folder, [*options, *checking, *files], self.limits, len(tasks))
         return compiled, compiled.errors.decode("utf-8", "replace")
 
-    def _serve(self, unit: _Folder, tasks: list[tuple[int, _Task]]) -> _Done:
+    def _serve(self, unit: Folder, tasks: list[tuple[int, _Task]]) -> _Done:
         """Runs programs of a unit, given with their places in it; what the server did not finish is done alone."""
         jobs = (Job(place, test, text) for place, task in tasks for test, text in enumerate(task.inputs))
         left = dict(tasks)
