@@ -19,7 +19,7 @@ from composed.tasks.sequence import SequenceTask, Through
 from tests import toys
 
 
-def fit(folder: Path, *, seed: int = 0, through: Through | None = None, model=None, **changes):
+def fit(folder: Path, *, seed=0, through: Through | None = None, model=None, metadata=None, **changes):
     task = SequenceTask(model or toys.model(seed), toys.optim(**changes), seed=seed, through=through)
     best = training.train(
         task,
@@ -28,7 +28,7 @@ def fit(folder: Path, *, seed: int = 0, through: Through | None = None, model=No
         stage="test",
         checkpoints=folder,
         metrics=folder / "metrics.jsonl",
-        metadata={"vocabulary": "toy"},
+        metadata=metadata or {"vocabulary": "toy"},
         trainer=toys.CPU,
         loggers=[],
     )
@@ -199,6 +199,12 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
     (tmp_path / "last.ckpt").write_bytes((tmp_path / "last.ckpt").read_bytes()[:500])
     with pytest.raises(DataError, match=r"last\.ckpt"):
         fit(tmp_path, updates=4)
+
+
+def test_a_checkpoint_of_another_vocabulary_is_refused(tmp_path):
+    fit(tmp_path, updates=4)
+    with pytest.raises(DataError, match="another vocabulary"):
+        fit(tmp_path, updates=8, metadata={"vocabulary": "permuted"})
 
 
 def test_the_best_weights_are_those_of_the_lowest_validation_loss(tmp_path):

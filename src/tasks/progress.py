@@ -69,6 +69,8 @@ class Checkpoints(pl.Callback):
             return
         try:
             state = torch.load(self.last, map_location="cpu", weights_only=True)
+            if state["metadata"] != self.metadata:
+                raise ValueError("it was trained with another vocabulary, so the data has changed since")
             self.task.model.load_state_dict(state["model"])
         except Exception as error:
             raise DataError(
@@ -125,6 +127,7 @@ class Checkpoints(pl.Callback):
             "optimizer": trainer.optimizers[0].state_dict(),
             "updates": updates,
             "best": self.best,
+            "metadata": self.metadata,
         }
         buffer = io.BytesIO()  # torch.save on a full disk would not say that the disk is full
         torch.save(state, buffer)
