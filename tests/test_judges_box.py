@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import tempfile
 import time
 from pathlib import Path
 
@@ -40,16 +41,16 @@ def hostile(home: Path, port: int) -> list[Program]:
     return programs
 
 
-def running() -> set[str]:
-    """The processes that run something of a judge's."""
-    found = set()
+def running(folder: Path) -> list[str]:
+    """The processes that run in `folder` or something of it."""
+    found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            command = (process / "cmdline").read_bytes()
+            command, place = (process / "cmdline").read_bytes(), os.readlink(process / "cwd")
         except OSError:
             continue
-        if b"composed-judge-" in command or command.startswith((b"bwrap", b"./program")):
-            found.add(f"{process.name} {command!r}")
+        if str(folder) in place or str(folder).encode() in command:
+            found.append(f"{process.name} {place} {command!r}")
     return found
 
 
@@ -64,7 +65,8 @@ def test_hostile_programs_get_their_verdict_and_do_no_harm(tier, tmp_path, monke
     home.mkdir()
     (home / "precious.txt").write_text("a secret of the user\n")
     monkeypatch.setenv("TEMP_OF_JUDGE", "a secret of the judge")
-    before = running(), shared_memory(), set(os.listdir("/tmp"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    before = shared_memory(), set(os.listdir("/tmp"))
     with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(socket.AF_UNIX) as unix:
         unix.bind("\0composed-hostile")
         unix.listen()
@@ -81,8 +83,9 @@ def test_hostile_programs_get_their_verdict_and_do_no_harm(tier, tmp_path, monke
     assert all(len(verdict.diagnostics) < 2100 for verdict in verdicts)
     assert sorted(path.name for path in home.iterdir()) == ["precious.txt"]
     assert (home / "precious.txt").read_text() == "a secret of the user\n"
-    assert (running(), shared_memory()) == before[:2]
-    assert not [name for name in set(os.listdir("/tmp")) - before[2] if "hostile" in name]
+    assert not running(tmp_path)
+    assert shared_memory() == before[0]
+    assert not [name for name in set(os.listdir("/tmp")) - before[1] if "hostile" in name]
 
 
 @each_tier
@@ -97,7 +100,7 @@ def test_nothing_outlives_a_judge_that_is_stopped(tier, tmp_path):
     with pytest.raises(JudgeError, match="stopped"):
         next(results)
     time.sleep(0.1)
-    assert not [process for process in running() if str(tmp_path) in process]
+    assert not running(tmp_path)
 
 
 @each_tier
