@@ -67,13 +67,16 @@ def read_json(path: Path) -> Any:
 
 
 def read_lines(path: Path) -> Iterator[Any]:
-    """The values of a file of one JSON value per line; a malformed line is a DataError with file and line."""
-    with open(path, encoding="utf-8") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                yield json.loads(line)
-            except ValueError as error:
-                raise DataError(f"{path}:{number}: no JSON ({error})") from error
+    """The values of a file of one JSON value per line. Raises DataError as `read_json` does."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            for number, line in enumerate(file, 1):
+                try:
+                    yield json.loads(line)
+                except ValueError as error:
+                    raise DataError(f"{path}:{number}: no JSON ({error})") from error
+    except FileNotFoundError as error:
+        raise DataError(f"{path} is missing") from error
 
 
 @contextlib.contextmanager

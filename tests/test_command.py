@@ -1,0 +1,181 @@
+"""A wrong word is answered at once: exit code 2, the nearest right one, no traceback, no torch."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from composed.command import CONF, GROUPS, check, check_command_line, flags_first, help_text, options
+from composed.errors import ConfigError
+from tests.commands import command
+
+
+@pytest.mark.parametrize(
+    ("argument", "answer"),
+    [
+        ("optim.lrr=1", "there is no key optim.lrr; did you mean optim.lr or "),
+        ("+optim.lrr=1", "there is no key optim.lrr; did you mean optim.lr or "),
+        ("++optim.lrr=1", "there is no key optim.lrr; did you mean optim.lr or "),
+        ("sed=1", "there is no key sed; did you mean seed or "),
+        ("xyzzy=1", "there is no key xyzzy; `--cfg job` prints every key"),
+        ("finetuning=composd", "valid values are .*baseline.*; did you mean finetuning=composed?"),
+        ("task=nothing", "task=nothing: valid values are .*sanstype"),
+        ("task=3", "task=3: valid values are "),
+        ("noise@other=template", "a group has one place; write noise=OPTION"),
+        ("~optim.lr", "nothing can be removed"),
+        ("seed=0,1", "several values are several runs, and need -m"),
+        ("finetuning=glob(*)", "need -m"),
+        ("optim.lr=fast", r"optim.lr=fast: expected a number \(the default is "),
+        ("seed=1.5", r"seed=1.5: expected a whole number \(the default is 0\)"),
+        ("seed=true", "seed=true: expected a whole number"),
+        ("redo=1", r"redo=1: expected true or false \(the default is false\)"),
+        ("runs=3", "runs=3: expected a word"),
+        ("denoiser=true", "denoiser=true: expected a word"),
+        ("denoiser=null", "denoiser=null: expected a word"),
+        ("task.max_length=abc", r"expected a whole number or null \(the default is null\)"),
+        ("task.folder=3", "expected a word or null"),
+        ("optim.clip=x", "expected a number or null"),
+        ("judge.workers=1.5", "expected a whole number or null"),
+        ("trainer.threads=many", "expected a whole number or null"),
+        ("optim.betas=[0.9]", "optim.betas=.0.9.: expected a list of the kind of the default"),
+        ("optim.betas=[0.9,x]", "expected a list of the kind of the default"),
+        ("task.sizes=3", "task.sizes has keys of its own, such as task.sizes.train"),
+        ("seed=${oc.env:HOME}", "expected a whole number"),
+        ("seed=${nothing}", "nothing"),
+        ("seed=[1", "no viable alternative"),
+        ("word", "word"),
+        ("seed=-1", "seed=-1: must be at least 0"),
+        ("optim.lr=0", "optim.lr=0: must be above 0"),
+        ("optim.lr=nan", "optim.lr=nan: must be above 0"),
+        ("pretraining.optim.updates=0", "must be above 0"),
+        ("task.sizes.test=0", "must be above 0"),
+        ("judge.workers=0", "must be above 0"),
+        ("model.dropout=1.0", "from 0 to below 1"),
+        ("noise.unchanged=2.0", "from 0 to 1"),
+        ("finetuning.compose_after=1.0", "a share of the updates"),
+        ("optim.decay=cosine", "valid values are inverse_sqrt and linear and constant"),
+        ("tokenizer.kind=bp", "valid values are word and bpe"),
+        ("logger.mode=cloud", "valid values are offline and online"),
+        ("finetuning.train_through=f", "valid values are denoiser and null"),
+        ("model._target_=os.system", "model._target_=os.system: only names in modules below composed.models"),
+        ("model._target_=composed.models.transformer.torch.load", "only names in modules below"),
+        ("model._target_=composed.run_folder.subprocess.run", "only names in modules below"),
+        ("pretraining=none", "needs a denoiser .*pretraining=none makes none"),
+        ("finetuning.train_through=null", "finetuning.composed_weight=.* has no effect"),
+        ("finetuning.start_from=elsewhere", "there is no such folder"),
+        ("denoiser=/nope", "denoiser=/nope: no such file or folder"),
+        ("model.heads=3", "must be a multiple of 2"),
+        ("estimator.samples=1", "rloo .*needs at least 2"),
+        ("runs=/dev/null/runs", "no folder can be made there, because /dev/null is a file"),
+    ],
+)
+def test_a_wrong_override_is_refused_with_a_remedy(argument, answer):
+    with pytest.raises(ConfigError, match=answer):
+        check_command_line([argument])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["task.max_length=null", "profile=smoke"],
+        ["task.max_length=30", "optim.clip=1", "task.folder=some/where"],
+        ["+optim.lr=1e-3", "++optim.clip=0.5"],
+        ["trainer.devices=2"],
+        ["trainer=ddp", "trainer.devices=[0,1]"],
+        ["++trainer.benchmark=true"],
+        ["optim.lr=${pretraining.optim.lr}"],
+        ["task.title='1,2'"],
+        ["hydra.job.name=x"],
+        ["-m", "finetuning=glob(*)", "seed=range(0,100)", "optim.lr=choice(1e-3,2e-3)"],
+        ["-m", "estimator=rloo,reinforce", "estimator.samples=2,1"],
+        ["pretraining=none", "finetuning=baseline"],
+        ["pretraining=none", "denoiser=/"],
+    ],
+)
+def test_right_overrides_pass(arguments):
+    check_command_line(arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        (["seed=0,1,x"], "seed=x"),
+        (["finetuning=baseline,standart"], "standart"),
+        (["pretraining=denoise,none", "finetuning=standard"], "needs a denoiser"),
+        (["seed=range(0,5)", "model.heads=1,2,3"], "model.width"),
+        (["runs=/proc/nowhere", "seed=0,1"], "no folder can be made there"),
+    ],
+)
+def test_every_value_of_a_sweep_is_checked_before_its_first_job(arguments, answer):
+    with pytest.raises(ConfigError, match=answer):
+        check_command_line(["-m", *arguments])
+
+
+def test_a_resolved_config_is_checked_without_a_command_line():
+    from hydra import compose, initialize_config_module
+    from omegaconf import OmegaConf
+
+    with initialize_config_module("composed.conf", version_base="1.3"):
+        config = OmegaConf.to_container(compose("config"), resolve=True)
+    check(config)
+    config["model"]["_target_"] = "os.system"
+    with pytest.raises(ConfigError, match=r"os\.system"):
+        check(config)
+
+
+def test_flags_may_stand_anywhere():
+    assert flags_first(["a=1", "-m", "b=1,2"]) == ["-m", "a=1", "b=1,2"]
+    assert flags_first(["a=1", "--cfg", "job"]) == ["--cfg", "job", "a=1"]
+
+
+def test_help_names_every_group_and_option_with_a_line_each():
+    text = help_text("composed-train")
+    for group in GROUPS:
+        assert f"\n  {group} " in text
+        assert options(group), group
+        for option in options(group):
+            assert option in text
+    assert "seed=0" in text
+    assert "judge.workers=null" in text
+    assert all(len(line) < 140 for line in text.splitlines())
+
+
+def test_every_option_of_a_group_says_in_its_first_line_what_it_is():
+    for path in CONF.glob("*/*.yaml"):
+        first = path.read_text().splitlines()
+        first = first[1] if first[0].startswith("# @package") else first[0]
+        assert first.startswith("# "), path
+        assert len(first) > 8, path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(["--help"], 0), (["--cfg", "job"], 0), (["optim.lrr=1"], 2), (["--flag"], 2), (["-m", "finetuning=composd"], 2)],
+)
+def test_the_command_answers_at_once_without_a_traceback(tmp_path, arguments, code):
+    started = time.monotonic()
+    ended = command("train", *arguments, cwd=tmp_path)
+    assert ended.returncode == code
+    assert "Traceback" not in ended.stderr
+    assert time.monotonic() - started < 5  # under 1 on an idle core
+    assert not [*tmp_path.iterdir()]
+
+
+def test_cfg_job_prints_the_resolved_config_with_flags_in_any_place(tmp_path):
+    import yaml
+
+    printed = command("train", "seed=3", "--cfg", "job", "profile=smoke", cwd=tmp_path)
+    config = yaml.safe_load(printed.stdout)
+    assert (config["seed"], config["profile"]["name"]) == (3, "smoke")
+    assert "${" not in printed.stdout
+    check(config)
+
+
+def test_a_wrong_word_is_answered_without_importing_torch():
+    code = (
+        "import sys; from composed import train; sys.argv = ['composed-train', 'optim.lrr=1']\n"
+        "try:\n    train.main()\nexcept SystemExit as end:\n    print(end.code, 'torch' in sys.modules)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout.split() == ["2", "False"]

@@ -1,0 +1,103 @@
+"""Every YAML file composes, is accepted, and builds what it describes; the tables of `command.py` know every key."""
+
+import dataclasses
+from types import NoneType
+from typing import Any
+
+import pytest
+import torch
+from hydra import compose, initialize_config_module
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from composed import build
+from composed.command import CHOICES, CONF, GROUPS, TYPES, _keys, check, options
+from composed.datamodules import tokenizers
+from composed.datamodules.sanstype.files import Sizes
+from composed.datamodules.sanstype.grammar import Grammar
+from composed.models.composition import freeze
+from composed.tasks.training import check_trainer
+
+PROGRAM = "int main () { int var_0; var_0 = 3; cout << var_0; return 0; }"
+ALL = [(group, option) for group in GROUPS for option in options(group)]
+# What an option needs beside it.
+COMPANIONS = {
+    ("pretraining", "none"): ["finetuning=baseline"],
+    ("trainer", "gpu"): [] if torch.cuda.is_available() else ["trainer.accelerator=cpu"],
+    ("trainer", "ddp"): ["trainer.accelerator=cpu", "trainer.devices=2"],
+}
+
+
+def config(*words: str) -> dict[str, Any]:
+    with initialize_config_module("composed.conf", version_base="1.3"):
+        return OmegaConf.to_container(compose("config", list(words)), resolve=True)  # type: ignore[return-value]
+
+
+def build_all(settings: dict[str, Any]) -> None:
+    """Everything that needs no data."""
+    check(settings)
+    check_trainer(settings["trainer"])
+    task = settings["task"]
+    Sizes(**task["sizes"])
+    Grammar(**task["grammar"])
+    tokenizer = tokenizers.train("word", [PROGRAM], settings["tokenizer"]["size"])
+    folder = build.TextTask(CONF, tokenizer, None, None, {}, max_length=20)  # type: ignore[arg-type]
+    optim = build.optim(settings["optim"])
+    pi = freeze(build.model(settings, tokenizer, seed=0))
+    build.predictor(settings, folder, pi)  # type: ignore[arg-type]
+    build.through(settings, folder, pi, optim)  # type: ignore[arg-type]
+    if settings["pretraining"]["name"] != "none":
+        build.optim(settings["pretraining"]["optim"])
+    noise = instantiate(settings["noise"], _convert_="all")
+    assert dataclasses.is_dataclass(noise)
+    instantiate(settings["estimator"], _convert_="all")
+
+
+@pytest.mark.parametrize(("group", "option"), ALL, ids=lambda value: value)
+def test_every_option_builds_under_the_smoke_profile(group, option):
+    words = COMPANIONS.get((group, option), [])
+    build_all(config("profile=smoke", *([] if group == "profile" else [f"{group}={option}"]), *words))
+
+
+@pytest.mark.parametrize("profile", options("profile"))
+@pytest.mark.parametrize("task", options("task"))
+@pytest.mark.parametrize("finetuning", options("finetuning"))
+def test_every_mode_of_every_task_is_accepted_under_every_profile(profile, task, finetuning):
+    check(config(f"profile={profile}", f"task={task}", f"finetuning={finetuning}"))
+
+
+@pytest.mark.parametrize("finetuning", options("finetuning"))
+@pytest.mark.parametrize("estimator", options("estimator"))
+def test_every_mode_builds_with_every_estimator(finetuning, estimator):
+    build_all(config("profile=smoke", f"finetuning={finetuning}", f"estimator={estimator}"))
+
+
+@pytest.mark.parametrize("group", ["finetuning", "pretraining", "profile", "task"])
+def test_an_option_bears_the_name_of_its_file(group):
+    for option in options(group):
+        words = ["finetuning=baseline"] if option == "none" else []
+        assert config(f"{group}={option}", *words)[group]["name"] == option
+
+
+def test_every_key_has_a_type_and_every_table_entry_a_key():
+    """A key whose default is null says in TYPES what it takes besides; so its type is checked like any other."""
+    seen: dict[str, set[type]] = {}
+    for group, option in ALL:
+        words = [f"{group}={option}", *COMPANIONS.get((group, option), [])]
+        for key, value in _keys(config(*words)):
+            seen.setdefault(key, set()).add(type(value))
+    assert {key for key, types in seen.items() if NoneType in types} <= TYPES.keys()
+    assert TYPES.keys() <= seen.keys()
+    assert CHOICES.keys() <= seen.keys()
+    mixed = {key for key, types in seen.items() if len(types - {NoneType}) > 1}
+    assert mixed <= {key for key, types in TYPES.items() if len(types) > 1}
+
+
+def test_the_modes_of_a_task_differ_in_no_budget():
+    """A table compares modes, not budgets: each lets f see as many updates."""
+    for profile in ("smoke", "quick"):
+        updates = {
+            mode: config(f"profile={profile}", f"finetuning={mode}")["optim"]["updates"]
+            for mode in ("baseline", "standard", "composed")
+        }
+        assert len(set(updates.values())) == 1, updates

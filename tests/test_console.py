@@ -1,0 +1,47 @@
+"""One process speaks; a signal is an orderly end."""
+
+import os
+import signal
+
+import pytest
+
+from composed.console import main_process, raise_on_signals, say
+from composed.errors import Interrupted
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch):
+    for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize(
+    ("environment", "speaks"),
+    [
+        ({}, True),
+        ({"RANK": "0", "LOCAL_RANK": "0"}, True),
+        ({"RANK": "2", "LOCAL_RANK": "0"}, False),
+        ({"LOCAL_RANK": "1", "SLURM_PROCID": "0"}, False),
+        ({"LOCAL_RANK": "0", "NODE_RANK": "1"}, False),
+    ],
+)
+def test_of_several_processes_one_speaks_on_standard_error(monkeypatch, capsys, environment, speaks):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert main_process() == speaks
+    say("hello")
+    assert capsys.readouterr() == ("", "hello\n" if speaks else "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_raises_what_no_handler_of_errors_catches(number):
+    before = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        raise_on_signals()
+        with pytest.raises(Interrupted) as stopped:
+            os.kill(os.getpid(), number)
+        assert stopped.value.code == 128 + number
+        assert not isinstance(stopped.value, Exception)
+    finally:
+        for n, handler in before.items():
+            signal.signal(n, handler)

@@ -1,0 +1,320 @@
+"""The commands as a user runs them, in processes of their own: from a config to a table, through every mishap.
+
+All tests share one folder of data and one store of denoisers, which the project itself keeps safe from each other.
+"""
+
+import os
+import random
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from composed.command import options
+from composed.files import locked, read_lines
+from composed.models.weights import save_weights
+from tests.commands import command, end, result, run_folders, start
+
+pytestmark = pytest.mark.slow
+
+BASELINE = ("finetuning=baseline", "pretraining=none")
+LONG = ("schedules.scratch.updates=240", "schedules.pretrained.updates=240", "optim.validate_every=60")
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory) -> Path:
+    """One folder for all workers of one test session."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def settings(shared) -> list[str]:
+    return ["profile=smoke", "logger=csv", f"task.data={shared / 'data'}", f"store={shared / 'store'}"]
+
+
+@pytest.fixture
+def train(settings, tmp_path):
+    """`composed-train` with the smallest profile in `tmp_path`; by default it has to succeed."""
+
+    def run(*arguments: str, code: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
+        ended = command("train", *settings, *arguments, cwd=tmp_path, **environment)
+        assert ended.returncode == code, ended.stderr
+        assert "Traceback" not in ended.stderr
+        return ended
+
+    return run
+
+
+@pytest.fixture
+def one(tmp_path):
+    """The folder of the only run."""
+
+    def find(runs: str = "runs") -> Path:
+        (folder,) = run_folders(tmp_path / runs)
+        return folder
+
+    return find
+
+
+def same_bits(first: Path, second: Path) -> bool:
+    """Whether two trainings ended in the same weights and optimiser state, and the same best weights."""
+    states = [torch.load(folder / "checkpoints/last.ckpt", weights_only=True) for folder in (first, second)]
+    tensors = [dict(_tensors(state)) for state in states]
+    best = [(folder / "checkpoints/best.safetensors").read_bytes() for folder in (first, second)]
+    return (
+        best[0] == best[1]
+        and tensors[0].keys() == tensors[1].keys()
+        and all(torch.equal(tensors[0][name], tensors[1][name]) for name in tensors[0])
+    )
+
+
+def _tensors(node: object, name: str = "") -> Iterator[tuple[str, torch.Tensor]]:
+    if isinstance(node, torch.Tensor):
+        yield name, node
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            yield from _tensors(value, f"{name}.{key}")
+
+
+def wait_for(process: subprocess.Popen[str], runs: Path, rows: int) -> None:
+    """Until the only run below `runs`, which the process trains, has so many rows of metrics."""
+    while sum(path.read_text().count("\n") for path in runs.glob("*/metrics.jsonl")) < rows:
+        assert process.poll() is None, process.stderr.read()  # type: ignore[union-attr]
+        time.sleep(0.05)
+
+
+def test_every_mode_trains_is_judged_and_stands_in_the_table(train, tmp_path):
+    train("-m", "finetuning=glob(*)")
+    folders = run_folders(tmp_path / "runs")
+    assert len(folders) == len(options("finetuning"))
+    for folder in folders:
+        counts = result(folder)["counts"]
+        for split in ("id", "ood"):
+            predictions = list(read_lines(folder / f"predictions-{split}.jsonl"))
+            verdicts = list(read_lines(folder / f"verdicts-{split}.jsonl"))
+            assert [row["id"] for row in verdicts] == [row["id"] for row in predictions]
+            assert len({row["id"] for row in predictions}) == len(predictions)
+            for output in ("base", "composition"):
+                assert sum(row["output"] == output for row in predictions) == counts[output][split]["n"] == 8
+                assert sum(counts[output][split].values()) == 2 * 8
+        assert (folder / "environment.json").exists()
+        assert (folder / "csv/metrics.csv").exists()
+    reported = command("report", "runs", "--out", "report", "--programs", "3", cwd=tmp_path)
+    assert reported.returncode == 0, reported.stderr
+    for row in ("baseline + test-time denoiser", "standard + test-time denoiser", "composed, base predictor alone"):
+        assert row in reported.stdout
+    assert {path.name for path in (tmp_path / "report").iterdir()} >= {
+        "table.md",
+        "table.csv",
+        "table.tex",
+        "table.png",
+    }
+
+
+def test_the_same_command_twice_gives_the_same_numbers_programs_and_weights(train, one):
+    train("runs=first", PYTHONHASHSEED="1")
+    train("runs=second", PYTHONHASHSEED="2")
+    first, second = one("first"), one("second")
+    assert result(first) == result(second)
+    assert same_bits(first, second)
+    for split in ("id", "ood"):
+        name = f"predictions-{split}.jsonl"
+        assert (first / name).read_bytes() == (second / name).read_bytes()
+
+
+def test_a_finished_run_is_not_run_again_unless_asked_to(train, one):
+    train(*BASELINE)
+    written = (one() / "result.json").stat().st_mtime_ns
+    again = train(*BASELINE)
+    assert "is finished already (redo=true runs it again)" in again.stderr
+    assert (one() / "result.json").stat().st_mtime_ns == written
+    redone = train(*BASELINE, "redo=true")
+    assert "finished already" not in redone.stderr
+    assert (one() / "result.json").stat().st_mtime_ns > written
+
+
+def test_a_run_killed_at_a_random_moment_ends_in_the_same_weights(train, settings, one, tmp_path):
+    seed = random.SystemRandom().randrange(1000)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    train(*LONG, "runs=whole")
+    for _ in range(2):
+        process = start("train", *settings, *LONG, "runs=parts", cwd=tmp_path)
+        wait_for(process, tmp_path / "parts", chance.randrange(2, 20))
+        time.sleep(chance.random() / 10)
+        process.kill()
+        end(process)
+    resumed = train(*LONG, "runs=parts")
+    assert same_bits(one("whole"), one("parts"))
+    for name in ("metrics.jsonl", "predictions-id.jsonl", "predictions-ood.jsonl"):
+        assert (one("whole") / name).read_bytes() == (one("parts") / name).read_bytes()
+    assert "training the denoiser" not in resumed.stderr
+
+
+def test_a_signal_ends_with_the_command_that_goes_on_to_the_same_weights(train, settings, one, tmp_path):
+    train(*LONG, *BASELINE, "runs=whole")
+    arguments = [*settings, *LONG, *BASELINE, "runs=parts"]
+    for number, rows in ((signal.SIGINT, 3), (signal.SIGTERM, 9)):
+        process = start("train", *arguments, cwd=tmp_path)
+        wait_for(process, tmp_path / "parts", rows)
+        process.send_signal(number)
+        stopped = end(process)
+        assert stopped.returncode == 128 + number, stopped.stderr
+        assert re.search(r"stopped after update \d+ of 240; saved .*last.ckpt", stopped.stderr)
+        assert "Traceback" not in stopped.stderr
+        name, *arguments = shlex.split(stopped.stderr.splitlines()[-1])
+        assert name == "composed-train"
+    went_on = command("train", *arguments, cwd=tmp_path)
+    assert went_on.returncode == 0, went_on.stderr
+    assert "resuming after" in went_on.stderr
+    assert same_bits(one("whole"), one("parts"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_data_is_made_leaves_nothing_half_done(settings, tmp_path, number):
+    arguments = [*settings, *BASELINE, "task.data=new", "task.sizes.train=400"]
+    process = start("train", *arguments, cwd=tmp_path)
+    for line in process.stderr:  # type: ignore[union-attr]
+        if "gold programs" in line:
+            break
+    process.send_signal(number)
+    stopped = end(process)
+    assert stopped.returncode == 128 + number
+    assert "Traceback" not in stopped.stderr
+    assert "go on with the same command:\n  composed-train profile=smoke" in stopped.stderr
+    assert not [path for path in (tmp_path / "new").iterdir() if not path.name.startswith(".")]
+
+
+def test_a_loss_that_is_not_finite_stops_and_says_where(train, one):
+    stopped = train(*BASELINE, "optim.lr=1e30", "optim.warmup=0", "trainer.precision=32-true", code=1)
+    assert re.search(r"error: the loss is (nan|inf) at update \d+", stopped.stderr)
+    assert not (one() / "result.json").exists()
+
+
+def test_two_processes_train_a_denoiser_once(settings, tmp_path):
+    arguments = [*settings, "finetuning=standard", "store=store"]
+    processes = [start("train", *arguments, f"seed={seed}", cwd=tmp_path) for seed in (0, 1)]
+    ended = [end(process) for process in processes]
+    assert [each.returncode for each in ended] == [0, 0], ended
+    assert sum("\ntraining the denoiser" in each.stderr for each in ended) == 1
+    assert len(list((tmp_path / "store").glob("denoiser-*/done.json"))) == 1
+
+
+def test_a_denoiser_of_another_vocabulary_is_refused_by_name(train, shared, one, tmp_path):
+    """Also where it has as many words, which mean something else."""
+    train("finetuning=standard", "runs=first")
+    weights = next((shared / "store").glob("denoiser-*/best.safetensors"))
+    holder = torch.nn.Module()
+    for name, tensor in load_file(weights).items():
+        holder.register_buffer(name.replace(".", "/"), tensor)
+    holder.state_dict = lambda: load_file(weights)  # type: ignore[method-assign,assignment]
+    save_weights(tmp_path / "other.safetensors", holder, {"vocabulary": "0" * 64})
+    refused = train("finetuning=standard", f"denoiser={tmp_path / 'other.safetensors'}", code=1)
+    assert "other.safetensors was trained with another vocabulary" in refused.stderr
+    assert not (one() / "checkpoints").exists()
+    train("finetuning=standard", f"denoiser={weights}", "runs=third")
+    assert same_bits(one("first"), one("third"))
+
+
+def test_a_denoiser_that_may_not_be_trained_names_the_command_that_does(train, tmp_path):
+    refused = train("finetuning=standard", "store=empty", "denoiser=store", code=1)
+    made = shlex.split(refused.stderr.splitlines()[-1])
+    assert made[0] == "composed-train"
+    assert {"store=empty", "finetuning=standard", "denoiser=auto"} <= set(made)
+    assert "denoiser=store" not in made
+    assert not (tmp_path / "empty").exists()
+
+
+def test_an_evaluation_that_fails_keeps_the_training(train, one, tmp_path):
+    """No compiler: the judge fails. The training stays, and both ways to go on finish it without training again."""
+    failed = train(*BASELINE, code=1, PATH="/nowhere")
+    folder = one()
+    assert f"composed-evaluate {folder.relative_to(tmp_path)}" in failed.stderr
+    assert not (folder / "result.json").exists()
+    trained = (folder / "checkpoints/last.ckpt").stat().st_mtime_ns
+    judged = command("evaluate", str(folder), cwd=tmp_path)
+    assert judged.returncode == 0, judged.stderr
+    counts = result(folder)["counts"]
+    (folder / "result.json").unlink()
+    train(*BASELINE)
+    assert result(folder)["counts"] == counts
+    predictions = (folder / "predictions-id.jsonl").read_bytes()
+    again = command("evaluate", "--predict", str(folder), cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert (folder / "predictions-id.jsonl").read_bytes() == predictions
+    assert (folder / "checkpoints/last.ckpt").stat().st_mtime_ns == trained
+
+
+def test_a_broken_data_folder_is_named_with_file_and_line(train, shared, tmp_path):
+    train(*BASELINE, "runs=first")
+    folder = tmp_path / "mine"
+    shutil.copytree(next((shared / "data").glob("sanstype-*")), folder)
+    path = folder / "train.src"
+    lines = path.read_bytes().splitlines()
+    for spoilt, message in (
+        (lines[:-1], "train.src:47: the last line, but train.tgt has 48"),
+        ([lines[0], b"\xff\xfe", *lines[2:]], "train.src:2: not UTF-8"),
+        ([lines[0], b"", *lines[2:]], "train.src:2: empty"),
+    ):
+        path.write_bytes(b"\n".join(spoilt) + b"\n")
+        assert message in train(*BASELINE, f"task.folder={folder}", code=1).stderr
+
+
+def test_a_run_has_one_process(train, tmp_path, settings):
+    train(*BASELINE)
+    (folder,) = run_folders(tmp_path / "runs")
+    with locked(folder, lambda: None):
+        refused = train(*BASELINE, "redo=true", code=1)
+        assert "another process is working on" in refused.stderr
+    assert (folder / "result.json").exists()
+
+
+def test_a_failing_job_of_a_sweep_leaves_the_others_and_the_exit_code_tells(train):
+    failed = train("-m", "finetuning=baseline,standard", "store=empty", "denoiser=auto,/dev/null", code=1)
+    assert len(re.findall("denoiser=/dev/null: cannot read the weights", failed.stderr)) == 2
+    assert "error: 2 of the runs failed:" in failed.stderr
+    assert failed.stdout.count("correct") == 2 * 4
+
+
+def test_a_full_disk_stops_with_the_reason_and_room_lets_it_go_on(train, tmp_path):
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    if os.getuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100k", "none", runs], check=False).returncode:
+        pytest.skip("a small file system can be mounted by root alone")
+    try:
+        stopped = train(*BASELINE, code=1)
+        assert re.search(
+            r"error: cannot write runs/.*: No space left on device.*run the same command again", stopped.stderr
+        )
+        subprocess.run(["mount", "-o", "remount,size=20m", runs], check=True)
+        train(*BASELINE)
+    finally:
+        subprocess.run(["umount", runs], check=True)
+
+
+def test_wandb_is_offline_silent_and_ends(train, one):
+    """No account, no prompt, no network: what it writes lies in the run folder."""
+    ended = train(*BASELINE, "logger=wandb", HOME="/nowhere", WANDB_BASE_URL="http://127.0.0.1:9")
+    assert len(list((one() / "wandb").glob("offline-run-*/*.wandb"))) == 1
+    assert "wandb" not in ended.stderr.lower()
+
+
+def test_several_processes_train_as_one(train, one):
+    """Data-parallel on the CPU, the denoiser and the fine-tuning: one process speaks and writes."""
+    several = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "store=store")
+    said = train(*several)
+    assert said.stdout.count("correct") == 4
+    assert said.stderr.count("training the denoiser") == 1
+    rows = list(read_lines(one() / "metrics.jsonl"))
+    assert [row["update"] for row in rows if row["split"] == "validation"] == [12, 24]

@@ -1,0 +1,188 @@
+"""Predictions become verdicts and a result that counts them; when judging fails, everything before it stays."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from composed import evaluate, judges
+from composed.errors import ComposedError, Interrupted
+from composed.files import write_json, write_lines
+from composed.run_folder import RunFolder
+
+CONFIG = {
+    "task": {
+        "name": "sanstype",
+        "title": "SansType",
+        "folder": None,
+        "data": "data",
+        "grammar": {"max_variables": 2, "max_rounds": 3},
+    },
+    "profile": {"name": "smoke"},
+    "finetuning": {"name": "composed", "predict_through": "denoiser"},
+    "judge": {"workers": None, "unsafe": False},
+    "logger": {"name": "csv"},
+    "denoiser": "auto",
+    "seed": 1,
+}
+FACTS = {"updates": 12, "best": {"update": 8, "selection": 0.5}, "seconds": {"training": 3.0}, "splits": ["id", "ood"]}
+VERDICTS = {
+    "id": {"base": ["correct", "compile_error", "wrong_output"], "composition": ["correct", "correct", "time_limit"]},
+    "ood": {"base": ["runtime_error", "compile_error"], "composition": ["correct", "memory_limit"]},
+}
+
+
+@pytest.fixture(autouse=True)
+def signals_are_left_alone(monkeypatch):
+    monkeypatch.setattr(evaluate, "raise_on_signals", lambda: None)
+
+
+def rows(split: str) -> list[dict]:
+    return [
+        {"id": f"{n}-{output}", "output": output, "code": f"{split} {n}", "tests": [{"input": "1\n", "output": "2"}]}
+        for output, verdicts in VERDICTS[split].items()
+        for n in range(len(verdicts))
+    ]
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run that is trained and predicted."""
+    folder = RunFolder(tmp_path / "run")
+    folder.describe(CONFIG, ["seed=1"])
+    for split in VERDICTS:
+        write_lines(folder.predictions(split), rows(split))
+    write_json(folder.training, FACTS)
+    return folder
+
+
+@pytest.fixture
+def judge(monkeypatch):
+    """A judge that knows the verdicts, and what it was given."""
+    seen = []
+
+    def known(programs, *, workers, unsafe):
+        seen.append((programs, workers, unsafe))
+        split = programs[0].code.split()[0]
+        verdicts = [verdict for of in VERDICTS[split].values() for verdict in of]
+        return [judges.Verdict(p.id, v) for p, v in zip(programs, verdicts, strict=True)]
+
+    monkeypatch.setattr(judges, "judge", known)
+    return seen
+
+
+def test_the_result_counts_each_verdict_of_each_output_and_split(run, judge):
+    result = evaluate.conclude(run, CONFIG)
+    assert json.loads(run.result.read_text()) == result
+    seen = {
+        (output, split): {name: count for name, count in of.items() if count}
+        for output, by_split in result["counts"].items()
+        for split, of in by_split.items()
+    }
+    assert seen == {
+        ("base", "id"): {"n": 3, "correct": 1, "compile_error": 1, "wrong_output": 1},
+        ("composition", "id"): {"n": 3, "correct": 2, "time_limit": 1},
+        ("base", "ood"): {"n": 2, "runtime_error": 1, "compile_error": 1},
+        ("composition", "ood"): {"n": 2, "correct": 1, "memory_limit": 1},
+    }
+    assert result["updates"] == 12
+    assert result["title"] == "SansType, smoke profile: programs of at most 2 variables and 3 extra rounds"
+    assert [json.loads(line)["id"] for line in run.verdicts("id").read_text().splitlines()] == [
+        row["id"] for row in rows("id")
+    ]
+    assert judge[0][0][0].tests == (judges.Test("1\n", "2"),)
+
+
+def test_shares_are_logged_and_summed_up(run, judge):
+    result = evaluate.conclude(run, CONFIG)
+    shares = evaluate.metrics(result)
+    assert shares["test/id/composition/correct"] == pytest.approx(2 / 3)
+    assert shares["test/ood/base/compile_error"] == 0.5
+    summary = evaluate.summary(result, run.path)
+    assert "f(x)      id  33.3% correct,  33.3% do not compile (n 3)   ood   0.0% correct" in summary
+    assert "Pi(f(x))  id  66.7% correct" in summary
+
+
+def test_runs_of_other_seeds_share_the_key_of_their_config(run, judge):
+    first = evaluate.conclude(run, CONFIG)
+    assert evaluate.conclude(run, {**CONFIG, "seed": 2})["config_key"] == first["config_key"]
+    assert evaluate.conclude(run, {**CONFIG, "profile": {"name": "x"}})["config_key"] != first["config_key"]
+
+
+def test_a_judge_that_fails_loses_nothing_and_the_message_says_how_to_go_on(run, judge, monkeypatch, capsys):
+    working = judges.judge
+
+    def fail(programs, **_):
+        raise judges.JudgeError("there is no compiler")
+
+    monkeypatch.setattr(judges, "judge", fail)
+    with pytest.raises(ComposedError, match=f"no compiler\n.*\n  composed-evaluate {run.path}"):
+        evaluate.conclude(run, CONFIG)
+    assert evaluate.main([str(run.path)]) == 1
+    assert "error: there is no compiler" in capsys.readouterr().err
+    assert not run.finished()
+    monkeypatch.setattr(judges, "judge", working)
+    assert evaluate.main([str(run.path)]) == 0
+    assert run.finished()
+    assert str(run.path) in capsys.readouterr().out
+
+
+def test_a_run_that_is_not_trained_names_the_command_that_goes_on(run, capsys):
+    run.training.unlink()
+    assert evaluate.main([str(run.path)]) == 1
+    assert "go on with the command that began it:\n  composed-train seed=1" in capsys.readouterr().err
+
+
+def test_predictions_that_are_missing_are_named(run, judge, capsys):
+    run.predictions("ood").unlink()
+    assert evaluate.main([str(run.path)]) == 1
+    assert "predictions-ood.jsonl is missing" in capsys.readouterr().err
+    assert not run.finished()
+
+
+def test_a_folder_that_is_no_run_is_named(tmp_path, capsys):
+    assert evaluate.main([str(tmp_path)]) == 1
+    assert "is no run folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [2, 15])
+def test_a_signal_while_judging_ends_with_its_code(run, monkeypatch, number):
+    def interrupted(programs, **_):
+        raise Interrupted(number)
+
+    monkeypatch.setattr(judges, "judge", interrupted)
+    assert evaluate.main([str(run.path)]) == 128 + number
+    assert not run.finished()
+
+
+def test_prediction_keeps_the_order_of_the_data_and_feeds_the_denoiser_what_f_said(tmp_path):
+    """f repeats its source, Pi what it is given; rows of unequal length are batched in another order than they come."""
+    import torch
+
+    from composed.build import TextTask
+    from composed.datamodules.sanstype.files import Split
+    from composed.datamodules.tokenizers import train
+    from tests import toys
+
+    class Echo(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(1))
+            self.specials = toys.model().specials
+            self.calls = 0
+
+        def predict(self, source, *, max_length, beams):
+            self.calls += 1
+            return source
+
+    lines = [" ".join(["a"] * (1 + 7 * n % 5) + [f"w{n}"]) for n in range(9)]
+    data = Split(lines, [f"t{n}" for n in range(9)], ["" for _ in lines], [str(n) for n in range(9)])
+    task = TextTask(Path(), train("word", lines, 0), data, data, {"id": data}, max_length=9)
+    run, f, pi = RunFolder(tmp_path), Echo(), Echo()
+    config = {"task": {"beams": 1}}
+    assert evaluate.predict(run, config, task, f, pi) >= 0  # type: ignore[arg-type]
+    found = [json.loads(line) for line in run.predictions("id").read_text().splitlines()]
+    assert [row["id"] for row in found] == [f"{n}-{output}" for output in ("base", "composition") for n in range(9)]
+    assert [row["text"] for row in found] == lines * 2
+    assert [row["tests"][0]["output"] for row in found] == [str(n) for n in range(9)] * 2
+    assert f.calls == pi.calls > 0

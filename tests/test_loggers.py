@@ -1,0 +1,84 @@
+"""Metrics reach the logger that was asked for; a logger that fails is named once and never stops a run."""
+
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from composed.loggers import Sheltered, open_logger
+
+CSV = {"name": "csv"}
+WANDB = {"name": "wandb", "project": "composed", "mode": "offline"}
+
+
+def opened(settings, folder):
+    return open_logger(settings, folder, group="group", config={"seed": 1})
+
+
+def test_metrics_are_in_the_csv_file(tmp_path):
+    with opened(CSV, tmp_path) as loggers:
+        for step in (1, 2):
+            loggers[0].log_metrics({"loss": 0.5 / step}, step)
+    rows = (tmp_path / "csv" / "metrics.csv").read_text().splitlines()
+    assert sorted(rows[0].split(",")) == ["loss", "step"]
+    assert len(rows) == 3
+
+
+@pytest.mark.parametrize("settings", [WANDB, {"name": "tensorboard"}])
+def test_a_logger_that_is_not_installed_is_left_out(tmp_path, monkeypatch, capsys, settings):
+    for module in ("wandb", "tensorboard", "torch.utils.tensorboard", "tensorboardX"):
+        monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setattr("pytorch_lightning.loggers.tensorboard.TensorBoardLogger.__init__", _not_there)
+    with opened(settings, tmp_path) as loggers:
+        loggers[0].log_metrics({"loss": 1.0}, 1)
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert said.startswith(f"{settings['name']} gets no metrics from here on (")
+    assert said.endswith("metrics.jsonl has them\n")
+
+
+def _not_there(*_: object, **__: object) -> None:
+    raise ModuleNotFoundError("tensorboard is not there\nmore about it")
+
+
+def test_a_logger_that_dies_is_named_once(capsys):
+    calls = []
+
+    def log_metrics(metrics, step):
+        calls.append(step)
+        if step == 2:
+            raise ConnectionError("the server is gone")
+
+    logger = Sheltered("toy", lambda: SimpleNamespace(log_metrics=log_metrics))  # type: ignore[arg-type,return-value]
+    for step in (1, 2, 3):
+        logger.log_metrics({}, step)
+    logger.close()
+    assert calls == [1, 2]
+    said = capsys.readouterr().err
+    assert said == "toy gets no metrics from here on (the server is gone); metrics.jsonl has them\n"
+
+
+def test_a_logger_that_fails_to_end_stops_nothing(capsys):
+    def finalize(_status):
+        raise OSError
+
+    Sheltered("toy", lambda: SimpleNamespace(finalize=finalize)).close()  # type: ignore[arg-type,return-value]
+    assert "toy gets no metrics from here on (OSError())" in capsys.readouterr().err
+
+
+def test_only_the_main_process_logs(tmp_path, monkeypatch):
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    with opened(CSV, tmp_path) as loggers:
+        assert loggers == []
+    assert not [*tmp_path.iterdir()]
+
+
+def test_an_error_of_the_run_passes_and_the_logger_is_closed(tmp_path):
+    def fail() -> None:
+        with opened(CSV, tmp_path) as loggers:
+            loggers[0].log_metrics({"loss": 1.0}, 1)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert (tmp_path / "csv" / "metrics.csv").exists()

@@ -1,0 +1,126 @@
+"""A run finds its own folder again by what shapes its numbers, and by nothing else."""
+
+import copy
+import json
+import os
+import subprocess
+
+import pytest
+
+from composed import run_folder
+from composed.errors import ComposedError, DataError
+from composed.run_folder import RunFolder, content_key, environment, shaping
+
+CONFIG = {
+    "task": {"name": "sanstype", "data": "data", "folder": None},
+    "profile": {"name": "smoke"},
+    "finetuning": {"name": "composed"},
+    "logger": {"name": "csv"},
+    "judge": {"workers": None},
+    "denoiser": "auto",
+    "runs": "runs",
+    "store": "store",
+    "redo": False,
+    "seed": 3,
+    "optim": {"lr": 1e-3},
+}
+
+
+def changed(*path: str, to: object) -> dict:
+    config = copy.deepcopy(CONFIG)
+    node = config
+    for key in path[:-1]:
+        node = node[key]  # type: ignore[assignment]
+    node[path[-1]] = to
+    return config
+
+
+def test_the_name_says_what_the_run_is():
+    folder = RunFolder.of(CONFIG)
+    assert folder.path.parent.name == "runs"
+    assert folder.path.name.startswith("sanstype-smoke-composed-s3-")
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("logger",), {"name": "wandb"}),
+        (("judge", "workers"), 7),
+        (("store",), "elsewhere"),
+        (("redo",), True),
+        (("task", "data"), "elsewhere"),
+        (("denoiser",), "store"),
+    ],
+)
+def test_what_shapes_no_number_does_not_change_the_folder(path, value):
+    assert RunFolder.of(changed(*path, to=value)).path == RunFolder.of(CONFIG).path
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [(("seed",), 4), (("optim", "lr"), 2e-3), (("task", "folder"), "mine"), (("denoiser",), "a/path")],
+)
+def test_what_shapes_numbers_changes_the_folder(path, value):
+    assert RunFolder.of(changed(*path, to=value)).path != RunFolder.of(CONFIG).path
+
+
+def test_a_content_key_ignores_the_order_of_keys_and_nothing_else():
+    assert content_key({"a": 1, "b": [1, 2]}) == content_key({"b": [1, 2], "a": 1})
+    assert content_key({"a": [1, 2]}) != content_key({"a": [2, 1]})
+    assert content_key({"a": 1}) != content_key({"a": "1"})
+    assert len(content_key(shaping(CONFIG))) == 12
+
+
+def test_a_run_reads_back_what_it_was_asked_for(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.describe(CONFIG, ["seed=3", "denoiser=store", "task.title='a b'"])
+    assert folder.config() == CONFIG
+    assert folder.command() == """composed-train seed=3 denoiser=store 'task.title='"'"'a b'"'"''"""
+    assert folder.command(denoiser="auto").endswith(" denoiser=auto")
+    assert "store" not in folder.command(denoiser="auto")
+    assert json.loads((tmp_path / "environment.json").read_text())["packages"]["torch"]
+    assert not folder.predicted()
+    assert not folder.finished()
+
+
+def test_clearing_leaves_the_lock_alone(tmp_path):
+    folder = RunFolder(tmp_path)
+    with folder.locked():
+        folder.describe(CONFIG, [])
+        folder.checkpoints.mkdir()
+        (folder.checkpoints / "last.ckpt").touch()
+        folder.clear()
+        assert os.listdir(tmp_path) == [".lock"]
+
+
+def test_two_processes_on_one_run_are_refused(tmp_path):
+    folder = RunFolder(tmp_path)
+    with folder.locked(), pytest.raises(ComposedError, match="another process is working on"), folder.locked():
+        pass
+    with folder.locked():
+        pass
+
+
+def test_a_folder_that_is_no_run_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"is no run folder: it has no config\.yaml"):
+        RunFolder.existing(tmp_path)
+
+
+def test_the_code_is_known_by_its_commit_where_there_is_one(tmp_path, monkeypatch):
+    assert run_folder._git_revision(tmp_path) is None
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    (tmp_path / "file").write_text("1")
+    subprocess.run([*git, "add", "file"], check=True)
+    subprocess.run([*git, "commit", "-q", "-m", "first"], check=True)
+    revision = run_folder._git_revision(tmp_path)
+    assert revision is not None
+    assert len(revision) == 12
+    (tmp_path / "file").write_text("2")
+    assert run_folder._git_revision(tmp_path) == f"{revision}-dirty"
+    monkeypatch.setenv("PATH", "")
+    assert run_folder._git_revision(tmp_path) is None
+
+
+def test_the_environment_is_plain_data():
+    json.dumps(environment())

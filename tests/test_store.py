@@ -1,0 +1,70 @@
+"""A denoiser is trained once per shape; a shape that is missing names the command that makes it."""
+
+import pytest
+
+from composed.errors import ComposedError
+from composed.store import Store
+
+SHAPE = {"noise": "template", "seed": 0}
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """A store, the folders it trained in, and the training."""
+    folders = []
+
+    def train(folder):
+        folders.append(folder)
+        (folder / "best.safetensors").write_text("weights")
+
+    return Store(tmp_path / "store"), folders, train
+
+
+def test_a_denoiser_is_trained_once_per_shape(trained):
+    store, folders, train = trained
+    first = store.denoiser(SHAPE, train, "make it")
+    assert first.read_text() == "weights"
+    assert store.denoiser(dict(reversed(SHAPE.items())), train, "make it") == first
+    assert store.denoiser(SHAPE, None, "make it") == first
+    assert len(folders) == 1
+    assert store.denoiser({**SHAPE, "seed": 1}, train, "make it") != first
+    assert len(folders) == 2
+
+
+def test_a_training_that_failed_goes_on_in_its_folder(trained):
+    store, folders, train = trained
+
+    def fail(folder):
+        (folder / "last.ckpt").write_text("half")
+        raise ComposedError("stopped")
+
+    with pytest.raises(ComposedError, match="stopped"):
+        store.denoiser(SHAPE, fail, "make it")
+    store.denoiser(SHAPE, train, "make it")
+    assert (folders[0] / "last.ckpt").read_text() == "half"
+
+
+def test_weights_without_the_mark_of_the_end_are_not_used(trained):
+    """An interrupted training has a best checkpoint already."""
+    store, folders, train = trained
+    weights = store.denoiser(SHAPE, train, "make it")
+    (weights.parent / "done.json").unlink()
+    store.denoiser(SHAPE, train, "make it")
+    assert len(folders) == 2
+
+
+def test_a_missing_denoiser_names_the_command_that_makes_it(tmp_path):
+    with pytest.raises(ComposedError, match=r"there is no denoiser .*\n  composed-train this"):
+        Store(tmp_path / "none").denoiser(SHAPE, None, "composed-train this")
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_helping_process_trains_along_without_lock_or_mark(trained):
+    store, folders, train = trained
+    with pytest.raises(FileNotFoundError):  # the folder is the main process's to make
+        store.denoiser(SHAPE, train, "make it", alone=False)
+    weights = store.denoiser(SHAPE, train, "make it")
+    (weights.parent / "done.json").unlink()
+    store.denoiser(SHAPE, train, "make it", alone=False)
+    assert len(folders) == 3
+    assert not (weights.parent / "done.json").exists()
