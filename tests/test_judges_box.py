@@ -130,7 +130,7 @@ def test_a_program_sees_no_environment_of_the_user(tier, tmp_path, monkeypatch):
 
 
 def test_without_containment_the_judge_refuses_unless_it_is_told_not_to(monkeypatch):
-    monkeypatch.setattr(Box, "_possible", lambda box, tier: tier == "unsafe")
+    monkeypatch.setattr(Box, "_possible", lambda box: box.tier == "unsafe")
     with pytest.raises(JudgeError, match=r"(?s)cannot contain.*bubblewrap.*unsafe=True"):
         Box(open_toolchain())
     assert Box(open_toolchain(), unsafe=True).tier == "unsafe"

@@ -53,7 +53,7 @@ wrong_output    struct A { ~A() { cout << 5; } }; int main() { A a; exit(0); }
 correct         struct A { ~A() { cout << 5; } } a; int main() {}
 runtime_error   struct A { A() { exit(3); } } a; int main() { cout << 5; }
 correct         struct A { int x; }; int main() { A a = {5}; cout << a.x; }
-correct         int main() { struct A: exception { const char* what() const throw() { return "5";} }; cout<<A().what(); }
+correct         int main() { struct A: exception { const char* what() const throw(){ return "5";} }; cout<<A().what(); }
 correct         main() { cout << 5; }
 compile_error   void main() { cout << 5; }
 correct         int main(int c, char **v) { cout << c + 4; }

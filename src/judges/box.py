@@ -53,7 +53,10 @@ class Result:
 
 
 class Box:
-    """Raises JudgeError if `tier` is asked for and impossible, or if A and B are impossible and `unsafe` is not set."""
+    """The best tier that is possible, or the one asked for; `unsafe` is taken only where A and B are impossible.
+
+    Raises JudgeError if there is none.
+    """
 
     def __init__(self, toolchain: Toolchain, tier: Tier | None = None, unsafe: bool = False) -> None:
         self.toolchain = toolchain
@@ -70,22 +73,38 @@ class Box:
         self._lock = threading.Lock()
         self._stopped = False
         wanted: list[Tier] = [tier] if tier else ["A", "B", "unsafe"] if unsafe else ["A", "B"]
-        possible = [tier for tier in wanted if self._possible(tier)]
-        if not possible:
-            raise JudgeError(
-                f"this machine cannot contain untrusted programs (tier {' or '.join(wanted)}): install bubblewrap and "
-                "allow user namespaces, or use a kernel with Landlock (5.13 or later), or accept the risk: unsafe=True"
-            )
-        self.tier = possible[0]
+        for self.tier in wanted:
+            if self._possible():
+                return
+        raise JudgeError(
+            f"this machine cannot contain untrusted programs (tier {' or '.join(wanted)}): install bubblewrap and "
+            "allow user namespaces, or use a kernel with Landlock (5.13 or later), or accept the risk: unsafe=True"
+        )
 
-    def _possible(self, tier: Tier) -> bool:
-        if tier == "unsafe":
+    def _possible(self) -> bool:
+        """Whether the tier confines, and (tried once for each compiler) g++ and a program of its making work in it."""
+        if self.tier == "unsafe":
             return True
-        if tier == "A" and self._bwrap is None:
+        if self.tier == "A" and self._bwrap is None:
             return False
-        words = self._confined(tier, self.toolchain.folder, writable=False)
-        command = [*words, str(self.toolchain.supervisor), "probe", _FLAGS[tier]]
-        return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True).returncode == 0
+        words = self._confined(self.toolchain.folder, writable=False)
+        command = [*words, str(self.toolchain.supervisor), "probe", _FLAGS[self.tier]]
+        if subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True).returncode:
+            return False
+        proof = self.toolchain.folder / f"works-in-tier-{self.tier}"
+        if not proof.exists():
+            with tempfile.TemporaryDirectory() as name:
+                folder = Path(name)
+                (folder / "program.cpp").write_text("#include <iostream>\nint main() { std::cout << 5; }\n")
+                try:
+                    if self.compile(folder, ["program.cpp", "-o", "program"], Limits()).exit:
+                        return False
+                    if [result.output for result in self.run(folder / "program", [Job(0, 0, b"")], Limits())] != [b"5"]:
+                        return False
+                except JudgeError:
+                    return False
+            proof.touch()
+        return True
 
     def compile(self, folder: Path, arguments: Sequence[str | Path], limits: Limits, programs: int = 1) -> Result:
         """Runs g++ in `folder`, all that it can write to, with time for so many programs."""
@@ -118,8 +137,8 @@ class Box:
     def _rights(self) -> list[str]:
         return [word for path in self._readable for word in ("-x", path)]
 
-    def _confined(self, tier: Tier, folder: Path, writable: bool) -> list[str]:
-        if tier != "A":
+    def _confined(self, folder: Path, writable: bool) -> list[str]:
+        if self.tier != "A":
             return []
         assert self._bwrap is not None
         words = [self._bwrap, "--unshare-all", "--uid", "65534", "--gid", "65534", "--new-session", "--die-with-parent"]
@@ -138,7 +157,7 @@ class Box:
         writable: bool = False,
         may_die: bool = False,
     ) -> Iterator[Result]:
-        words = [*self._confined(self.tier, folder, writable), *map(str, (*start, _FLAGS[self.tier], *rights))]
+        words = [*self._confined(folder, writable), *map(str, (*start, _FLAGS[self.tier], *rights))]
         with tempfile.TemporaryFile() as requests:
             for job in jobs:
                 requests.write(_JOB.pack(job.program, job.test, len(job.input)) + job.input)
