@@ -4,6 +4,7 @@ Left out: what the objects are (`build.py`) and how predictions become a result 
 """
 
 import shlex
+import signal
 import sys
 import time
 from contextlib import nullcontext
@@ -113,7 +114,7 @@ def _job(config: DictConfig) -> None:
         if main_process():
             print(evaluate.summary(read_json(folder.result), folder.path))
     except ComposedError as error:
-        say(f"error: {error}")
+        print(f"error: {error}", file=sys.stderr)  # also of a helping process, whose end takes the others down
         if job.mode == RunMode.RUN:
             sys.exit(error.code)
         _failures.append(f"{shlex.join(overrides)}: {error}")
@@ -123,6 +124,7 @@ def main() -> None:
     arguments = flags_first(sys.argv[1:])
     command = shlex.join([Path(sys.argv[0]).name, *arguments])
     if "--help" in arguments or "-h" in arguments:
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` is no error
         print(help_text("composed-train"))
         return
     raise_on_signals()

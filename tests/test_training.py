@@ -71,7 +71,7 @@ def stop_at(monkeypatch):
 
         monkeypatch.setattr(pl.Trainer, "__init__", patched)
 
-    yield arrange
+    return arrange
 
 
 def composed_term(after: int = 4) -> Through:

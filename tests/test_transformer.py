@@ -54,7 +54,7 @@ def test_cached_steps_give_the_uncached_scores(source):
 
 
 def test_the_log_probability_of_a_sample_is_its_teacher_forced_score():
-    """Counts of 20,000 samples of at most 2 tokens against exp(-nll) of every possible row: within 5 standard errors."""
+    """Counts of 20,000 samples of at most 2 tokens against exp(-nll) of every row: within 5 standard errors."""
     model, source, draws = tiny(vocabulary=6), rows([5, EOS]), 20_000
     sampled = model.sample(source, draws, max_length=2, generator=torch.Generator().manual_seed(1))
     possible = [[EOS, PAD]] + [[first, second] for first in range(3, 6) for second in range(EOS, 6)]

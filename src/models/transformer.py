@@ -7,7 +7,7 @@ Letters: B rows, S source length, T target length, D width, H heads, V vocabular
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -168,7 +168,8 @@ class Transformer(nn.Module):
             self.embedding.weight[specials.pad].zero_()
         dropouts = (dropout, attention_dropout, activation_dropout)
         self.encoder = nn.ModuleList([EncoderLayer(width, heads, feedforward, dropouts) for _ in range(layers)])
-        self.decoder = nn.ModuleList([DecoderLayer(width, heads, feedforward, dropouts) for _ in range(layers)])
+        decoder = nn.ModuleList([DecoderLayer(width, heads, feedforward, dropouts) for _ in range(layers)])
+        self.decoder: Sequence[DecoderLayer] = decoder  # type: ignore[assignment]
         self.encoder_norm = nn.LayerNorm(width)
         self.decoder_norm = nn.LayerNorm(width)
         self.dropout = Dropout(dropout)
