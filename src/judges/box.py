@@ -128,11 +128,18 @@ class Box:
         return self._supervise([unit, "run", *_figures(limits)], [], unit.parent, jobs, may_die=True)
 
     def stop(self) -> None:
-        """Kills whatever runs; nothing can be started any more."""
+        """Ends whatever runs; nothing can be started any more."""
         with self._lock:
             self._stopped = True
             for process in self._running:
-                process.kill()
+                self._end(process)
+
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
+        """The supervisor takes its child with it; bubblewrap, which would not pass a signal on, its whole namespace."""
+        if self.tier == "A":
+            process.kill()
+        else:
+            process.terminate()
 
     def _rights(self) -> list[str]:
         return [word for path in self._readable for word in ("-x", path)]
@@ -175,7 +182,7 @@ class Box:
                         message = process.stderr.read(2000).decode("utf-8", "replace").strip()
                         raise JudgeError(f"the supervisor ended early ({process.returncode}): {message}")
                 finally:
-                    process.kill()
+                    self._end(process)
                     with self._lock:
                         self._running.discard(process)
 

@@ -70,6 +70,7 @@ static struct {
     int compile;
     double cpu_seconds, wall_seconds;
     uint64_t memory, output, stack;
+    pid_t pid;
     char mode;               // l, n or u
     int ruleset;             // Landlock's, or -1
     char *const *command;    // NULL: call programs[job.program]
@@ -220,9 +221,25 @@ static void confine(void) {
 
 // ---- one job ---------------------------------------------------------------------------------------------------------
 
+static volatile pid_t running;  // the child
+
+static void end(int signal) {
+    if (running > 0) {
+        kill(-running, SIGKILL);
+        kill(running, SIGKILL);
+    }
+    _exit(128 + signal);
+}
+
+static const int ENDING[] = {SIGHUP, SIGINT, SIGTERM};
+enum { ENDINGS = sizeof ENDING / sizeof *ENDING };
+
 static _Noreturn void child(const struct job *job, int input, int output, int errors, const sigset_t *signals) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != setup.pid) _exit(FAILED);
     setpgid(0, 0);
+    signal(SIGPIPE, SIG_DFL);
+    for (int i = 0; i < ENDINGS; i++) signal(ENDING[i], SIG_DFL);
     if (dup2(input, 0) < 0 || dup2(output, 1) < 0 || dup2(errors, 2) < 0) die("dup2");
     sigprocmask(SIG_SETMASK, signals, NULL);
     confine();
@@ -282,10 +299,12 @@ static enum reason watch(pid_t pid, double started, const sigset_t *chld, int *s
 }
 
 static struct result run(const struct job *job, int input, int output, int errors) {
-    sigset_t chld, signals;
+    sigset_t chld, blocked, signals;
     sigemptyset(&chld);
     sigaddset(&chld, SIGCHLD);
-    sigprocmask(SIG_BLOCK, &chld, &signals);
+    blocked = chld;
+    for (int i = 0; i < ENDINGS; i++) sigaddset(&blocked, ENDING[i]);
+    sigprocmask(SIG_BLOCK, &blocked, &signals);
     const double started = seconds(CLOCK_MONOTONIC);
     *setup.confined = 0;
     struct rusage usage = {0};
@@ -293,7 +312,12 @@ static struct result run(const struct job *job, int input, int output, int error
     pid_t pid = fork();
     if (pid < 0) die("fork");
     if (!pid) child(job, input, output, errors, &signals);
+    setpgid(pid, pid);
+    running = pid;
+    sigprocmask(SIG_SETMASK, &chld, NULL);
     enum reason reason = watch(pid, started, &chld, &status, &usage);
+    running = 0;
+    sigprocmask(SIG_SETMASK, &signals, NULL);
     if (!*setup.confined) {
         char why[256] = "";
         if (pread(errors, why, sizeof why - 1, 0) < 0) die("pread");
@@ -415,7 +439,9 @@ static void read_arguments(int count, char **words) {
 int main(int count, char **words) {
     if (programs) after_constructors();
     read_arguments(count, words);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    setup.pid = getpid();
+    for (int i = 0; i < ENDINGS; i++) signal(ENDING[i], end);
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     signal(SIGPIPE, SIG_IGN);
     uint32_t failed = UINT32_MAX;  // after its first failure a program's other tests are passed over
