@@ -1,0 +1,69 @@
+"""The note beside a committed table says how the table came about, from what the runs themselves recorded."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.run_folders import write_run
+
+SCRIPT = Path(__file__).parents[1] / "scripts" / "describe_table.py"
+PLACE = {
+    "python": "3.12.1",
+    "packages": {"torch": "2.12"},
+    "processor": "Fast One",
+    "cores": 2,
+    "gpu": None,
+    "git_revision": "abc",
+}
+
+
+@pytest.fixture
+def describe(tmp_path):
+    def run() -> subprocess.CompletedProcess[str]:
+        words = [sys.executable, SCRIPT, "runs", "table", "make table SEEDS='0 1'"]
+        return subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    return run
+
+
+def finished(runs: Path, seed: int, *, resumed: bool = False, **place: object) -> None:
+    folder = write_run(runs / f"composed-{seed}", seed=seed, seconds={"training": 5400.0, "judging": 60.0})
+    (folder / "environment.json").write_text(json.dumps({**PLACE, **place}))
+    (folder / "training.json").write_text(json.dumps({"resumed": resumed}))
+
+
+def test_command_machine_code_and_time_are_named(describe, tmp_path):
+    for seed in (0, 1):
+        finished(tmp_path / "runs", seed)
+    assert describe().returncode == 0
+    text = (tmp_path / "table" / "README.md").read_text()
+    for line in (
+        "    make table SEEDS='0 1'\n",
+        "- runs: 2\n",
+        "- time beside the denoiser's training: 3:00 h training, 0:02 h judging\n",
+        "- machine: Fast One, 2 cores, no GPU\n",
+        "- code: abc\n",
+        "- versions: Python 3.12.1, PyTorch 2.12\n",
+    ):
+        assert line in text
+    assert "resumed" not in text
+
+
+def test_runs_that_differ_or_were_resumed_are_owned_up_to(describe, tmp_path):
+    finished(tmp_path / "runs", 0, git_revision="abc-dirty", resumed=True)
+    finished(tmp_path / "runs", 1)
+    describe()
+    text = (tmp_path / "table" / "README.md").read_text()
+    assert "- code: abc, abc-dirty\n" in text
+    assert "interrupted and resumed" in text
+
+
+def test_without_a_finished_run_there_is_no_note(describe, tmp_path):
+    (tmp_path / "runs").mkdir()
+    ended = describe()
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr
+    assert not (tmp_path / "table").exists()
