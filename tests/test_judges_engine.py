@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,21 @@ def test_every_class_together_and_alone(tier):
     assert "program.cpp:5: error: expected primary-expression" in together["compile_error"].diagnostics
     assert 1.0 < together["time_limit"].cpu_seconds < 1.5
     assert together["memory_limit"].peak_memory > QUICK.memory
+
+
+@each_tier
+def test_addresses_are_the_same_each_time_so_that_undefined_behaviour_has_one_verdict(tier):
+    require(tier)
+    personality = ctypes.CDLL(None).personality
+    before = personality(ctypes.c_ulong(0xFFFFFFFF))
+    if personality(ctypes.c_ulong(before | 0x0040000)) == -1:
+        pytest.skip("this system forbids fixed addresses (a container's seccomp filter, say)")
+    personality(ctypes.c_ulong(before))
+    code = program("int main() { int x; cout << &x << ' ' << new int << ' ' << (void*) &main; }").code
+    for each in (code, code + "\n#define ALONE\n"):
+        first, second = (execute([each], [""], limits=QUICK, tier=tier)[0].stdout for _ in range(2))
+        assert first == second
+        assert first.startswith(b"0x")
 
 
 def test_no_programs_and_no_tests_are_no_exceptions():

@@ -6,6 +6,7 @@ are forbidden: the supervisor's rlimits, seccomp and Landlock alone. "unsafe": r
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import struct
@@ -13,6 +14,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
@@ -22,6 +24,7 @@ from composed.judges.toolchain import Toolchain
 
 Tier = Literal["A", "B", "unsafe"]
 ENDED, TIME_LIMIT, MEMORY_LIMIT, OUTPUT_LIMIT = range(4)
+_ASK_PERSONALITY, _ADDR_NO_RANDOMIZE = 0xFFFFFFFF, 0x0040000  # <sys/personality.h>
 _JOB = struct.Struct("=IIQ")
 _RESULT = struct.Struct("=IIiIddQQQ")
 _FLAGS: dict[Tier, str] = {"A": "-n", "B": "-l", "unsafe": "-u"}
@@ -191,11 +194,27 @@ class Box:
             if self._stopped:
                 raise JudgeError("the judge was stopped")
             environment = self._environment | {"TMPDIR": str(folder)}
-            process = subprocess.Popen(
-                words, stdin=requests, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder, env=environment
-            )
+            with _fixed_addresses():
+                process = subprocess.Popen(
+                    words, stdin=requests, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder, env=environment
+                )
             self._running.add(process)
             return process
+
+
+@contextmanager
+def _fixed_addresses() -> Iterator[None]:
+    """What this thread starts gets the same addresses each time, where the system allows it.
+
+    A program with undefined behaviour may print or use whatever lies in memory: without this its verdict varies.
+    """
+    personality = ctypes.CDLL(None).personality
+    before = personality(ctypes.c_ulong(_ASK_PERSONALITY))
+    personality(ctypes.c_ulong(before | _ADDR_NO_RANDOMIZE))
+    try:
+        yield
+    finally:
+        personality(ctypes.c_ulong(before))
 
 
 def _figures(limits: Limits) -> tuple[float, ...]:

@@ -18,6 +18,7 @@
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <linux/securebits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
@@ -195,6 +196,7 @@ static void filter_compiler(void) {
 static void give_up_rights(void) {
     struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
     struct __user_cap_data_struct none[2] = {0};
+    prctl(PR_SET_SECUREBITS, SECBIT_NOROOT | SECBIT_NOROOT_LOCKED);  // root's exec gains nothing back; others may not ask
     if (syscall(__NR_capset, &header, none)) die("capset");
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) die("no_new_privs");
     if (setup.ruleset >= 0 && syscall(RESTRICT_SELF, setup.ruleset, 0)) die("Landlock");
