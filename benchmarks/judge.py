@@ -1,6 +1,6 @@
 """Speed of the judge against the plain way: one g++ for each program, one run for each test, one after the other.
 
-    python benchmarks/judge.py [--data ../shared/data] [--programs 500] [--sample 20] [--tier A]
+    python benchmarks/judge.py [--spoc FOLDER] [--programs 500] [--sample 20] [--tier A]
 
 For each set of programs: the plain way on a sample, the judge on all of them, and the ratios of their means, in CPU
 seconds (of the whole control group where one can be made, since namespaces hide what runs in them) and wall seconds.
@@ -27,12 +27,12 @@ from pathlib import Path
 from composed.judges import PRELUDE, Program, Test, containment, judge
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from tests.test_judges_plain import SHARED, plain, reference, with_deletion, with_edit
+from tests.judges.plain_way import gold, plain, with_deletion, with_edit
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, default=SHARED.parent, help="folder with sanstype_reference/ and spoc/")
+    parser.add_argument("--spoc", type=Path, help="folder of the SPoC release: judges its hidden worker test set too")
     parser.add_argument("--programs", type=int, default=500, help="programs of a set that the judge gets")
     parser.add_argument("--sample", type=int, default=20, help="programs of a set that are judged the plain way")
     parser.add_argument("--tier", choices=["A", "B", "unsafe"], default=None)
@@ -41,7 +41,7 @@ def main() -> None:
     print(f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, tier {tier}")
     print("| set | programs | CPU ms plain | CPU ms | ratio | wall ms plain | wall ms | ratio | peak MB | verdicts |")
     print("| --- " * 10 + "|")
-    for name, programs in sets(options.data, options.programs):
+    for name, programs in sets(options.spoc, options.programs):
         sample = random.Random(1).sample(range(len(programs)), min(options.sample, len(programs)))
         with measured() as slow:
             for place in sample:
@@ -60,20 +60,20 @@ def main() -> None:
         print("|", " | ".join([*columns, f"{peak[0] / 1e6:.0f}", counts]), "|", flush=True)
 
 
-def sets(data: Path, count: int) -> Iterator[tuple[str, list[Program]]]:
+def sets(spoc_folder: Path | None, count: int) -> Iterator[tuple[str, list[Program]]]:
     chooser = random.Random(0)
-    gold = chooser.sample(reference(data / "sanstype_reference"), count)
-    yield "SansType gold", gold
+    programs = gold(count)
+    yield "SansType gold", programs
     yield (
         "SansType half broken",
         [
             one if place % 2 else Program(one.id, PRELUDE + change(one.code.removeprefix(PRELUDE), chooser), one.tests)
-            for place, one in enumerate(gold)
+            for place, one in enumerate(programs)
             for change in [with_deletion if place % 4 else with_edit]
         ],
     )
-    if (data / "spoc").exists():
-        yield "SPoC", chooser.sample(spoc(data / "spoc"), count)
+    if spoc_folder:
+        yield "SPoC", chooser.sample(spoc(spoc_folder), count)
 
 
 def spoc(folder: Path) -> list[Program]:

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import os
 import random
-import re
-import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
 from composed.judges import PRELUDE, Program, judge
 from tests.judges import QUICK, program
-
-SHARED = Path(__file__).parents[2] / "shared" / "data" / "sanstype_reference"
+from tests.judges.plain_way import gold, plain, with_deletion, with_edit
 
 # Programs that sharing could get wrong, with g++'s verdict if 5 is to be printed: what they declare, hide, leave open,
 # say of themselves, or do to the process that they end in.
@@ -92,25 +87,6 @@ compile_error   int main;
 CASES = [line.split(maxsplit=1) for line in AWKWARD.strip().splitlines()]
 
 
-def plain(one: Program) -> str:
-    with TemporaryDirectory() as name:
-        (Path(name) / "program.cpp").write_text(one.code)
-        if subprocess.run(["g++", "program.cpp", "-o", "program"], cwd=name, capture_output=True).returncode:
-            return "compile_error"
-        for test in one.tests:
-            try:
-                done = subprocess.run(
-                    ["./program"], cwd=name, input=test.input.encode(), capture_output=True, timeout=20
-                )
-            except subprocess.TimeoutExpired:
-                return "time_limit"
-            if done.returncode:
-                return "runtime_error"
-            if done.stdout != test.output.encode():
-                return "wrong_output"
-    return "correct"
-
-
 def disagreements(programs: list[Program]) -> list[tuple[str, str, str]]:
     verdicts = judge(programs)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -122,72 +98,10 @@ def disagreements(programs: list[Program]) -> list[tuple[str, str, str]]:
     ]
 
 
-def reference(folder: Path = SHARED) -> list[Program]:
-    """The programs of the published SansType instance, with their tests."""
-    if not folder.exists():
-        pytest.skip(f"no reference data in {folder}")
-    programs = []
-    for split in ("train", "val"):
-        codes, inputs, outputs = (
-            (folder / f"{split}.{kind}").read_text().split("\n")[:-1] for kind in ("tgt", "inp", "out")
-        )
-        for code, text, output in zip(codes, inputs, outputs, strict=True):
-            code = code.replace("<unk>", "unk").translate({ord("#"): " ", ord("$"): " ", ord("~"): "\t"})
-            programs.append(program(code, (text.replace("\t", "\n") + "\n", output)))
-    return programs
-
-
-def with_deletion(code: str, random: random.Random) -> str:
-    """`code` without one of its tokens."""
-    tokens = re.findall(r'"[^"]*"|\w+|\s+|[^\w\s]', code)
-    place = random.choice([place for place, token in enumerate(tokens) if token.strip()])
-    return "".join(tokens[:place] + tokens[place + 1 :])
-
-
-def with_edit(code: str, random: random.Random) -> str:
-    """`code` with a statement left out, doubled, moved or put in, or with another variable or constant somewhere."""
-    head, brace, body = code.partition("{")
-    statements = re.split(r"(?<=;)", body)
-    place = random.randrange(len(statements) - 1)
-    names = re.findall(r"var_\d+", body)
-    match random.randrange(6):
-        case 0:
-            del statements[place]
-        case 1:
-            statements.insert(place, statements[place])
-        case 2:
-            statements.insert(random.randrange(len(statements) - 1), statements.pop(place))
-        case 3:
-            faults = [
-                "cout << 1 / (var_1 - var_1);",
-                "exit(0);",
-                "abort();",
-                "throw 3;",
-                "return 7;",
-                "int u; cout << u;",
-            ]
-            statements.insert(
-                place, random.choice([*faults, "string q; q.at(5);", "*(volatile int *)0 = 1;", 'cout << "x";'])
-            )
-        case 4:
-            parts = re.split(r"(var_\d+)", body)
-            parts[random.randrange(len(names)) * 2 + 1] = random.choice([*names, "var_99"])
-            statements = parts
-        case _:
-            parts = re.split(r'(?<![\w"])(\d+|"\w+")', body)
-            if len(parts) > 1:
-                parts[random.randrange(len(parts) // 2) * 2 + 1] = random.choice(
-                    ["0", "-1", '"str_0"', "true", "100000"]
-                )
-            statements = parts
-    return head + brace + "".join(statements)
-
-
 def changed(change: Callable[[str, random.Random], str], count: int) -> list[Program]:
     chooser = random.Random(count)
     return [
-        Program(one.id, PRELUDE + change(one.code.removeprefix(PRELUDE), chooser), one.tests)
-        for one in chooser.sample(reference(), count)
+        Program(one.id, PRELUDE + change(one.code.removeprefix(PRELUDE), chooser), one.tests) for one in gold(count)
     ]
 
 
@@ -213,21 +127,18 @@ def test_a_small_mix_is_judged_as_the_plain_way_does():
     assert not disagreements([program(text, ("3", "11a"), ("7", "7a")) for text in texts])
 
 
-@pytest.mark.shared
 @pytest.mark.slow_judge
 def test_gold_programs_are_correct():
-    programs = reference()
+    programs = gold(500)
     assert {verdict.verdict for verdict in judge(programs)} == {"correct"}
-    assert not disagreements(random.Random(0).sample(programs, 500))
+    assert not disagreements(programs)
 
 
-@pytest.mark.shared
 @pytest.mark.slow_judge
 def test_deletions_are_judged_as_the_plain_way_does():
     assert not disagreements(changed(with_deletion, 500))
 
 
-@pytest.mark.shared
 @pytest.mark.slow_judge
 def test_edits_are_judged_as_the_plain_way_does():
     assert not disagreements(changed(with_edit, 320))

@@ -1,0 +1,89 @@
+"""The plain way to judge, which the judge must agree with and outrun, and the programs that both are given."""
+
+from __future__ import annotations
+
+import random
+import re
+import subprocess
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from composed.datamodules.sanstype.files import to_cpp
+from composed.datamodules.sanstype.grammar import generate
+from composed.judges import Program, Test, execute
+
+
+def gold(count: int) -> list[Program]:
+    """SansType programs of the paper's sizes, with what they print."""
+    examples = generate(count, seed=0, split="train")
+    codes, inputs = [to_cpp(one.target) for one in examples], ["\n".join(one.inputs) + "\n" for one in examples]
+    return [
+        Program(f"{number}", code, (Test(text, outcome.stdout.decode()),))
+        for number, (code, text, outcome) in enumerate(zip(codes, inputs, execute(codes, inputs), strict=True))
+    ]
+
+
+def plain(one: Program) -> str:
+    """One g++ for the program as it is, one run for each test, and nothing else."""
+    with TemporaryDirectory() as name:
+        (Path(name) / "program.cpp").write_text(one.code)
+        if subprocess.run(["g++", "program.cpp", "-o", "program"], cwd=name, capture_output=True).returncode:
+            return "compile_error"
+        for test in one.tests:
+            try:
+                done = subprocess.run(
+                    ["./program"], cwd=name, input=test.input.encode(), capture_output=True, timeout=20
+                )
+            except subprocess.TimeoutExpired:
+                return "time_limit"
+            if done.returncode:
+                return "runtime_error"
+            if done.stdout != test.output.encode():
+                return "wrong_output"
+    return "correct"
+
+
+def with_deletion(code: str, random: random.Random) -> str:
+    """`code` without one of its tokens."""
+    tokens = re.findall(r'"[^"]*"|\w+|\s+|[^\w\s]', code)
+    place = random.choice([place for place, token in enumerate(tokens) if token.strip()])
+    return "".join(tokens[:place] + tokens[place + 1 :])
+
+
+def with_edit(code: str, random: random.Random) -> str:
+    """`code` with a statement left out, doubled, moved or put in, or with another variable or constant somewhere."""
+    head, brace, body = code.partition("{")
+    statements = re.split(r"(?<=;)", body)
+    place = random.randrange(len(statements) - 1)
+    names = re.findall(r"var_\d+", body)
+    match random.randrange(6):
+        case 0:
+            del statements[place]
+        case 1:
+            statements.insert(place, statements[place])
+        case 2:
+            statements.insert(random.randrange(len(statements) - 1), statements.pop(place))
+        case 3:
+            faults = [
+                "cout << 1 / (var_1 - var_1);",
+                "exit(0);",
+                "abort();",
+                "throw 3;",
+                "return 7;",
+                "int u; cout << u;",
+            ]
+            statements.insert(
+                place, random.choice([*faults, "string q; q.at(5);", "*(volatile int *)0 = 1;", 'cout << "x";'])
+            )
+        case 4:
+            parts = re.split(r"(var_\d+)", body)
+            parts[random.randrange(len(names)) * 2 + 1] = random.choice([*names, "var_99"])
+            statements = parts
+        case _:
+            parts = re.split(r'(?<![\w"])(\d+|"\w+")', body)
+            if len(parts) > 1:
+                parts[random.randrange(len(parts) // 2) * 2 + 1] = random.choice(
+                    ["0", "-1", '"str_0"', "true", "100000"]
+                )
+            statements = parts
+    return head + brace + "".join(statements)
