@@ -49,8 +49,8 @@ table-sanstype: $(INSTALLED)  ## the whole table: PROFILE=quick SEEDS="0 1 2 3 4
 bench: $(INSTALLED)  ## every benchmark
 	for file in benchmarks/*.py; do $(BIN)/python $$file || exit; done
 
-bench-judge: $(INSTALLED)  ## the judge against one g++ per program
-	$(BIN)/python benchmarks/judge.py
+bench-judge: $(INSTALLED)  ## the judge against one g++ per program; SPOC=FOLDER of the SPoC release adds its programs
+	$(BIN)/python benchmarks/judge.py $(if $(SPOC),--spoc $(SPOC))
 
 clean:  ## remove .venv and everything that tools cache; runs, store, data and results stay
 	rm -rf .venv build *.egg-info .pytest_cache .hypothesis .ruff_cache .mypy_cache
