@@ -35,7 +35,8 @@ class InputError(JudgeError):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0 if every line has its verdict, 1 if not, 2 if a line cannot be read, 130 if interrupted."""
     options = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background job starts with SIGINT ignored
+        signal.signal(number, _interrupt)
     partial = options.out and options.out.with_name(options.out.name + ".partial")
     try:
         programs, unreadable = _read(options.predictions, options.keep_going)
