@@ -1,6 +1,7 @@
 """Training resumes exactly, keeps what is good, freezes what is frozen, and stops for good reasons."""
 
 import errno
+import itertools
 import json
 import os
 import signal
@@ -153,27 +154,16 @@ def test_accumulated_parts_equal_one_large_batch(tmp_path):
 
 
 def test_a_nan_loss_stops_at_its_update_and_keeps_the_last_checkpoint(tmp_path):
-    model = toys.model()
-    task = SequenceTask(model, toys.optim(), seed=0)
+    model, updates = toys.model(), itertools.count()
     original = model.nll
 
     def nll(source, target, **settings):
-        poisoned = task.updates == 7 and model.training
+        poisoned = model.training and next(updates) == 7
         return original(source, target, **settings) * (float("nan") if poisoned else 1.0)
 
     model.nll = nll  # type: ignore[method-assign]
     with pytest.raises(TrainingError, match="nan at update 7"):
-        training.train(
-            task,
-            toys.reversals(40, 0),
-            toys.reversals(8, 1),
-            stage="test",
-            checkpoints=tmp_path,
-            metrics=tmp_path / "metrics.jsonl",
-            metadata={},
-            trainer=toys.CPU,
-            loggers=[],
-        )
+        fit(tmp_path, model=model)
     assert last(tmp_path)["updates"] == 6
     assert all(torch.isfinite(value).all() for value in last(tmp_path)["model"].values())
 
