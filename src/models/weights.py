@@ -9,11 +9,15 @@ from torch import nn
 
 from composed.errors import DataError
 from composed.files import write_bytes
+from composed.models.adaptation import merged_state
 
 
 def save_weights(path: Path, model: nn.Module, metadata: dict[str, str]) -> None:
-    """The same weights and metadata give the same bytes. Raises ComposedError where the file cannot be written."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    """The same weights and metadata give the same bytes; low-rank updates are merged into their weights.
+
+    Raises ComposedError where the file cannot be written.
+    """
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in merged_state(model).items()}
     write_bytes(path, save(tensors, {"composed": json.dumps(metadata)}))
 
 
