@@ -18,13 +18,17 @@ from composed.datamodules.noise import corrupt
 from composed.datamodules.sanstype import files as sanstype
 from composed.datamodules.sanstype.grammar import Grammar
 from composed.errors import ConfigError, DataError
+from composed.evaluate import decode_all
+from composed.files import read_lines, write_lines
 from composed.judges.records import JudgeError
+from composed.models.adaptation import add_adapters, add_low_rank
+from composed.models.anchor import Anchor, fisher
 from composed.models.composition import freeze
 from composed.models.transformer import Specials, Transformer
 from composed.models.weights import load_weights
 from composed.run_folder import RunFolder, content_key
 from composed.store import Store
-from composed.tasks.sequence import Optim, SequenceTask, Through
+from composed.tasks.sequence import Optim, SequenceTask, Stage, Through
 from composed.tasks.training import train
 
 
@@ -93,11 +97,16 @@ def text_task(config: dict[str, Any]) -> TextTask:
     )
 
 
+def model_settings(config: dict[str, Any]) -> dict[str, Any]:
+    """The model group, as deep as the mode wants it."""
+    return {**config["model"], "layers": config["model"]["layers"] * config["finetuning"]["depth"]}
+
+
 def model(
     config: dict[str, Any], tokenizer: tokenizers.Tokenizer, *, seed: int, dropout: float | None = None
 ) -> Transformer:
     """Random weights of `seed`."""
-    settings = dict(config["model"])
+    settings = model_settings(config)
     if dropout is not None:
         settings["dropout"] = dropout
     torch.manual_seed(seed)
@@ -116,7 +125,7 @@ def denoiser_shape(config: dict[str, Any], task: TextTask) -> dict[str, Any]:
         "data": content_key(unlabeled),
         "vocabulary": task.tokenizer.hash,
         "noise": config["noise"],
-        "model": config["model"],
+        "model": model_settings(config),
         "pretraining": config["pretraining"],
         "precision": config["trainer"]["precision"],
     }
@@ -140,7 +149,9 @@ def denoiser(config: dict[str, Any], task: TextTask, command: str) -> Transforme
                     "Put them there, give denoiser=PATH, or use finetuning=baseline pretraining=none."
                 )
         may_train = config["denoiser"] == "auto"
-        weights = Store(Path(config["store"])).denoiser(
+        weights = Store(Path(config["store"])).find(
+            "denoiser",
+            "best.safetensors",
             denoiser_shape(config, task),
             (lambda folder: _pretrain(config, task, folder)) if may_train else None,
             command,
@@ -151,24 +162,21 @@ def denoiser(config: dict[str, Any], task: TextTask, command: str) -> Transforme
     return freeze(pi)  # type: ignore[return-value]
 
 
+def denoising_pairs(config: dict[str, Any], task: TextTask, split: str, seed: int) -> Pairs:
+    """(noised, clean) pairs of the unlabeled outputs of a split."""
+    clean = sanstype.read(task.folder, split).targets
+    noise = instantiate(config["noise"], _convert_="all")
+    return Pairs(encode(task.tokenizer, corrupt(clean, noise, seed)), encode(task.tokenizer, clean), task.tokenizer.pad)
+
+
 def _pretrain(config: dict[str, Any], task: TextTask, folder: Path) -> None:
     settings = config["pretraining"]
     say(f"training the denoiser {folder}")
-    noise = instantiate(config["noise"], _convert_="all")
-
-    def pairs(split: str, seed: int) -> Pairs:
-        clean = sanstype.read(task.folder, split).targets
-        return Pairs(
-            encode(task.tokenizer, corrupt(clean, noise, seed)),
-            encode(task.tokenizer, clean),
-            task.tokenizer.pad,
-        )
-
     pi = model(config, task.tokenizer, seed=settings["seed"], dropout=settings["dropout"])
     train(
         SequenceTask(pi, optim(settings["optim"]), seed=settings["seed"]),
-        pairs("unlabeled", settings["seed"]),
-        pairs("unlabeled_val", settings["seed"] + 1),
+        [denoising_pairs(config, task, "unlabeled", settings["seed"])],
+        denoising_pairs(config, task, "unlabeled_val", settings["seed"] + 1),
         stage="denoising",
         checkpoints=folder,
         metrics=folder / "metrics.jsonl",
@@ -178,10 +186,62 @@ def _pretrain(config: dict[str, Any], task: TextTask, folder: Path) -> None:
     )
 
 
+def backtranslated(config: dict[str, Any], task: TextTask, command: str) -> Pairs:
+    """The unlabeled outputs, each with the input that a reverse model writes for it; from the store or made."""
+    settings = config["backtranslation"]
+    budget = {**config["optim"], **config["schedules"][settings["schedule"]]}
+    targets = sanstype.read(task.folder, "unlabeled").targets
+    shape = {
+        "labeled": content_key([task.train.sources, task.train.targets]),
+        "unlabeled": content_key(targets),
+        "vocabulary": task.tokenizer.hash,
+        "model": model_settings(config),
+        "seed": settings["seed"],
+        "optim": budget,
+        "precision": config["trainer"]["precision"],
+    }
+
+    def make(folder: Path) -> None:
+        say(f"training the reverse model {folder}")
+        reverse = model(config, task.tokenizer, seed=settings["seed"])
+        train(
+            SequenceTask(reverse, optim(budget), seed=settings["seed"]),
+            [reversed_pairs(task.pairs(task.train))],
+            reversed_pairs(task.pairs(task.val)),
+            stage="reverse",
+            checkpoints=folder,
+            metrics=folder / "metrics.jsonl",
+            metadata={"vocabulary": task.tokenizer.hash, "what": "reverse model"},
+            trainer=config["trainer"],
+            loggers=[],
+        )
+        say(f"writing inputs for {len(targets)} unlabeled outputs")
+        longest = max(map(len, task.pairs(task.train).sources))
+        rows = encode(task.tokenizer, targets)
+        longest = round(1.25 * longest) + 1
+        (sources,) = decode_all(
+            Pairs(rows, rows, task.tokenizer.pad),
+            lambda source: [reverse.eval().predict(source, max_length=longest)],
+            next(reverse.parameters()).device,
+        )
+        write_lines(folder / "sources.jsonl", map(task.tokenizer.decode, sources))
+
+    path = Store(Path(config["store"])).find(
+        "backtranslation", "sources.jsonl", shape, make, command, alone=main_process()
+    )
+    sources = list(read_lines(path))
+    return Pairs(encode(task.tokenizer, sources), encode(task.tokenizer, targets), task.tokenizer.pad)
+
+
+def reversed_pairs(pairs: Pairs) -> Pairs:
+    return Pairs(pairs.targets, pairs.sources, pairs.pad)
+
+
 def predictor(config: dict[str, Any], task: TextTask, pi: Transformer | None) -> Transformer:
-    """f where fine-tuning starts."""
+    """f where fine-tuning starts: weights, then what the mode adds to them."""
+    mode = config["finetuning"]
     f = model(config, task.tokenizer, seed=config["seed"])
-    start = config["finetuning"]["start_from"]
+    start = mode["start_from"]
     if start == "denoiser":
         if pi is None:
             raise ConfigError("finetuning.start_from=denoiser, but there is no denoiser")
@@ -192,7 +252,65 @@ def predictor(config: dict[str, Any], task: TextTask, pi: Transformer | None) ->
             f,
             vocabulary=task.tokenizer.hash,
         )
+    if mode["lora"]:
+        add_low_rank(f, mode["lora"])
+    if mode["adapters"]:
+        add_adapters(f, mode["adapters"])
     return f
+
+
+def finished_predictor(config: dict[str, Any], task: TextTask, weights: Path) -> Transformer:
+    """f as a run left it."""
+    f = model(config, task.tokenizer, seed=0)
+    if config["finetuning"]["adapters"]:
+        add_adapters(f, config["finetuning"]["adapters"])
+    load_weights(weights, f, vocabulary=task.tokenizer.hash)
+    return f
+
+
+@dataclass(frozen=True)
+class FineTuning:
+    """What fine-tuning trains, and on what."""
+
+    task: SequenceTask
+    train: list[Pairs]  # of each stage
+    denoising: Pairs | None
+
+
+def fine_tuning(config: dict[str, Any], task: TextTask, pi: Transformer | None, command: str) -> FineTuning:
+    """`command` makes what is missing in the store, for the error of denoiser=store."""
+    mode = config["finetuning"]
+    settings = optim(config["optim"])
+    f = predictor(config, task, pi)
+    labeled = every = task.pairs(task.train)
+    if mode["extra_pairs"]:
+        extra = backtranslated(config, task, command)
+        every = Pairs([*labeled.sources, *extra.sources], [*labeled.targets, *extra.targets], labeled.pad)
+    denoising = None
+    if mode["denoising_weight"] or mode["fisher"]:
+        denoising = denoising_pairs(config, task, "unlabeled", config["pretraining"]["seed"])
+    anchor = None
+    if mode["anchor"]:
+        importance = None
+        if mode["fisher"] and denoising is not None:
+            examples = [denoising.batch([row]) for row in range(min(mode["fisher"], len(denoising)))]
+            importance = fisher(f, [(one.source, one.target) for one in examples])
+        anchor = Anchor(f, mode["anchor"], importance)
+    return FineTuning(
+        SequenceTask(
+            f,
+            settings,
+            seed=config["seed"],
+            base_weight=mode["base_weight"],
+            base_weight_end=mode["base_weight_end"],
+            through=through(config, task, pi, settings),
+            denoising_weight=mode["denoising_weight"],
+            anchor=anchor,
+            stages=[Stage(stage["share"], stage["rates"]) for stage in mode["stages"]],
+        ),
+        [{"all": every, "labeled": labeled}[stage["pairs"]] for stage in mode["stages"]],
+        denoising if mode["denoising_weight"] else None,
+    )
 
 
 def through(config: dict[str, Any], task: TextTask, pi: Transformer | None, settings: Optim) -> Through | None:

@@ -7,6 +7,7 @@ Left out: what the objects themselves check (`build.py`).
 import difflib
 import itertools
 import re
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import NoneType
@@ -21,6 +22,8 @@ MOST_COMPOSED_JOBS = 12  # of a sweep, before it starts; each job is checked aga
 
 # The types of a key where they are not that of its default alone.
 TYPES: dict[str, tuple[type, ...]] = {
+    "finetuning.base_weight_end": (float, NoneType),
+    "finetuning.extra_pairs": (str, NoneType),
     "finetuning.train_through": (str, NoneType),
     "finetuning.predict_through": (str, NoneType),
     "judge.workers": (int, NoneType),
@@ -41,6 +44,7 @@ TYPE_NAMES: dict[type, str] = {
     NoneType: "null",
 }
 CHOICES: dict[str, tuple[str | None, ...]] = {
+    "finetuning.extra_pairs": ("backtranslation", None),
     "finetuning.train_through": ("denoiser", None),
     "finetuning.predict_through": ("denoiser", None),
     "logger.mode": ("offline", "online"),
@@ -54,11 +58,14 @@ RANGES: tuple[tuple[str, str, Callable[[float], bool]], ...] = (
     ("width layers heads feedforward size workers threads samples beams", "above 0", lambda x: x > 0),
     ("max_length max_variables max_rounds max_draws", "above 0", lambda x: x > 0),
     ("train val test ood unlabeled unlabeled_val", "above 0", lambda x: x > 0),
-    ("seed warmup initial_lr weight_decay base_weight composed_weight", "at least 0", lambda x: x >= 0),
+    ("seed warmup initial_lr weight_decay base_weight base_weight_end composed_weight", "at least 0", lambda x: x >= 0),
+    ("denoising_weight anchor fisher lora adapters", "at least 0", lambda x: x >= 0),
+    ("depth", "at least 1", lambda x: x >= 1),
     ("dropout attention_dropout activation_dropout label_smoothing", "from 0 to below 1", lambda x: 0 <= x < 1),
     ("compose_after", "a share of the updates, from 0 to below 1", lambda x: 0 <= x < 1),
     ("unchanged probability", "from 0 to 1", lambda x: 0 <= x <= 1),
 )
+HANGING: dict[str, Any] = {"initial_indent": " " * 17, "subsequent_indent": " " * 17}
 TARGETS = ("composed.models.", "composed.datamodules.")
 
 
@@ -78,7 +85,7 @@ def help_text(program: str) -> str:
     ]
     for group, default, meaning in re.findall(r"^  - (\w+): (\S+)\s+# (.+)$", text, re.MULTILINE):
         names = sorted(options(group), key=lambda name: (name != default, name))
-        lines += [f"  {group:<12} {meaning}", f"  {'':<12}   {', '.join(names)}"]
+        lines += [f"  {group:<12} {meaning}", *textwrap.wrap(", ".join(names), 118, **HANGING)]
     lines += ["", "keys outside the groups (`--cfg job` prints all keys):"]
     own = text.split("_self_\n", 1)[1].split("\nhydra:", 1)[0]
     section = ""
@@ -148,7 +155,30 @@ def check(config: dict[str, Any]) -> None:
             raise ConfigError(f"{key}={value}: only names in modules below {' and '.join(TARGETS)} are built")
         if isinstance(value, int | float):
             _check_number(key, value)
+    _check_mode(config)
+    if config["denoiser"] not in ("auto", "store") and not Path(config["denoiser"]).exists():
+        raise ConfigError(
+            f"denoiser={config['denoiser']}: no such file or folder. Valid values are auto, store, and a path to a "
+            "denoiser; denoiser=auto trains one"
+        )
+    model = config["model"]
+    if model["width"] % (2 * model["heads"]):
+        raise ConfigError(f"model.width={model['width']}: must be a multiple of 2 * heads = {2 * model['heads']}")
+    estimator = config["estimator"]
+    if config["finetuning"]["train_through"] and estimator["_target_"].endswith("rloo") and estimator["samples"] < 2:
+        raise ConfigError(
+            f"estimator.samples={estimator['samples']}: estimator=rloo compares samples with each other and needs at "
+            "least 2; estimator=reinforce takes 1"
+        )
+    for key in ("runs", "store"):
+        blocker = next(path for path in (Path(config[key]), *Path(config[key]).absolute().parents) if path.exists())
+        if not blocker.is_dir():
+            raise ConfigError(f"{key}={config[key]}: no folder can be made there, because {blocker} is a file")
+
+
+def _check_mode(config: dict[str, Any]) -> None:
     mode = config["finetuning"]
+    start = mode["start_from"]
     needs = [key for key in ("start_from", "train_through", "predict_through") if mode[key] == "denoiser"]
     if needs and config["pretraining"]["name"] == "none" and config["denoiser"] in ("auto", "store"):
         raise ConfigError(
@@ -160,29 +190,34 @@ def check(config: dict[str, Any]) -> None:
             f"finetuning.composed_weight={mode['composed_weight']} has no effect with finetuning.train_through=null: "
             "set it to 0, or set finetuning.train_through=denoiser"
         )
-    if mode["start_from"] not in ("scratch", "denoiser") and not Path(mode["start_from"]).is_dir():
+    if not any(mode[weight] for weight in ("base_weight", "base_weight_end", "composed_weight", "denoising_weight")):
+        raise ConfigError("finetuning: every weight of the loss is 0, so there is nothing to learn; raise base_weight")
+    modes = [name for name in options("finetuning") if name != mode["name"]]
+    if start not in ("scratch", "denoiser", *modes) and not Path(start).is_dir():
         raise ConfigError(
-            f"finetuning.start_from={mode['start_from']}: valid values are scratch, denoiser, and the folder of a "
-            "finished run; there is no such folder"
+            f"finetuning.start_from={start}: valid values are scratch, denoiser, another mode ({', '.join(modes)}) and "
+            "the folder of a finished run; there is no such folder"
         )
-    if config["denoiser"] not in ("auto", "store") and not Path(config["denoiser"]).exists():
+    for key in ("anchor", "lora", "adapters"):
+        if mode[key] and start == "scratch":
+            raise ConfigError(
+                f"finetuning.{key}={mode[key]} keeps what f starts from, but finetuning.start_from=scratch starts from "
+                f"nothing: set {key} to 0, or start_from to denoiser"
+            )
+    if mode["fisher"] and not mode["anchor"]:
         raise ConfigError(
-            f"denoiser={config['denoiser']}: no such file or folder. Valid values are auto, store, and a path to a "
-            "denoiser; denoiser=auto trains one"
+            f"finetuning.fisher={mode['fisher']} weighs a penalty that finetuning.anchor=0 switches off: "
+            "set fisher to 0, or anchor above 0"
         )
-    model = config["model"]
-    if model["width"] % (2 * model["heads"]):
-        raise ConfigError(f"model.width={model['width']}: must be a multiple of 2 * heads = {2 * model['heads']}")
-    estimator = config["estimator"]
-    if mode["train_through"] and estimator["_target_"].endswith("rloo") and estimator["samples"] < 2:
-        raise ConfigError(
-            f"estimator.samples={estimator['samples']}: estimator=rloo compares samples with each other and needs at "
-            "least 2; estimator=reinforce takes 1"
-        )
-    for key in ("runs", "store"):
-        blocker = next(path for path in (Path(config[key]), *Path(config[key]).absolute().parents) if path.exists())
-        if not blocker.is_dir():
-            raise ConfigError(f"{key}={config[key]}: no folder can be made there, because {blocker} is a file")
+    for stage in mode["stages"]:
+        if stage.keys() != {"share", "rates", "pairs"}:
+            raise ConfigError(f"finetuning.stages: {stage} must have the keys share, rates and pairs")
+        if stage["pairs"] not in ("all", "labeled"):
+            raise ConfigError(f"finetuning.stages: pairs={stage['pairs']}: valid values are all and labeled")
+        if stage["share"] <= 0 or any(factor < 0 for factor in stage["rates"].values()):
+            raise ConfigError(f"finetuning.stages: {stage}: the share must be above 0, rates at least 0")
+    if abs(sum(stage["share"] for stage in mode["stages"]) - 1) > 1e-6:
+        raise ConfigError("finetuning.stages: the shares must add up to 1")
 
 
 def _check_number(key: str, value: float) -> None:
@@ -266,7 +301,10 @@ def _check_type(key: str, value: Any, default: Any) -> None:
     if not any(_is_a(value, kind) for kind in kinds):
         expected = " or ".join(TYPE_NAMES[kind] for kind in kinds)
         raise ConfigError(f"{key}={_text(value)}: expected {expected} (the default is {_text(default)})")
-    if isinstance(default, list) and [*map(type, value)] != [*map(type, default)]:
+    kinds_of_entries = [*map(type, default)] if isinstance(default, list) else []
+    if dict in kinds_of_entries:
+        kinds_of_entries = [dict] * len(value)
+    if isinstance(default, list) and [*map(type, value)] != kinds_of_entries:
         raise ConfigError(f"{key}={_text(value)}: expected a list of the kind of the default, {_text(default)}")
 
 

@@ -8,7 +8,7 @@ import dataclasses
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -20,7 +20,11 @@ from composed.judges.records import Class
 from composed.run_folder import RunFolder, content_key, shaping
 
 if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
     from composed.build import TextTask
+    from composed.datamodules.batching import Pairs
     from composed.models.transformer import Transformer
 
 CLASSES = get_args(Class)
@@ -40,29 +44,23 @@ def _predictions(
     task: "TextTask", split: str, model: "Transformer", denoiser: "Transformer | None", *, beams: int
 ) -> Iterator[dict[str, Any]]:
     """A row for each example and output, in the data's order."""
-    import torch
-
-    from composed.datamodules.batching import plan
     from composed.datamodules.sanstype.files import to_cpp
     from composed.models.composition import Composition
 
     data = task.tests[split]
-    pairs = task.pairs(data)
-    model.eval()
     device = next(model.parameters()).device
-    texts: dict[str, list[str]] = {"base": [""] * len(pairs)}
-    if denoiser is not None:
-        texts["composition"] = [""] * len(pairs)
-        composition = Composition(model, denoiser.to(device))
-    with torch.inference_mode():
-        for rows in plan(pairs.cost(), 128 * int(pairs.cost().mean()), None):
-            source = pairs.batch(rows).source.to(device)
-            outputs = {"base": model.predict(source, max_length=task.max_length, beams=beams)}
-            if denoiser is not None:
-                outputs["composition"] = composition.denoise(outputs["base"], max_length=task.max_length, beams=beams)
-            for output, decoded in outputs.items():
-                for row, ids in zip(rows, decoded.tolist(), strict=True):
-                    texts[output][row] = task.tokenizer.decode(ids)
+    model.eval()
+    composition = None if denoiser is None else Composition(model, denoiser.to(device))
+
+    def decode(source: "Tensor") -> "list[Tensor]":
+        base = model.predict(source, max_length=task.max_length, beams=beams)
+        return [base] + ([composition.denoise(base, max_length=task.max_length, beams=beams)] if composition else [])
+
+    decoded = decode_all(task.pairs(data), decode, device)
+    texts = {
+        output: [task.tokenizer.decode(ids) for ids in rows]
+        for output, rows in zip(("base", "composition"), decoded, strict=False)
+    }
     for output, lines in texts.items():
         for example, text in enumerate(lines):
             yield {
@@ -75,6 +73,25 @@ def _predictions(
                 "code": to_cpp(text),
                 "tests": [{"input": data.inputs[example], "output": data.outputs[example]}],
             }
+
+
+def decode_all(
+    pairs: "Pairs", decode: "Callable[[Tensor], Sequence[Tensor]]", device: "torch.device"
+) -> list[list[list[int]]]:
+    """What `decode` makes of every source of `pairs`, in order: a list of ids per row, for each of its outputs."""
+    import torch
+
+    from composed.datamodules.batching import plan
+
+    outputs: list[list[list[int]]] = []
+    with torch.inference_mode():
+        for rows in plan(pairs.cost(), 128 * int(pairs.cost().mean()), None):
+            decoded = decode(pairs.batch(rows).source.to(device))
+            outputs = outputs or [[[] for _ in range(len(pairs))] for _ in decoded]
+            for output, part in zip(outputs, decoded, strict=True):
+                for row, ids in zip(rows, part.tolist(), strict=True):
+                    output[row] = ids
+    return outputs
 
 
 def conclude(run: RunFolder, config: dict[str, Any]) -> dict[str, Any]:
@@ -186,12 +203,10 @@ def main(arguments: list[str] | None = None) -> int:
 def _predict_again(run: RunFolder, config: dict[str, Any]) -> None:
     from composed import build
     from composed.command import check
-    from composed.models.weights import load_weights
 
     check(config)
     task = build.text_task(config)
-    model = build.model(config, task.tokenizer, seed=0)
-    load_weights(run.checkpoints / "best.safetensors", model, vocabulary=task.tokenizer.hash)
+    model = build.finished_predictor(config, task, run.checkpoints / "best.safetensors")
     if config["denoiser"] == "auto":
         config = {**config, "denoiser": "store"}
     predict(run, config, task, model, build.denoiser(config, task, run.command(denoiser="auto", redo="true")))

@@ -20,6 +20,7 @@ from typing import Any
 
 import yaml
 
+from composed.console import say
 from composed.errors import ComposedError, DataError
 from composed.files import locked, write_json, write_text
 
@@ -47,6 +48,10 @@ def shaping(config: dict[str, Any]) -> dict[str, Any]:
     kept = {key: value for key, value in config.items() if key not in NOT_SHAPING}
     if config["denoiser"] == "store":
         kept["denoiser"] = "auto"  # the same denoiser
+    if config["finetuning"]["train_through"] is None:
+        del kept["estimator"]
+    if config["finetuning"]["extra_pairs"] is None:
+        del kept["backtranslation"]
     return {**kept, "task": {key: value for key, value in config["task"].items() if key != "data"}}
 
 
@@ -99,10 +104,12 @@ class RunFolder:
     def finished(self) -> bool:
         return self.result.exists()
 
-    def locked(self) -> AbstractContextManager[None]:
-        """Raises ComposedError where the folder cannot be made, or another process works on this run."""
+    def locked(self, wait: bool = False) -> AbstractContextManager[None]:
+        """Raises ComposedError where the folder cannot be made, or, unless told to wait, is another process's."""
 
         def busy() -> None:
+            if wait:
+                return say(f"another process is working on {self.path}; waiting for it")
             raise ComposedError(f"another process is working on {self.path}; wait for it or stop it")
 
         return locked(self.path, busy)

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra import compose
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from composed import evaluate
-from composed.command import check, check_command_line, flags_first, help_text
+from composed.command import check, check_command_line, flags_first, help_text, options
 from composed.console import main_process, raise_on_signals, say
 from composed.errors import ComposedError, Interrupted
 from composed.files import read_json, write_json
@@ -26,9 +27,10 @@ from composed.run_folder import RunFolder
 _failures: list[str] = []
 
 
-def run(config: dict[str, Any], overrides: list[str]) -> RunFolder:
+def run(config: dict[str, Any], overrides: list[str], *, wait: bool = False) -> RunFolder:
     """One run from its config to its result; what is there already is not done again.
 
+    `wait`: for another process that works on the same run, instead of refusing.
     Raises ComposedError for everything a user can mend, and Interrupted.
     """
     check(config)
@@ -41,7 +43,12 @@ def run(config: dict[str, Any], overrides: list[str]) -> RunFolder:
     from composed.tasks.training import check_trainer
 
     check_trainer(config["trainer"])
-    with folder.locked() if main_process() else nullcontext():
+    start_from = config["finetuning"]["start_from"]
+    if start_from in options("finetuning") and not folder.predicted():
+        start_from = str(run(*_of_mode(start_from, overrides), wait=True).path)
+    with folder.locked(wait) if main_process() else nullcontext():
+        if folder.finished() and not config["redo"]:
+            return folder
         if main_process():
             if config["redo"]:
                 folder.clear()
@@ -50,7 +57,8 @@ def run(config: dict[str, Any], overrides: list[str]) -> RunFolder:
         group = "-".join(config[key]["name"] for key in ("task", "profile", "finetuning"))
         with open_logger(config["logger"], folder.path, group=group, config=config) as loggers:
             if not folder.predicted():
-                _train_and_predict(folder, config, loggers)
+                started = {**config, "finetuning": {**config["finetuning"], "start_from": start_from}}
+                _train_and_predict(folder, started, loggers)
             if main_process():
                 result = evaluate.conclude(folder, config)
                 for logger in loggers:
@@ -58,29 +66,30 @@ def run(config: dict[str, Any], overrides: list[str]) -> RunFolder:
     return folder
 
 
+def _of_mode(mode: str, overrides: list[str]) -> tuple[dict[str, Any], list[str]]:
+    """The config of the same command with another mode, and its overrides."""
+    kept = [word for word in overrides if word.partition("=")[0].partition(".")[0] not in ("finetuning", "redo")]
+    words = [*kept, f"finetuning={mode}"]
+    return OmegaConf.to_container(compose("config", words), resolve=True), words  # type: ignore[return-value]
+
+
 def _train_and_predict(folder: RunFolder, config: dict[str, Any], loggers: list[Any]) -> None:
     from composed import build
     from composed.models.composition import fingerprint
-    from composed.tasks.sequence import SequenceTask
     from composed.tasks.training import train
 
     task = build.text_task(config)
-    denoiser = build.denoiser(config, task, folder.command(denoiser="auto"))
+    command = folder.command(denoiser="auto")
+    denoiser = build.denoiser(config, task, command)
     before = fingerprint(denoiser.parameters()) if denoiser is not None else None
-    model = build.predictor(config, task, denoiser)
-    optim = build.optim(config["optim"])
+    tuning = build.fine_tuning(config, task, denoiser, command)
     resumed = (folder.checkpoints / "last.ckpt").exists()
     started = time.monotonic()
     best = train(
-        SequenceTask(
-            model,
-            optim,
-            seed=config["seed"],
-            base_weight=config["finetuning"]["base_weight"],
-            through=build.through(config, task, denoiser, optim),
-        ),
-        task.pairs(task.train),
+        tuning.task,
+        tuning.train,
         task.pairs(task.val),
+        denoising=tuning.denoising,
         stage=config["finetuning"]["name"],
         checkpoints=folder.checkpoints,
         metrics=folder.metrics,
@@ -94,9 +103,9 @@ def _train_and_predict(folder: RunFolder, config: dict[str, Any], loggers: list[
             "the frozen denoiser changed during fine-tuning: a defect of this program, please report it"
         )
     if main_process():
-        seconds["prediction"] = evaluate.predict(folder, config, task, model, denoiser)
+        seconds["prediction"] = evaluate.predict(folder, config, task, tuning.task.model, denoiser)
         facts = {
-            "updates": optim.updates,
+            "updates": tuning.task.optim.updates,
             "best": best,
             "resumed": resumed,
             "seconds": seconds,

@@ -26,7 +26,7 @@ def start(name: str, *arguments: str, cwd: Path, **environment: str) -> subproce
     )
 
 
-def end(process: subprocess.Popen[str], timeout: float = 240) -> subprocess.CompletedProcess[str]:
+def end(process: subprocess.Popen[str], timeout: float = 900) -> subprocess.CompletedProcess[str]:
     with process:
         try:
             out, err = process.communicate(timeout=timeout)

@@ -44,7 +44,8 @@ def build_all(settings: dict[str, Any]) -> None:
     folder = build.TextTask(CONF, tokenizer, None, None, {}, max_length=20)  # type: ignore[arg-type]
     optim = build.optim(settings["optim"])
     pi = freeze(build.model(settings, tokenizer, seed=0))
-    build.predictor(settings, folder, pi)  # type: ignore[arg-type]
+    if settings["finetuning"]["start_from"] in ("scratch", "denoiser"):
+        build.predictor(settings, folder, pi)  # type: ignore[arg-type]
     build.through(settings, folder, pi, optim)  # type: ignore[arg-type]
     if settings["pretraining"]["name"] != "none":
         build.optim(settings["pretraining"]["optim"])

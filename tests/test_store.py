@@ -6,6 +6,7 @@ from composed.errors import ComposedError
 from composed.store import Store
 
 SHAPE = {"noise": "template", "seed": 0}
+WEIGHTS = ("denoiser", "best.safetensors")
 
 
 @pytest.fixture
@@ -22,13 +23,14 @@ def trained(tmp_path):
 
 def test_a_denoiser_is_trained_once_per_shape(trained):
     store, folders, train = trained
-    first = store.denoiser(SHAPE, train, "make it")
+    first = store.find(*WEIGHTS, SHAPE, train, "make it")
     assert first.read_text() == "weights"
-    assert store.denoiser(dict(reversed(SHAPE.items())), train, "make it") == first
-    assert store.denoiser(SHAPE, None, "make it") == first
+    assert store.find(*WEIGHTS, dict(reversed(SHAPE.items())), train, "make it") == first
+    assert store.find(*WEIGHTS, SHAPE, None, "make it") == first
     assert len(folders) == 1
-    assert store.denoiser({**SHAPE, "seed": 1}, train, "make it") != first
-    assert len(folders) == 2
+    assert store.find(*WEIGHTS, {**SHAPE, "seed": 1}, train, "make it") != first
+    assert store.find("something else", "best.safetensors", SHAPE, train, "make it") != first
+    assert len(folders) == 3
 
 
 def test_a_training_that_failed_goes_on_in_its_folder(trained):
@@ -39,32 +41,32 @@ def test_a_training_that_failed_goes_on_in_its_folder(trained):
         raise ComposedError("stopped")
 
     with pytest.raises(ComposedError, match="stopped"):
-        store.denoiser(SHAPE, fail, "make it")
-    store.denoiser(SHAPE, train, "make it")
+        store.find(*WEIGHTS, SHAPE, fail, "make it")
+    store.find(*WEIGHTS, SHAPE, train, "make it")
     assert (folders[0] / "last.ckpt").read_text() == "half"
 
 
 def test_weights_without_the_mark_of_the_end_are_not_used(trained):
     """An interrupted training has a best checkpoint already."""
     store, folders, train = trained
-    weights = store.denoiser(SHAPE, train, "make it")
+    weights = store.find(*WEIGHTS, SHAPE, train, "make it")
     (weights.parent / "done.json").unlink()
-    store.denoiser(SHAPE, train, "make it")
+    store.find(*WEIGHTS, SHAPE, train, "make it")
     assert len(folders) == 2
 
 
 def test_a_missing_denoiser_names_the_command_that_makes_it(tmp_path):
-    with pytest.raises(ComposedError, match=r"there is no denoiser .*\n  composed-train this"):
-        Store(tmp_path / "none").denoiser(SHAPE, None, "composed-train this")
+    with pytest.raises(ComposedError, match=r"denoiser-\w+ is missing, .*\n  composed-train this"):
+        Store(tmp_path / "none").find(*WEIGHTS, SHAPE, None, "composed-train this")
     assert not (tmp_path / "none").exists()
 
 
 def test_a_helping_process_trains_along_without_lock_or_mark(trained):
     store, folders, train = trained
     with pytest.raises(FileNotFoundError):  # the folder is the main process's to make
-        store.denoiser(SHAPE, train, "make it", alone=False)
-    weights = store.denoiser(SHAPE, train, "make it")
+        store.find(*WEIGHTS, SHAPE, train, "make it", alone=False)
+    weights = store.find(*WEIGHTS, SHAPE, train, "make it")
     (weights.parent / "done.json").unlink()
-    store.denoiser(SHAPE, train, "make it", alone=False)
+    store.find(*WEIGHTS, SHAPE, train, "make it", alone=False)
     assert len(folders) == 3
     assert not (weights.parent / "done.json").exists()

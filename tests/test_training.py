@@ -11,21 +11,26 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from composed.errors import ComposedError, DataError, TrainingError
+from composed.errors import ComposedError, ConfigError, DataError, TrainingError
+from composed.models.adaptation import add_low_rank
+from composed.models.anchor import Anchor
 from composed.models.composition import fingerprint, freeze
 from composed.models.estimators import rloo
+from composed.models.weights import load_weights
 from composed.tasks import training
 from composed.tasks.progress import Interrupted
-from composed.tasks.sequence import SequenceTask, Through
+from composed.tasks.sequence import SequenceTask, Stage, Through
 from tests import toys
 
 
-def fit(folder: Path, *, seed=0, through: Through | None = None, model=None, metadata=None, **changes):
-    task = SequenceTask(model or toys.model(seed), toys.optim(**changes), seed=seed, through=through)
+def fit(folder: Path, *, seed=0, model=None, metadata=None, train=None, denoising=None, objective=None, **changes):
+    """`objective`: more of SequenceTask's arguments; `train`: the pairs of its stages."""
+    task = SequenceTask(model or toys.model(seed), toys.optim(**changes), seed=seed, **(objective or {}))
     best = training.train(
         task,
-        toys.reversals(40, 0),
+        train or [toys.reversals(40, 0)] * len(task.stages),
         toys.reversals(8, 1),
+        denoising=denoising,
         stage="test",
         checkpoints=folder,
         metrics=folder / "metrics.jsonl",
@@ -85,7 +90,13 @@ def composed_term(after: int = 4) -> Through:
 def test_a_stopped_training_ends_bit_identical_to_an_uninterrupted_one(
     tmp_path, stop_at, monkeypatch, update, number, accumulate
 ):
-    settings = {"through": composed_term(), "accumulate": accumulate}
+    stages = [Stage(0.67, {"decoder": 0.0}), Stage(0.33)]
+    settings = {
+        "objective": {"through": composed_term(), "stages": stages, "denoising_weight": 0.5, "base_weight_end": 0.2},
+        "denoising": toys.reversals(30, 2),
+        "train": [toys.reversals(40, 0), toys.reversals(20, 3)],
+        "accumulate": accumulate,
+    }
     fit(tmp_path / "whole", **settings)
     with monkeypatch.context() as patches:
         patches.setattr("composed.tasks.progress.say", lambda _line: None)
@@ -118,7 +129,7 @@ def test_a_finished_training_is_not_trained_again(tmp_path):
 def test_the_denoiser_does_not_move_while_f_does(tmp_path):
     through = composed_term(after=0)
     before, start = fingerprint(through.denoiser.state_dict().values()), fingerprint(toys.model().parameters())
-    task, _ = fit(tmp_path, through=through)
+    task, _ = fit(tmp_path, objective={"through": through})
     assert fingerprint(through.denoiser.state_dict().values()) == before
     assert not any(module.training for module in through.denoiser.modules())
     assert fingerprint(task.model.parameters()) != start
@@ -128,8 +139,8 @@ def test_the_denoiser_does_not_move_while_f_does(tmp_path):
 def test_until_the_composed_term_joins_a_composed_training_is_the_standard_one(tmp_path):
     """The comparison of the two modes is paired: same batches, same dropout, same weights up to that update."""
     fit(tmp_path / "standard", updates=8)
-    fit(tmp_path / "composed", updates=8, through=composed_term(after=8))
-    fit(tmp_path / "from the start", updates=8, through=composed_term(after=0))
+    fit(tmp_path / "composed", updates=8, objective={"through": composed_term(after=8)})
+    fit(tmp_path / "from the start", updates=8, objective={"through": composed_term(after=0)})
     assert same(last(tmp_path / "standard")["model"], last(tmp_path / "composed")["model"])
     assert not same(last(tmp_path / "standard")["model"], last(tmp_path / "from the start")["model"])
 
@@ -216,3 +227,129 @@ def test_the_learning_rate_follows_its_schedule():
     inverse = toys.optim(updates=100, warmup=10, lr=1.0, decay="inverse_sqrt")
     assert inverse.rate(39) == pytest.approx(0.5)
     assert toys.optim(decay="constant").rate(11) == 3e-3
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return last(folder)["model"]
+
+
+def test_a_stage_trains_what_its_rates_say_and_the_next_one_the_rest(tmp_path):
+    stages = [Stage(0.5, {"encoder": 0.0}), Stage(0.5)]
+    start = toys.model().state_dict()
+    task, _ = fit(tmp_path / "both", updates=8, objective={"stages": stages})
+    assert task.starts == [0, 4]
+    fit(tmp_path / "first", updates=4, warmup=2, objective={"stages": [stages[0]]})
+    for name, value in weights(tmp_path / "first").items():
+        assert torch.equal(value, start[name]) == ("encoder" in name), name
+    assert not any(torch.equal(value, start[name]) for name, value in weights(tmp_path / "both").items())
+
+
+def test_a_rate_of_zero_in_every_stage_is_no_parameter_of_the_optimizer(tmp_path):
+    task, _ = fit(tmp_path, updates=4, objective={"stages": [Stage(1.0, {"embedding": 1, "lora": 1, "": 0})]})
+    learned = {name for name, value in task.model.named_parameters() if value.requires_grad}
+    assert learned == {"embedding.weight"}
+    assert len(last(tmp_path)["optimizer"]["state"]) == 1
+
+
+def test_a_factor_scales_the_learning_rate(tmp_path):
+    """One update of Adam moves every weight by its learning rate, whatever the gradient."""
+    settings = {"updates": 1, "validate_every": 1, "warmup": 0, "model": toys.model(dropout=0.0)}
+    start = {name: value.clone() for name, value in settings["model"].state_dict().items()}
+    task, _ = fit(tmp_path, objective={"stages": [Stage(1.0, {"decoder": 0.1})]}, **settings)
+    moved = {name: (value - start[name]).abs().max().item() for name, value in weights(tmp_path).items()}
+    assert moved["decoder.0.feed_forward.inner.weight"] == pytest.approx(task.optim.rate(0) * 0.1, rel=0.02)
+    assert moved["encoder.0.feed_forward.inner.weight"] == pytest.approx(task.optim.rate(0), rel=0.02)
+
+
+def test_no_parameter_that_learns_is_refused():
+    with pytest.raises(ConfigError, match="no parameter"):
+        SequenceTask(toys.model(), toys.optim(), seed=0, stages=[Stage(1.0, {"": 0})])
+
+
+def test_stages_begin_at_validations_and_have_schedules_of_their_own():
+    task = SequenceTask(
+        toys.model(), toys.optim(updates=40, warmup=4), seed=0, stages=[Stage(0.3), Stage(0.27), Stage(0.43)]
+    )
+    assert task.starts == [0, 12, 24]
+    assert [task.stage(update) for update in (0, 11, 12, 23, 24, 39)] == [0, 0, 1, 1, 2, 2]
+    assert task.rate(12 + 1) == task.rate(1) < task.rate(4) == task.optim.lr
+    assert task.rate(23) == task.rate(11) == pytest.approx(task.optim.lr / 8)
+
+
+def test_each_stage_learns_its_own_pairs(tmp_path):
+    """The second stage of two sees other rows than it would with the pairs of the first."""
+    stages = {"stages": [Stage(0.5), Stage(0.5)]}
+    one, other = toys.reversals(40, 0), toys.reversals(40, 9)
+    for name, train in (("same", [one, one]), ("other", [one, other]), ("again", [one, other])):
+        fit(tmp_path / name, updates=8, train=train, objective=stages)
+    rows = {
+        name: [
+            json.loads(line)["loss"]
+            for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()
+            if '"training"' in line
+        ]
+        for name in ("same", "other")
+    }
+    assert weights(tmp_path / "other").keys() == weights(tmp_path / "same").keys()
+    assert same(last(tmp_path / "other"), last(tmp_path / "again"))
+    assert not same(weights(tmp_path / "other"), weights(tmp_path / "same"))
+    assert rows["same"][: len(rows["same"]) // 2] == rows["other"][: len(rows["other"]) // 2]
+
+
+def test_the_denoising_loss_is_its_own_mean_over_tokens(tmp_path):
+    """With the base loss at weight 0, training on the denoising pairs beside others is training on them alone."""
+    noise = toys.reversals(30, 2)
+    fit(
+        tmp_path / "beside",
+        denoising=noise,
+        objective={"base_weight": 0.0, "denoising_weight": 1.0},
+        model=toys.model(dropout=0.0),
+    )
+    fit(tmp_path / "alone", train=[noise], model=toys.model(dropout=0.0))
+    for name, value in weights(tmp_path / "alone").items():
+        torch.testing.assert_close(weights(tmp_path / "beside")[name], value, rtol=1e-3, atol=1e-5)
+
+
+def test_an_anchor_holds(tmp_path):
+    start = torch.cat([value.detach().flatten() for value in toys.model().parameters()])
+
+    def distance(weight: float) -> float:
+        model = toys.model()
+        anchor = Anchor(model, weight)
+        fit(tmp_path / str(weight), model=model, objective={"anchor": anchor}, updates=24)
+        return float((torch.cat([value.detach().flatten() for value in model.parameters()]) - start).norm())
+
+    assert distance(100.0) < 0.5 * distance(0.0)
+
+
+def test_lambda_goes_from_its_start_to_its_end_once_the_composed_term_has_joined():
+    task = SequenceTask(
+        toys.model(),
+        toys.optim(updates=11),
+        seed=0,
+        base_weight=1.0,
+        base_weight_end=0.0,
+        through=composed_term(after=5),
+    )
+    assert [task.base_weight(update) for update in (0, 5, 10)] == pytest.approx([1.0, 1.0, 0.0])
+    assert task.base_weight(6) == pytest.approx(0.8)
+    constant = SequenceTask(toys.model(), toys.optim(), seed=0, base_weight=0.7)
+    assert constant.base_weight(0) == constant.base_weight(11) == 0.7
+
+
+def test_low_rank_updates_are_saved_merged_and_resume(tmp_path):
+    def adapted():
+        model = toys.model()
+        add_low_rank(model, 2)
+        return model
+
+    objective = {"stages": [Stage(1.0, {"lora": 1, "": 0})]}
+    task, _ = fit(tmp_path, model=adapted(), objective=objective)
+    assert set(task.model.state_dict()) == set(toys.model().state_dict())
+    bare = toys.model()
+    load_weights(tmp_path / "best.safetensors", bare)
+    assert same(bare.state_dict(), task.model.state_dict())
+    assert torch.equal(bare.embedding.weight, toys.model().embedding.weight)
+    assert not torch.equal(bare.encoder[0].attention.out.weight, toys.model().encoder[0].attention.out.weight)
+    again, _ = fit(tmp_path, model=adapted(), objective=objective)
+    assert same(again.model.state_dict(), task.model.state_dict())

@@ -29,6 +29,7 @@ class Batch(NamedTuple):
     update: int  # which update of the training this is part of, from 0
     part: int  # which part of the update, from 0
     weight: float = 1.0  # 0 where a process has no row of its own and computes along with another's
+    denoising: "Batch | None" = None  # what the update learns beside it
 
 
 @dataclass(frozen=True)
@@ -94,28 +95,38 @@ class Updates:
     """The batches of a training, epoch after epoch; iterating yields those of the updates from `position` to `stop`.
 
     An update is `accumulate` batches of budget/accumulate tokens. Set `position` to go on from there; with `world`
-    processes, each takes every `world`-th row of every batch.
+    processes, each takes every `world`-th row of every batch. Updates are counted from `first`, and streams of one
+    seed with another `first` differ.
     """
 
     def __init__(
-        self, pairs: Pairs, *, batch_tokens: int, accumulate: int, seed: int, rank: int = 0, world: int = 1
+        self,
+        pairs: Pairs,
+        *,
+        batch_tokens: int,
+        accumulate: int,
+        seed: int,
+        rank: int = 0,
+        world: int = 1,
+        first: int = 0,
     ) -> None:
         self.pairs = pairs
         self.budget = max(1, batch_tokens // accumulate)
         self.accumulate = accumulate
         self.seed = seed
         self.rank, self.world = rank, world
-        self.position = 0
-        self.stop = 0
+        self.first = first
+        self.position = first
+        self.stop = first
         self._cost = pairs.cost()
-        self._stream, self._drawn = self._epochs(), 0
+        self._stream, self._drawn = self._epochs(), first
 
     def __len__(self) -> int:
         return (self.stop - self.position) * self.accumulate
 
     def __iter__(self) -> Iterator[Batch]:
         if self._drawn != self.position:  # start over, or go back
-            self._stream, self._drawn = self._epochs(), 0
+            self._stream, self._drawn = self._epochs(), self.first
         while self._drawn < self.stop:
             parts = [next(self._stream) for _ in range(self.accumulate)]
             update, self._drawn = self._drawn, self._drawn + 1
@@ -129,4 +140,4 @@ class Updates:
 
     def _epochs(self) -> Iterator[list[int]]:
         for epoch in itertools.count():
-            yield from plan(self._cost, self.budget, np.random.default_rng([self.seed, epoch]))
+            yield from plan(self._cost, self.budget, np.random.default_rng([self.seed, epoch, self.first]))

@@ -170,7 +170,7 @@ class Recorder(pl.Callback):
         self._tokens += batch.tokens
         if done % self.every == 0:
             metrics = {name: float(value) for name, value in self.task.train_metrics.items()}
-            self._record(trainer, "training", done, {**metrics, "lr": self.task.optim.rate(batch.update)})
+            self._record(trainer, "training", done, {**metrics, "lr": self.task.rate(batch.update)})
             if trainer.is_global_zero and time.monotonic() - self._said > 10:
                 self._tell(done, metrics)
 

@@ -1,12 +1,16 @@
 """Trains one model on pairs, alone or through a frozen denoiser; pretraining the denoiser is the case without one.
 
     loss = (base_weight * f.nll(x, y) + composed_weight * estimator.surrogate(f, Pi, x, y)) / target tokens
+           + denoising_weight * f.nll(noised y', y') / tokens of y'  +  anchor.penalty(f)
 
+of which all but the first term are optional. A training is one or more stages, one after the other: each has its share
+of the updates, a learning rate schedule of its own, and says how fast which parameters learn.
 Everything random in an update is a function of (seed, update), so that only weights and optimiser state need saving.
 Left out: what to keep and where to write it (`progress.py`).
 """
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pytorch_lightning as pl
@@ -15,7 +19,8 @@ import torch.distributed
 from torch import Tensor
 
 from composed.datamodules.batching import Batch
-from composed.errors import TrainingError
+from composed.errors import ConfigError, TrainingError
+from composed.models.anchor import Anchor
 from composed.models.composition import as_source
 from composed.models.estimators import ScoreFunction
 from composed.models.transformer import Transformer
@@ -39,15 +44,29 @@ class Optim:
     validate_every: int
     checkpoint_every: int
 
-    def rate(self, update: int) -> float:
-        """The learning rate of an update, counted from 0."""
+    def rate(self, update: int, updates: int | None = None) -> float:
+        """The learning rate of an update of a stage, counted from 0; `updates`: of the stage, null: of all."""
         if update < self.warmup:
             return self.initial_lr + (self.lr - self.initial_lr) * (update + 1) / self.warmup
         if self.decay == "inverse_sqrt":
             return self.lr * math.sqrt(max(1, self.warmup) / (update + 1))
         if self.decay == "linear":
-            return self.lr * (self.updates - update) / max(1, self.updates - self.warmup)
+            updates = self.updates if updates is None else updates
+            return self.lr * (updates - update) / max(1, updates - self.warmup)
         return self.lr
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A share of the updates. `rates`: factors of the learning rate; the first key that a parameter's name contains
+    counts, 1 where none is in it; 0 keeps the parameter where it is.
+    """
+
+    share: float = 1.0
+    rates: Mapping[str, float] = field(default_factory=dict)
+
+    def factor(self, parameter: str) -> float:
+        return next((factor for part, factor in self.rates.items() if part in parameter), 1.0)
 
 
 @dataclass(frozen=True)
@@ -69,7 +88,11 @@ class SequenceTask(pl.LightningModule):
         optim: its optimiser, schedule and budget.
         seed: of everything random in the updates.
         base_weight: lambda, the weight of the model's own negative log-likelihood.
+        base_weight_end: lambda at the last update, reached linearly from the update at which the composed term joins.
         through: the composed term, if there is one; the denoiser is frozen already and no parameter of this module.
+        denoising_weight: of the denoising loss, for batches that carry a denoising batch.
+        anchor: holds the model near its start.
+        stages: their shares add up to 1; they begin at validations.
     """
 
     def __init__(
@@ -79,13 +102,26 @@ class SequenceTask(pl.LightningModule):
         *,
         seed: int,
         base_weight: float = 1.0,
+        base_weight_end: float | None = None,
         through: Through | None = None,
+        denoising_weight: float = 0.0,
+        anchor: Anchor | None = None,
+        stages: Sequence[Stage] = (Stage(),),
     ) -> None:
         super().__init__()
         self.model = model
         self.optim = optim
         self.seed = seed
-        self.base_weight = base_weight
+        self.base_weights = base_weight, base_weight if base_weight_end is None else base_weight_end
+        self.denoising_weight = denoising_weight
+        self.anchor = anchor
+        self.stages = stages
+        shares = [sum(stage.share for stage in stages[:i]) for i in range(len(stages))]
+        self.starts = [round(s * optim.updates / optim.validate_every) * optim.validate_every for s in shares]
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(any(self._factors(name)))
+        if not any(parameter.requires_grad for parameter in model.parameters()):
+            raise ConfigError("finetuning.stages: no parameter of the model learns in any stage; see the rates")
         self._through = (through,)  # in a tuple, so that the denoiser is no submodule: not saved, not optimised
         self.updates = 0  # done
         self.validation: dict[str, float] = {}
@@ -99,9 +135,35 @@ class SequenceTask(pl.LightningModule):
         """Whether the update to come has the composed term."""
         return self.through is not None and self.updates >= self.through.after
 
+    def stage(self, update: int) -> int:
+        """The index of the stage that an update belongs to."""
+        return max(i for i, start in enumerate(self.starts) if start <= update)
+
+    def end(self, stage: int) -> int:
+        """The update after the last one of a stage."""
+        return [*self.starts[1:], self.optim.updates][stage]
+
+    def _factors(self, parameter: str) -> tuple[float, ...]:
+        return tuple(stage.factor(parameter) for stage in self.stages)
+
+    def rate(self, update: int) -> float:
+        """The learning rate of an update, before the factors of its stage."""
+        stage = self.stage(update)
+        return self.optim.rate(update - self.starts[stage], self.end(stage) - self.starts[stage])
+
+    def base_weight(self, update: int) -> float:
+        """lambda at an update."""
+        first, last = self.base_weights
+        after = self.through.after if self.through is not None else 0
+        return first + (last - first) * max(0, update - after) / max(1, self.optim.updates - 1 - after)
+
     def configure_optimizers(self) -> torch.optim.Optimizer:
+        groups: dict[tuple[float, ...], list[torch.nn.Parameter]] = {}
+        for name, parameter in self.model.named_parameters():
+            if parameter.requires_grad:
+                groups.setdefault(self._factors(name), []).append(parameter)
         self._optimizer = torch.optim.AdamW(
-            self.model.parameters(),
+            [{"params": parameters, "factors": factors} for factors, parameters in groups.items()],
             lr=self.optim.rate(0),
             betas=self.optim.betas,
             weight_decay=self.optim.weight_decay,
@@ -115,12 +177,13 @@ class SequenceTask(pl.LightningModule):
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         torch.manual_seed(_mix(self.seed, batch.update, batch.part, self.global_rank))
+        stage, rate = self.stage(batch.update), self.rate(batch.update)
         for group in self._optimizer.param_groups:
-            group["lr"] = self.optim.rate(batch.update)
+            group["lr"] = rate * group["factors"][stage]
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         nll = self.model.nll(batch.source, batch.target, label_smoothing=self.optim.label_smoothing)
-        total = self.base_weight * nll.sum()
+        total = self.base_weight(batch.update) * nll.sum()
         self.train_metrics = {"loss": nll.detach().sum() / (batch.target != self.model.specials.pad).sum()}
         if self.composing:
             assert self.through is not None
@@ -134,7 +197,17 @@ class SequenceTask(pl.LightningModule):
             total = total + self.through.weight * cost.sum()
             self.train_metrics["composed_loss"] = cost.detach().sum() / (batch.target != self.model.specials.pad).sum()
         # Lightning averages over the parts of an update and over processes; the loss is a mean over its tokens.
-        loss = total * (batch.weight / batch.tokens * self.optim.accumulate * self.trainer.world_size)
+        loss = total * self._share(batch)
+        if batch.denoising is not None:
+            denoising = self.model.nll(batch.denoising.source, batch.denoising.target).sum()
+            self.train_metrics["denoising_loss"] = (
+                denoising.detach() / (batch.denoising.target != self.model.specials.pad).sum()
+            )
+            loss = loss + self.denoising_weight * denoising * self._share(batch.denoising)
+        if self.anchor is not None:
+            penalty = self.anchor.penalty(self.model)
+            self.train_metrics["anchor"] = penalty.detach()
+            loss = loss + penalty
         if not torch.isfinite(loss):
             raise TrainingError(
                 f"the loss is {loss.item()} at update {batch.update} (rows {batch.rows.tolist()[:8]}... of the "
@@ -142,6 +215,10 @@ class SequenceTask(pl.LightningModule):
                 "optim.warmup or optim.clip=1."
             )
         return loss
+
+    def _share(self, batch: Batch) -> float:
+        """What turns the sum over a batch into its share of the mean over the tokens of the update."""
+        return batch.weight / batch.tokens * self.optim.accumulate * self.trainer.world_size
 
     def on_train_batch_end(self, outputs, batch: Batch, batch_idx: int) -> None:
         if batch.part == self.optim.accumulate - 1:

@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from torch.utils.data import DataLoader
 
-from composed.datamodules.batching import Pairs, Updates, plan
+from composed.datamodules.batching import Batch, Pairs, Updates, plan
 from composed.errors import ConfigError, Interrupted, TrainingError
+from composed.models.adaptation import merge_low_rank
 from composed.models.weights import load_weights
 from composed.tasks.progress import Checkpoints, Recorder, StopSignals
 from composed.tasks.sequence import SequenceTask
@@ -23,28 +25,38 @@ for name in ("pytorch_lightning", "lightning_fabric"):
 class Data(pl.LightningDataModule):
     """Each Lightning epoch is the updates up to the next validation, counted from the task's position."""
 
-    def __init__(self, task: SequenceTask, train: Pairs, val: Pairs) -> None:
+    def __init__(self, task: SequenceTask, train: Sequence[Pairs], val: Pairs, denoising: Pairs | None) -> None:
         super().__init__()
         self.task = task
-        self.train, self.val = train, val
-        self.updates: Updates | None = None
+        self.train, self.val, self.denoising = train, val, denoising
+        self._streams: dict[int | None, Updates] = {}
 
-    def train_dataloader(self) -> Updates:
-        optim, trainer = self.task.optim, self.trainer
+    def train_dataloader(self) -> "Updates | _Beside":
+        start = self.task.updates
+        stage = self.task.stage(start)
+        batches = self._stream(stage, self.train[stage], self.task.starts[stage])
+        if self.denoising is None:
+            return batches
+        return _Beside(batches, self._stream(None, self.denoising, 0))
+
+    def _stream(self, key: int | None, pairs: Pairs, first: int) -> Updates:
+        """The batches of the updates to come, made once for each key."""
+        optim, trainer, start = self.task.optim, self.trainer, self.task.updates
         assert trainer is not None
-        if self.updates is None:
-            self.updates = Updates(
-                self.train,
+        if key not in self._streams:
+            self._streams[key] = Updates(
+                pairs,
                 batch_tokens=optim.batch_tokens,
                 accumulate=optim.accumulate,
                 seed=self.task.seed,
                 rank=trainer.global_rank,
                 world=trainer.world_size,
+                first=first,
             )
-        start = self.task.updates
-        self.updates.position = start
-        self.updates.stop = min(optim.updates, (start // optim.validate_every + 1) * optim.validate_every)
-        return self.updates
+        stream = self._streams[key]
+        stream.position = start
+        stream.stop = min(optim.updates, (start // optim.validate_every + 1) * optim.validate_every)
+        return stream
 
     def val_dataloader(self) -> DataLoader:
         trainer = self.trainer
@@ -53,6 +65,20 @@ class Data(pl.LightningDataModule):
         mine = [self.val.batch(rows) for rows in batches[trainer.global_rank :: trainer.world_size]]
         mine = mine or [self.val.batch(batches[0])._replace(weight=0.0)]
         return DataLoader(mine, batch_size=None)  # type: ignore[arg-type]
+
+
+class _Beside:
+    """Batches that carry a denoising batch each."""
+
+    def __init__(self, batches: Updates, denoising: Updates) -> None:
+        self.batches, self.denoising = batches, denoising
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for batch, denoising in zip(self.batches, self.denoising, strict=True):
+            yield batch._replace(denoising=denoising)
 
 
 def check_trainer(settings: dict[str, Any]) -> None:
@@ -68,9 +94,10 @@ def check_trainer(settings: dict[str, Any]) -> None:
 
 def train(
     task: SequenceTask,
-    train: Pairs,
+    train: Sequence[Pairs],
     val: Pairs,
     *,
+    denoising: Pairs | None = None,
     stage: str,
     checkpoints: Path,
     metrics: Path,
@@ -79,6 +106,9 @@ def train(
     loggers: list[Any],
 ) -> dict[str, float]:
     """Trains to the last update, leaves the best weights in the model, on the trainer's device.
+
+    `train` are the pairs of each of the task's stages, `denoising` those of the denoising loss; `stage` is the name
+    that the metrics bear.
 
     Returns where the best weights are from: {"update", "selection"}.
 
@@ -111,13 +141,14 @@ def train(
         if task.updates < task.optim.updates:
             recorder.start()
             try:
-                engine.fit(task, datamodule=Data(task, train, val))
+                engine.fit(task, datamodule=Data(task, train, val, denoising))
             finally:
                 recorder.stop()
     if signals.received:
         raise Interrupted(signals.received, "stopped after the last update")
     if keeper.best is None:
         raise TrainingError(f"the validation loss of {stage} was never finite: try a smaller learning rate")
+    merge_low_rank(task.model)  # as it was saved
     load_weights(keeper.best_path, task.model)
     task.model.to(engine.strategy.root_device)  # Lightning leaves it on the CPU; predictions come next
     return keeper.best
