@@ -15,7 +15,8 @@ comma := ,
 list = $(subst $(empty) $(empty),$(comma),$(strip $(1)))
 
 help:  ## this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
+	@printf '%s\n' $(ABLATIONS) | sed 's/$$/\tone ablation of SansType: PROFILE, SEEDS, TRAINER as for the table/' | expand -t 22
 
 setup: $(INSTALLED)  ## make .venv and install, with what tests and checks need
 
@@ -45,6 +46,29 @@ table-sanstype: $(INSTALLED)  ## the whole table: PROFILE=quick SEEDS="0 1 2 3 4
 	$(BIN)/composed-report $(TABLE_RUNS) --out $(TABLE)
 	$(BIN)/python scripts/describe_table.py $(TABLE_RUNS) $(TABLE) \
 		'make table-sanstype PROFILE=$(PROFILE) SEEDS="$(SEEDS)" MODES="$(MODES)" TRAINER=$(TRAINER)'
+
+ABLATIONS := ablation-labels ablation-lambda ablation-noise ablation-layers ablation-estimators
+# An ablation: the modes it compares, what it sweeps, and the keys that tell its rows apart.
+ablation-labels: MODES := standard composed
+ablation-labels: SWEEP := task.sizes.train=500,1000,2000 task.sizes.unlabeled=5000,10000,20000
+ablation-labels: BY := task.sizes.train task.sizes.unlabeled
+ablation-lambda: MODES := composed
+ablation-lambda: SWEEP := finetuning.base_weight=0.0,0.1,0.3,1.0,3.0
+ablation-lambda: BY := finetuning.base_weight
+ablation-noise: MODES := standard composed
+ablation-noise: SWEEP := 'noise=glob(*)'
+ablation-noise: BY := noise
+ablation-layers: MODES := baseline standard composed
+ablation-layers: SWEEP := finetuning.depth=1,2
+ablation-layers: BY := finetuning.depth
+ablation-estimators: MODES := composed
+ablation-estimators: SWEEP := 'estimator=glob(*,exclude=pathwise)'
+ablation-estimators: BY := estimator
+
+$(ABLATIONS): $(INSTALLED)
+	$(BIN)/composed-train -m task=sanstype profile=$(PROFILE) trainer=$(TRAINER) finetuning=$(call list,$(MODES)) \
+		$(SWEEP) seed=$(call list,$(SEEDS)) runs=runs/$@-$(PROFILE)
+	$(BIN)/composed-report runs/$@-$(PROFILE) $(addprefix --by ,$(BY)) --out results/$@-$(PROFILE)
 
 bench: $(INSTALLED)  ## every benchmark
 	for file in benchmarks/*.py; do $(BIN)/python $$file || exit; done
@@ -77,4 +101,4 @@ machine:
 	command -v g++ >/dev/null || need "A C++ compiler is needed: apt-get install g++ (Fedora: dnf install gcc-c++)"; \
 	exit $$missing
 
-.PHONY: help setup demo test test-all lint types table-sanstype bench bench-judge clean machine
+.PHONY: help setup demo test test-all lint types table-sanstype $(ABLATIONS) bench bench-judge clean machine

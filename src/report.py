@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Command line; returns the exit code: 0, or the code of the ComposedError whose message it printed."""
     arguments = _parser().parse_args(argv)
     try:
-        _report(arguments.runs, arguments.out, arguments.title, arguments.programs)
+        _report(arguments.runs, arguments.by, arguments.out, arguments.title, arguments.programs)
     except ComposedError as error:
         say(f"error: {error}")
         return error.code
@@ -37,6 +37,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="composed-report", description="One table from finished runs.")
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folder, or a folder that holds runs")
+    parser.add_argument(
+        "--by",
+        action="append",
+        default=[],
+        metavar="KEY",
+        help="a row for each value of this key of the config, such as finetuning.composed_weight; may be repeated",
+    )
     parser.add_argument(
         "--out",
         type=Path,
@@ -49,8 +56,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _report(paths: Sequence[Path], out: Path, title: str | None, count: int) -> None:
-    runs, unfinished = find_runs(paths)
+def _report(paths: Sequence[Path], by: Sequence[str], out: Path, title: str | None, count: int) -> None:
+    runs, unfinished = find_runs(paths, by)
     for folder in unfinished:
         say(f"left out, unfinished (no result.json): {folder}")
     table = build_table(runs, title)

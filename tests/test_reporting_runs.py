@@ -123,3 +123,21 @@ def test_runs_of_different_experiments_are_refused(tmp_path: Path, difference: d
 
 def test_different_configurations_in_different_rows_are_welcome(tmp_path: Path) -> None:
     compare(*(write_run(tmp_path / mode, mode, config_key=mode) for mode in ("baseline", "standard")))
+
+
+def test_rows_of_one_mode_are_told_apart_by_keys_of_their_config(tmp_path: Path) -> None:
+    for weight in (0.1, 0.3):
+        config = {"finetuning": {"name": "composed", "composed_weight": weight}}
+        write_run(tmp_path / str(weight), config=config, config_key=str(weight))
+    with pytest.raises(ConfigError, match=r"finetuning.composed_weight: 0.1 \| 0.3(.|\n)*--by"):
+        check_comparable(find_runs([tmp_path])[0])
+    runs, _ = find_runs([tmp_path], ["finetuning.composed_weight"])
+    assert [run.variant for run in runs] == [(("composed_weight", 0.1),), (("composed_weight", 0.3),)]
+    check_comparable(runs)
+
+
+@pytest.mark.parametrize("key", ["finetuning.weight", "weight", "seed.x"])
+def test_a_key_that_no_config_has_is_named(tmp_path: Path, key: str) -> None:
+    write_run(tmp_path / "run")
+    with pytest.raises(ConfigError, match=f"--by {key}: "):
+        find_runs([tmp_path], [key])

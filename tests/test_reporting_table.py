@@ -138,3 +138,36 @@ def test_the_four_classes_of_a_row_add_up_to_100(seeds: list[tuple[int, ...]]) -
     ]
     (row,) = build_table(runs).rows
     assert sum(row.rate("id", name).mean for name in CLASSES) == pytest.approx(100)
+
+
+def test_a_further_mode_is_compared_with_the_one_of_its_kind(tmp_path: Path) -> None:
+    for mode in ("standard", "composed", "composed_deep", "lora"):
+        write_run(tmp_path / mode, mode)
+    claims = [(row.label, reference.label) for row, reference in build_table(find_runs([tmp_path])[0]).claims()]
+    assert claims[-2:] == [("lora", "standard"), ("composed_deep", "composed")]
+    assert ("composed", "standard") in claims
+
+
+def test_variants_are_rows_in_the_order_of_their_values_and_compared_within(tmp_path: Path) -> None:
+    for samples in (10, 2):
+        for mode in ("standard", "composed"):
+            config = {"finetuning": {"name": mode}, "estimator": {"samples": samples}}
+            write_run(tmp_path / f"{mode}{samples}", mode, config=config, config_key=f"{mode}{samples}")
+    table = build_table(find_runs([tmp_path], ["estimator.samples"])[0])
+    own = [row.label for row in table.rows if row.name in ("standard", "composed")]
+    assert own == ["standard, samples 2", "standard, samples 10", "composed, samples 2", "composed, samples 10"]
+    claims = [(row.label, reference.label) for row, reference in table.claims() if row.name == "composed"]
+    assert claims[:2] == [
+        ("composed, samples 2", "standard, samples 2"),
+        ("composed, samples 10", "standard, samples 10"),
+    ]
+
+
+def test_the_only_reference_serves_every_variant(tmp_path: Path) -> None:
+    write_run(tmp_path / "standard", "standard", config={"finetuning": {"name": "standard", "composed_weight": 0.0}})
+    for weight in (0.1, 0.3):
+        config = {"finetuning": {"name": "composed", "composed_weight": weight}}
+        write_run(tmp_path / str(weight), config=config, config_key=str(weight))
+    table = build_table(find_runs([tmp_path], ["finetuning.composed_weight"])[0])
+    claims = [(row.label, ref.label) for row, ref in table.claims() if (row.name, ref.name) == ("composed", "standard")]
+    assert [label for label, _ in claims] == ["composed, composed_weight 0.1", "composed, composed_weight 0.3"]

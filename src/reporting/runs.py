@@ -30,7 +30,10 @@ CLASS_OF_VERDICT = {
 
 @dataclass(frozen=True)
 class Run:
-    """One finished run; `counts[output][split][class]` is a number of programs."""
+    """One finished run; `counts[output][split][class]` is a number of programs.
+
+    `variant` are the config's values of the keys that tell rows of one mode apart, by the keys' last parts.
+    """
 
     folder: Path
     title: str
@@ -41,6 +44,7 @@ class Run:
     own_output: str
     config_key: str
     counts: Mapping[str, Mapping[str, Mapping[str, int]]]
+    variant: tuple[tuple[str, Any], ...] = ()
 
     @property
     def programs(self) -> dict[str, int]:
@@ -48,10 +52,11 @@ class Run:
         return _sizes(self.counts[self.own_output])
 
 
-def find_runs(paths: Iterable[Path]) -> tuple[list[Run], list[Path]]:
+def find_runs(paths: Iterable[Path], by: Sequence[str] = ()) -> tuple[list[Run], list[Path]]:
     """The finished runs at or below `paths`, each once, and the folders of unfinished ones; both sorted.
 
-    Raises ConfigError for a path that is no folder, DataError for a broken result.json.
+    `by` are keys of the config that tell rows of one mode apart.
+    Raises ConfigError for a path that is no folder or a key that no config has, DataError for a broken result.json.
     """
     folders: dict[Path, Path] = {}
     for path in paths:
@@ -60,7 +65,7 @@ def find_runs(paths: Iterable[Path]) -> tuple[list[Run], list[Path]]:
         folders.update({folder.resolve(): folder for folder in list(_run_folders(path)) or [path]})
     ordered = sorted(folders.values())
     finished = [folder for folder in ordered if RunFolder(folder).finished()]
-    return [read_run(folder) for folder in finished], [each for each in ordered if each not in finished]
+    return [read_run(folder, by) for folder in finished], [each for each in ordered if each not in finished]
 
 
 def _run_folders(top: Path) -> Iterator[Path]:
@@ -71,8 +76,8 @@ def _run_folders(top: Path) -> Iterator[Path]:
         below[:] = [name for name in below if not name.startswith(".")]
 
 
-def read_run(folder: Path) -> Run:
-    """The run in `folder`; raises DataError if its result.json is broken, incomplete or counts wrongly."""
+def read_run(folder: Path, by: Sequence[str] = ()) -> Run:
+    """The run in `folder`, see `find_runs`; raises DataError if its result.json is broken or counts wrongly."""
     path = RunFolder(folder).result
     result = read_json(path)
     try:
@@ -93,10 +98,25 @@ def read_run(folder: Path) -> Run:
             own_output=own_output,
             config_key=result["config_key"],
             counts=counts,
+            variant=_variant(folder, by),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         problem = f"no entry {error}" if isinstance(error, KeyError) else str(error)
         raise DataError(f"{path}: {problem}; write it again with `composed-evaluate {folder}`") from error
+
+
+def _variant(folder: Path, keys: Sequence[str]) -> tuple[tuple[str, Any], ...]:
+    values = {}
+    for key in keys:
+        node: Any = RunFolder.existing(folder).config()
+        for part in key.split("."):
+            if not isinstance(node, dict) or part not in node:
+                raise ConfigError(f"--by {key}: the config of {folder} has no such key; its config.yaml names all")
+            node = node[part]
+        if isinstance(node, dict):  # a whole group, such as noise
+            node = str(node.get("name", node.get("_target_", node))).rpartition(".")[2]
+        values[key.rpartition(".")[2]] = node
+    return tuple(values.items())
 
 
 def _class_counts(verdicts: Mapping[str, int], where: str) -> dict[str, int]:
@@ -123,7 +143,7 @@ def check_comparable(runs: Sequence[Run]) -> None:
     seed twice, or runs of different configurations (the differing keys are named).
     """
     first = runs[0]
-    modes: defaultdict[str, list[Run]] = defaultdict(list)
+    modes: defaultdict[tuple[str, Any], list[Run]] = defaultdict(list)
     for run in runs:
         for what, ours, theirs in (
             ("task", first.task, run.task),
@@ -136,8 +156,8 @@ def check_comparable(runs: Sequence[Run]) -> None:
                     f"one table cannot hold both runs, their {what} differs; report them apart:\n"
                     f"  {first.folder}: {ours}\n  {run.folder}: {theirs}"
                 )
-        modes[run.mode].append(run)
-    for mode, members in modes.items():
+        modes[run.mode, run.variant].append(run)
+    for (mode, _), members in modes.items():
         _check_one_configuration(mode, members)
         seeds: dict[int, Run] = {}
         for run in members:
@@ -156,7 +176,7 @@ def _check_one_configuration(mode: str, members: Sequence[Run]) -> None:
             raise ConfigError(
                 f"one row cannot mix configurations: {first.folder} | {run.folder} (both mode {mode})\n"
                 + "\n".join(lines or ["  (their config.yaml files name no difference)"])
-                + "\nReport them apart, or give one of them another `finetuning.name`."
+                + "\nReport them apart, or in rows of their own: --by and the keys to tell them by."
             )
 
 

@@ -5,12 +5,13 @@ Leaves out how it looks (formats.py, plot.py).
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from composed.errors import ConfigError
 from composed.reporting.runs import CLASSES, SPLITS, Run, check_comparable
 from composed.reporting.statistics import Estimate, estimate
 
-MODE_ORDER = ("baseline", "standard", "composed")
+MAIN_MODES = ("baseline", "standard", "composed")
 CLAIMS = (
     ("standard", "baseline"),
     ("baseline + test-time denoiser", "baseline"),
@@ -23,12 +24,20 @@ SPLIT_NAMES = {"id": "In distribution", "ood": "Out of distribution"}
 
 @dataclass(frozen=True)
 class Row:
-    """One output of one mode; `rates[split][class][seed]` in per cent of the programs."""
+    """One output of one mode; `rates[split][class][seed]` in per cent of the programs.
 
-    label: str
+    `name` says which mode and output, `variant` which of its configurations; both make the label.
+    """
+
+    name: str
+    variant: str = ""
     rates: dict[str, dict[str, dict[int, float]]] = field(
         default_factory=lambda: {split: {name: {} for name in CLASSES} for split in SPLITS}
     )
+
+    @property
+    def label(self) -> str:
+        return self.name + self.variant
 
     @property
     def seeds(self) -> list[int]:
@@ -62,9 +71,27 @@ class Table:
         return None
 
     def claims(self) -> list[tuple[Row, Row]]:
-        """The pairs (row, reference) of CLAIMS of which both rows are here."""
-        rows = {row.label: row for row in self.rows}
-        return [(rows[label], rows[reference]) for label, reference in CLAIMS if {label, reference} <= rows.keys()]
+        """The pairs (row, reference) of CLAIMS, then each further mode against the one of its kind, as far as both are
+        here: the reference of the same variant, or the only one.
+        """
+        named: dict[str, dict[str, Row]] = {}
+        for row in self.rows:
+            named.setdefault(row.name, {})[row.variant] = row
+        further = [name for name in named if _is_further_mode(name)]
+        pairs = [*CLAIMS, *((name, "composed" if name.startswith("composed") else "standard") for name in further)]
+        found = []
+        for name, reference in pairs:
+            references = named.get(reference, {})
+            only = next(iter(references.values())) if len(references) == 1 else None
+            for variant, row in named.get(name, {}).items():
+                other = references.get(variant, only)
+                if other is not None:
+                    found.append((row, other))
+        return found
+
+
+def _is_further_mode(name: str) -> bool:
+    return name not in MAIN_MODES and " " not in name
 
 
 def build_table(runs: Iterable[Run], title: str | None = None) -> Table:
@@ -80,8 +107,8 @@ def build_table(runs: Iterable[Run], title: str | None = None) -> Table:
     rows: dict[str, Row] = {}
     for run in ordered:
         for output in sorted(run.counts, key=lambda output: output != run.own_output):
-            label = row_label(run, output)
-            row = rows.setdefault(label, Row(label))
+            row = Row(row_name(run, output), "".join(f", {key} {_word(value)}" for key, value in run.variant))
+            row = rows.setdefault(row.label, row)
             for split in SPLITS:
                 for name, count in run.counts[output][split].items():
                     row.rates[split][name][run.seed] = 100 * count / run.programs[split]
@@ -91,13 +118,18 @@ def build_table(runs: Iterable[Run], title: str | None = None) -> Table:
     return Table(f"{title or ordered[0].title}; {suffix}", list(rows.values()), ordered[0].programs)
 
 
-def row_label(run: Run, output: str) -> str:
+def row_name(run: Run, output: str) -> str:
     """The mode's name for its own prediction; a variant of it for the run's other output."""
     if output == run.own_output:
         return run.mode
     return run.mode + (" + test-time denoiser" if output == "composition" else ", base predictor alone")
 
 
-def _reporting_order(run: Run) -> tuple[int, str, int]:
-    known = run.mode in MODE_ORDER
-    return MODE_ORDER.index(run.mode) if known else len(MODE_ORDER), run.mode, run.seed
+def _word(value: Any) -> str:
+    return "none" if value is None else str(value)
+
+
+def _reporting_order(run: Run) -> tuple[Any, ...]:
+    main = MAIN_MODES.index(run.mode) if run.mode in MAIN_MODES else len(MAIN_MODES)
+    variant = [(isinstance(value, str), value if value is not None else -1) for _, value in run.variant]
+    return main, run.mode.startswith("composed"), run.mode, variant, run.seed
