@@ -22,6 +22,8 @@ MOST_COMPOSED_JOBS = 12  # of a sweep, before it starts; each job is checked aga
 
 # The types of a key where they are not that of its default alone.
 TYPES: dict[str, tuple[type, ...]] = {
+    "estimator.cap": (float, NoneType),
+    "estimator.reach": (float, NoneType),
     "finetuning.base_weight_end": (float, NoneType),
     "finetuning.extra_pairs": (str, NoneType),
     "finetuning.train_through": (str, NoneType),
@@ -58,6 +60,8 @@ RANGES: tuple[tuple[str, str, Callable[[float], bool]], ...] = (
     ("width layers heads feedforward size workers threads samples beams", "above 0", lambda x: x > 0),
     ("max_length max_variables max_rounds max_draws", "above 0", lambda x: x > 0),
     ("train val test ood unlabeled unlabeled_val", "above 0", lambda x: x > 0),
+    ("temperature cap reach", "above 0", lambda x: x > 0),
+    ("entropy", "at least 0", lambda x: x >= 0),
     ("seed warmup initial_lr weight_decay base_weight base_weight_end composed_weight", "at least 0", lambda x: x >= 0),
     ("denoising_weight anchor fisher lora adapters", "at least 0", lambda x: x >= 0),
     ("depth", "at least 1", lambda x: x >= 1),
@@ -66,6 +70,7 @@ RANGES: tuple[tuple[str, str, Callable[[float], bool]], ...] = (
     ("unchanged probability", "from 0 to 1", lambda x: 0 <= x <= 1),
 )
 HANGING: dict[str, Any] = {"initial_indent": " " * 17, "subsequent_indent": " " * 17}
+COMPARING = ("rloo", "vimco", "posterior")  # the estimators that weigh a pair's samples against each other
 TARGETS = ("composed.models.", "composed.datamodules.")
 
 
@@ -164,12 +169,8 @@ def check(config: dict[str, Any]) -> None:
     model = config["model"]
     if model["width"] % (2 * model["heads"]):
         raise ConfigError(f"model.width={model['width']}: must be a multiple of 2 * heads = {2 * model['heads']}")
-    estimator = config["estimator"]
-    if config["finetuning"]["train_through"] and estimator["_target_"].endswith("rloo") and estimator["samples"] < 2:
-        raise ConfigError(
-            f"estimator.samples={estimator['samples']}: estimator=rloo compares samples with each other and needs at "
-            "least 2; estimator=reinforce takes 1"
-        )
+    if config["finetuning"]["train_through"]:
+        _check_estimator(config["estimator"])
     for key in ("runs", "store"):
         blocker = next(path for path in (Path(config[key]), *Path(config[key]).absolute().parents) if path.exists())
         if not blocker.is_dir():
@@ -218,6 +219,23 @@ def _check_mode(config: dict[str, Any]) -> None:
             raise ConfigError(f"finetuning.stages: {stage}: the share must be above 0, rates at least 0")
     if abs(sum(stage["share"] for stage in mode["stages"]) - 1) > 1e-6:
         raise ConfigError("finetuning.stages: the shares must add up to 1")
+
+
+def _check_estimator(estimator: dict[str, Any]) -> None:
+    name, samples = estimator["_target_"].rsplit(".", 1)[-1], estimator["samples"]
+    if name in COMPARING and samples < 2:
+        raise ConfigError(
+            f"estimator.samples={samples}: estimator={name} compares samples with each other and needs at least 2; "
+            f"{', '.join(other for other in options('estimator') if other not in COMPARING)} take 1"
+        )
+    if estimator.get("greedy") and samples > 1:
+        raise ConfigError(f"estimator.samples={samples}: with estimator.greedy=true there is one output; set samples=1")
+    knobs = [knob for knob in ("cap", "reach", "entropy", "normalize", "dropout") if estimator.get(knob)]
+    if estimator.get("published_quirks") and knobs:
+        raise ConfigError(
+            f"estimator.published_quirks=true: the published term has no estimator.{knobs[0]}; leave it as it was, or "
+            "set published_quirks=false"
+        )
 
 
 def _check_number(key: str, value: float) -> None:

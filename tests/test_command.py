@@ -75,7 +75,12 @@ from tests.commands import command
         ("finetuning.stages=[]", "the shares must add up to 1"),
         ("denoiser=/nope", "denoiser=/nope: no such file or folder"),
         ("model.heads=3", "must be a multiple of 2"),
-        ("estimator.samples=1", "rloo .*needs at least 2"),
+        ("estimator.samples=1", "rloo .*needs at least 2; .*reinforce.* take 1"),
+        ("estimator.samples=0", "must be above 0"),
+        ("estimator.cap=0", "must be above 0"),
+        ("estimator.reach=-1", "must be above 0"),
+        ("estimator.entropy=-1", "must be at least 0"),
+        ("estimator.temperature=1", "there is no key estimator.temperature"),
         ("runs=/dev/null/runs", "no folder can be made there, because /dev/null is a file"),
     ],
 )
@@ -98,12 +103,29 @@ def test_a_wrong_override_is_refused_with_a_remedy(argument, answer):
         ["hydra.job.name=x"],
         ["-m", "finetuning=glob(*)", "seed=range(0,100)", "optim.lr=choice(1e-3,2e-3)"],
         ["-m", "estimator=rloo,reinforce", "estimator.samples=2,1"],
+        ["estimator.cap=2", "estimator.reach=8.5", "estimator.entropy=0.01"],
+        ["estimator=posterior", "estimator.samples=1", "finetuning=standard"],
         ["pretraining=none", "finetuning=baseline"],
         ["pretraining=none", "denoiser=/"],
     ],
 )
 def test_right_overrides_pass(arguments):
     check_command_line(arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        (["estimator=vimco", "estimator.samples=1"], "vimco compares samples"),
+        (["estimator=gumbel", "estimator.temperature=0"], "estimator.temperature=0: must be above 0"),
+        (["estimator=posterior", "estimator.reach=3"], "there is no key estimator.reach"),
+        (["estimator=straight_through", "estimator.greedy=true", "estimator.samples=2"], "one output; set samples=1"),
+        (["estimator=reinforce", "estimator.published_quirks=true", "estimator.cap=3"], "has no estimator.cap"),
+    ],
+)
+def test_an_estimator_is_asked_for_nothing_that_it_cannot_do(arguments, answer):
+    with pytest.raises(ConfigError, match=answer):
+        check_command_line(arguments)
 
 
 @pytest.mark.parametrize(

@@ -183,14 +183,18 @@ class Transformer(nn.Module):
 
         source (B, S), target (B, T) or (B*k, T): then row i of the source belongs to target rows i*k .. i*k+k-1 and
         is encoded once. Returns (rows of target,). With `label_smoothing` the loss of Szegedy et al. 2016 instead.
+        A source may be soft, as in `encode`.
         """
+        return self.token_nll(source, target, label_smoothing=label_smoothing).sum(1)
+
+    def token_nll(self, source: Tensor, target: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
+        """The terms that `nll` sums: (rows of target, T), zeros where the target is a pad."""
         hidden, real = self._decode(source, target)  # (N, D), (B, T)
         classes = target[real] - self.specials.eos
         losses = F.cross_entropy(
             self._logits(hidden), classes, reduction="none", label_smoothing=label_smoothing
         )  # (N,)
-        rows = real.nonzero()[:, 0]
-        return torch.zeros(len(target), dtype=losses.dtype, device=losses.device).index_add(0, rows, losses)
+        return losses.new_zeros(target.shape).masked_scatter(real, losses)
 
     def logits(self, source: Tensor, target: Tensor) -> Tensor:
         """Teacher-forced scores (B, T, V-eos) of the ids from `eos` on; zeros where the target is a pad."""
@@ -199,8 +203,11 @@ class Transformer(nn.Module):
         return scores.new_zeros(*target.shape, scores.shape[-1]).masked_scatter(real[..., None], scores)
 
     def encode(self, source: Tensor) -> tuple[Tensor, Tensor]:
-        """States (B, S, D) of a source (B, S), and its attention mask (B, 1, 1, S), true where there is no pad."""
-        mask = (source != self.specials.pad)[:, None, None, :]
+        """States (B, S, D) of a source (B, S), and its attention mask (B, 1, 1, S), true where there is no pad.
+
+        A soft source (B, S, V-eos) has weights of the ids from `eos` on, such as probabilities; zeros at a pad.
+        """
+        mask = (source.any(-1) if source.dim() == 3 else source != self.specials.pad)[:, None, None, :]
         states = self._embed(source)
         for layer in self.encoder:
             states = layer(states, mask)
@@ -219,7 +226,12 @@ class Transformer(nn.Module):
         end = start + ids.shape[1]
         if end > len(self.positions):
             self.positions = sinusoids(2 * end, self.width).to(self.positions)
-        return self.dropout(self.embedding(ids) * math.sqrt(self.width) + self.positions[start:end])
+        if ids.dim() == 3:
+            with torch.autocast(ids.device.type, enabled=False):
+                embedded = ids @ self.embedding.weight[self.specials.eos :]
+        else:
+            embedded = self.embedding(ids)
+        return self.dropout(embedded * math.sqrt(self.width) + self.positions[start:end])
 
     def _logits(self, hidden: Tensor) -> Tensor:
         """Scores of the ids from `eos` on: pad and bos, which lead every vocabulary, are no outputs."""

@@ -22,7 +22,7 @@ from composed.datamodules.batching import Batch
 from composed.errors import ConfigError, TrainingError
 from composed.models.anchor import Anchor
 from composed.models.composition import as_source
-from composed.models.estimators import ScoreFunction
+from composed.models.estimators import Estimator
 from composed.models.transformer import Transformer
 
 
@@ -74,7 +74,7 @@ class Through:
     """How f is trained through the denoiser."""
 
     denoiser: Transformer
-    estimator: ScoreFunction
+    estimator: Estimator
     weight: float
     after: int = 0  # updates before the term joins
     max_length: int = field(kw_only=True)
