@@ -3,6 +3,7 @@ PYTHON ?= python3
 PROFILE ?= quick
 SEEDS ?= 0 1 2 3 4
 MODES ?= baseline standard composed
+ALL_MODES := $(filter-out composed_pathwise,$(basename $(notdir $(wildcard conf/finetuning/*.yaml))))
 TRAINER ?= cpu
 
 TORCH := torch>=2.11,<2.14
@@ -40,9 +41,9 @@ types: $(INSTALLED)  ## mypy; the link shows it the package under its name
 	ln -sfn ../../src build/typing/composed
 	$(BIN)/mypy
 
-table-sanstype: $(INSTALLED)  ## the whole table: PROFILE=quick SEEDS="0 1 2 3 4" TRAINER=cpu; call again to go on
+table-sanstype: $(INSTALLED)  ## the table: PROFILE=quick SEEDS="0 1 2 3 4" MODES="..." or all, TRAINER=cpu; call again to go on
 	$(BIN)/composed-train -m task=sanstype profile=$(PROFILE) trainer=$(TRAINER) \
-		finetuning=$(call list,$(MODES)) seed=$(call list,$(SEEDS)) runs=$(TABLE_RUNS)
+		finetuning=$(call list,$(MODES:all=$(ALL_MODES))) seed=$(call list,$(SEEDS)) runs=$(TABLE_RUNS)
 	$(BIN)/composed-report $(TABLE_RUNS) --out $(TABLE)
 	$(BIN)/python scripts/describe_table.py $(TABLE_RUNS) $(TABLE) \
 		'make table-sanstype PROFILE=$(PROFILE) SEEDS="$(SEEDS)" MODES="$(MODES)" TRAINER=$(TRAINER)'
