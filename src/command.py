@@ -61,7 +61,8 @@ RANGES: tuple[tuple[str, str, Callable[[float], bool]], ...] = (
     ("max_length max_variables max_rounds max_draws", "above 0", lambda x: x > 0),
     ("train val test ood unlabeled unlabeled_val", "above 0", lambda x: x > 0),
     ("temperature cap reach", "above 0", lambda x: x > 0),
-    ("entropy", "at least 0", lambda x: x >= 0),
+    ("entropy template random_deletion masking infilling", "at least 0", lambda x: x >= 0),
+    ("span", "from 1 to below 100", lambda x: 1 <= x < 100),
     ("seed warmup initial_lr weight_decay base_weight base_weight_end composed_weight", "at least 0", lambda x: x >= 0),
     ("denoising_weight anchor fisher lora adapters", "at least 0", lambda x: x >= 0),
     ("depth", "at least 1", lambda x: x >= 1),
@@ -171,6 +172,8 @@ def check(config: dict[str, Any]) -> None:
         raise ConfigError(f"model.width={model['width']}: must be a multiple of 2 * heads = {2 * model['heads']}")
     if config["finetuning"]["train_through"]:
         _check_estimator(config["estimator"])
+    if not any(config["noise"].get("weights", {"": 1}).values()):
+        raise ConfigError("noise.weights: all are 0, so there is no noise; raise one, or choose another noise=")
     for key in ("runs", "store"):
         blocker = next(path for path in (Path(config[key]), *Path(config[key]).absolute().parents) if path.exists())
         if not blocker.is_dir():

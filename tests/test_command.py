@@ -117,13 +117,17 @@ def test_right_overrides_pass(arguments):
     ("arguments", "answer"),
     [
         (["estimator=vimco", "estimator.samples=1"], "vimco compares samples"),
+        (["noise=infilling", "noise.span=0.5"], "noise.span=0.5: must be from 1"),
+        (["noise=mixture", "noise.weights.masking=-1"], "masking=-1: must be at least 0"),
+        (["noise=mixture", "noise.parts.masking.probability=2"], "must be from 0 to 1"),
+        (["noise=mixture", *(f"noise.weights.{n}=0" for n in options("noise") if n != "mixture")], "all are 0"),
         (["estimator=gumbel", "estimator.temperature=0"], "estimator.temperature=0: must be above 0"),
         (["estimator=posterior", "estimator.reach=3"], "there is no key estimator.reach"),
         (["estimator=straight_through", "estimator.greedy=true", "estimator.samples=2"], "one output; set samples=1"),
         (["estimator=reinforce", "estimator.published_quirks=true", "estimator.cap=3"], "has no estimator.cap"),
     ],
 )
-def test_an_estimator_is_asked_for_nothing_that_it_cannot_do(arguments, answer):
+def test_estimators_and_noises_are_asked_for_nothing_that_they_cannot_do(arguments, answer):
     with pytest.raises(ConfigError, match=answer):
         check_command_line(arguments)
 

@@ -11,12 +11,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from composed.datamodules.noise import RandomDeletion, TemplateNoise, corrupt
+from composed.datamodules import tokenizers
+from composed.datamodules.noise import (
+    MASK,
+    Infilling,
+    Masking,
+    Mixture,
+    RandomDeletion,
+    TemplateNoise,
+    _poisson,
+    corrupt,
+)
 from composed.datamodules.sanstype.grammar import FOOTER, HEADER, generate
 from composed.errors import ConfigError
 
 PROGRAMS = [example.target for example in generate(10_000, seed=0, split="unlabeled")]
 NOISES = [TemplateNoise(), RandomDeletion()]
+BOTH = Mixture({"template": TemplateNoise(), "infilling": Infilling()}, {"template": 1.0, "infilling": 3.0})
+ALL = [*NOISES, Masking(), Infilling(), BOTH]
 programs = st.sampled_from(PROGRAMS[:200])
 seeds = st.integers(0, 2**32)
 
@@ -97,19 +109,102 @@ def test_noise_keeps_the_frame_and_the_number_of_segments(noise, program, seed):
     assert noised == " ".join(noised.split())
 
 
-@pytest.mark.parametrize("noise", [TemplateNoise(unchanged=1.0), RandomDeletion(unchanged=1.0)])
+@pytest.mark.parametrize("noise", ALL)
+@given(program=programs, seed=seeds)
+def test_noise_keeps_the_frame_and_single_blanks(noise, program, seed):
+    noised = noise(program, random.Random(seed))
+    assert noised.startswith(HEADER)
+    assert noised.endswith(FOOTER)
+    assert noised == " ".join(noised.split())
+
+
+def body(program: str) -> list[str]:
+    """The tokens between the frame."""
+    return re.findall(r'"[^"]*"|\S+', program.removeprefix(HEADER).removesuffix(FOOTER))
+
+
+@given(program=programs, seed=seeds, probability=st.floats(0, 1))
+def test_masking_hides_tokens_in_their_places(program, seed, probability):
+    noised = body(Masking(unchanged=0.0, probability=probability)(program, random.Random(seed)))
+    assert len(noised) == len(body(program))
+    assert all(bad in (clean, MASK) for clean, bad in zip(body(program), noised, strict=True))
+
+
+def test_masking_hides_its_share():
+    before = [token for program in PROGRAMS[:1000] for token in body(program)]
+    noised = corrupt(PROGRAMS[:1000], Masking(unchanged=0.0, probability=0.2), seed=0)
+    hidden = sum(program.count(MASK) for program in noised)
+    assert abs(hidden / len(before) - 0.2) < 5 * sqrt(0.2 * 0.8 / len(before))
+
+
+@given(program=programs, seed=seeds, probability=st.floats(0, 1), span=st.floats(1, 10))
+def test_infilling_covers_exactly_its_share_and_keeps_the_rest_in_order(program, seed, probability, span):
+    clean = body(program)
+    noised = body(Infilling(unchanged=0.0, probability=probability, span=span)(program, random.Random(seed)))
+    kept = [token for token in noised if token != MASK]
+    assert len(kept) == len(clean) - round(probability * len(clean))
+    rest = iter(clean)
+    assert all(token in rest for token in kept)  # a subsequence
+
+
+def test_infilling_covers_spans_of_the_mean_that_is_asked_for():
+    """Tokens per mask, in programs so long that the last span, which is cut, counts little."""
+    program = f"{HEADER} $ {'a ; $ ' * 2000}{FOOTER}"
+    masks = [
+        Infilling(unchanged=0.0, probability=0.5, span=4.0)(program, random.Random(i)).count(MASK) for i in range(30)
+    ]
+    assert sum(masks) / 30 == pytest.approx(round(0.5 * 6001) / 4, rel=0.02)
+
+
+def test_poisson_numbers_have_the_mean_and_the_variance_of_their_distribution():
+    rng = random.Random(0)
+    drawn = [_poisson(3.0, rng) for _ in range(20_000)]
+    mean = sum(drawn) / len(drawn)
+    assert mean == pytest.approx(3.0, abs=5 * sqrt(3 / len(drawn)))
+    assert sum((x - mean) ** 2 for x in drawn) / len(drawn) == pytest.approx(3.0, rel=0.05)
+
+
+def test_infilling_all_tokens_leaves_the_frame_and_masks():
+    noised = Infilling(unchanged=0.0, probability=1.0)(f"{HEADER} $ int a = 5 ; $ {FOOTER}", random.Random(0))
+    assert set(body(noised)) == {MASK}
+
+
+def test_a_mixture_draws_its_parts_in_proportion():
+    programs = PROGRAMS[:2000]
+    noised = corrupt(programs, Mixture({"a": Masking(0.0, 1.0), "b": Masking(1.0)}, {"a": 1.0, "b": 3.0}), seed=0)
+    hidden = sum(MASK in program for program in noised)
+    assert shares_agree(hidden, len(programs), 0.25, published_n=10**9)
+
+
+def test_a_mixture_leaves_out_what_weighs_nothing():
+    mixture = Mixture({"a": Masking(0.0, 1.0), "b": Infilling()}, {"a": 0.0, "b": 0.5})
+    assert all(set(body(line)) != {MASK} for line in corrupt(PROGRAMS[:200], mixture, seed=0))
+
+
+@pytest.mark.parametrize("kind", ["word", "bpe"])
+def test_a_mask_is_one_unknown_token_to_both_tokenizers(kind):
+    tokenizer = tokenizers.train(kind, PROGRAMS[:300], 200)
+    clean = f"{HEADER} $ int var_0 = 5 ; $ {FOOTER}"
+    masked = clean.replace("var_0 =", MASK)
+    ids = tokenizer.encode(masked)
+    assert ids.count(tokenizer.unk) == 1
+    assert tokenizer.unk not in tokenizer.encode(clean)
+    assert tokenizer.decode(ids).replace(" ", "") == masked.replace(" ", "")
+
+
+@pytest.mark.parametrize("noise", [TemplateNoise(1.0), RandomDeletion(1.0), Masking(1.0), Infilling(1.0)])
 @given(program=programs, seed=seeds)
 def test_unchanged_programs_come_back_as_they_were(noise, program, seed):
     assert noise(program, random.Random(seed)) == program
 
 
-@pytest.mark.parametrize("noise", NOISES)
+@pytest.mark.parametrize("noise", ALL)
 @given(line=st.text())
 def test_any_text_is_accepted(noise, line):
     noise(line, random.Random(0))
 
 
-@pytest.mark.parametrize("noise", NOISES)
+@pytest.mark.parametrize("noise", ALL)
 def test_a_program_is_corrupted_alike_whatever_stands_beside_it(noise):
     noised = corrupt(PROGRAMS[:100], noise, seed=5)
     assert noised == corrupt(PROGRAMS[:100], noise, seed=5)
@@ -165,11 +260,21 @@ def compiled(lines: list[str]) -> int:
         (TemplateNoise, "max_draws", 0),
         (RandomDeletion, "unchanged", -0.1),
         (RandomDeletion, "probability", float("nan")),
+        (Masking, "probability", 2.0),
+        (Infilling, "probability", -1.0),
+        (Infilling, "span", 0.5),
+        (Infilling, "span", float("inf")),
     ],
 )
 def test_impossible_parameters_are_refused_by_name(noise, name, value):
     with pytest.raises(ConfigError, match=f"noise.{name}="):
         noise(**{name: value})
+
+
+@pytest.mark.parametrize("weights", [{"a": 1.0, "b": -1.0}, {"a": 0.0, "b": 0.0}, {"a": 1.0}, {"a": 1.0, "c": 1.0}])
+def test_impossible_weights_are_refused(weights):
+    with pytest.raises(ConfigError, match=r"noise\.weights="):
+        Mixture({"a": Masking(), "b": Infilling()}, weights)
 
 
 @pytest.mark.shared

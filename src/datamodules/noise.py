@@ -1,19 +1,22 @@
-"""Ways to corrupt a program into the source of a denoising pair (Xie, Ma and Liang 2021).
+"""Ways to corrupt a program into the source of a denoising pair: of Xie, Ma and Liang 2021, of BART, and mixtures.
 
 A program is one line, `$` between its segments; the first and the last (`int main () {`, `return 0; }`) stay.
 A noise reads this line alone, so it fits generated, published and predicted programs alike.
 Left out: noise drawn anew in every epoch; the published denoising data is drawn once.
 """
 
+import math
 import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from composed.errors import ConfigError
 
 Noise = Callable[[str, random.Random], str]
+
+MASK = "<unk>"  # which every vocabulary has and no program does: a mask is an unknown token
 
 _TYPES = ("int", "bool", "string")
 _T = r"(?P<t>int|bool|string)"
@@ -47,6 +50,8 @@ _STATEMENTS: tuple[_Rule, ...] = (
     (rf"cout << {_V} ;", ("",)),
 )
 _BLOCK = r"if \( \w+ \) \{ .* \}"
+
+_TOKEN = re.compile(r'"[^"]*"|\S+')
 
 # Where the blanks of a tokenized statement were before its tokenization: `min ( a , b ) ;` was `min(a, b);`.
 _WRITTEN_BLANK = re.compile(r"(?<!\() (?![;,)])(?:(?<=if )|(?!\())")
@@ -103,6 +108,79 @@ class RandomDeletion:
         return _line(segments)
 
 
+@dataclass(frozen=True)
+class Masking:
+    """Hidden tokens: each between the first and the last segment becomes a mask with `probability`.
+
+    A program stays as it is with probability `unchanged`. Source: Devlin et al. 2019, as Lewis et al. 2020 use it.
+    """
+
+    unchanged: float = 0.1
+    probability: float = 0.15
+
+    def __post_init__(self) -> None:
+        _check_probability("unchanged", self.unchanged)
+        _check_probability("probability", self.probability)
+
+    def __call__(self, program: str, rng: random.Random) -> str:
+        first, tokens, last = _body(program)
+        if rng.random() >= self.unchanged:
+            tokens = [MASK if rng.random() < self.probability else token for token in tokens]
+        return " ".join([*first, *tokens, *last])
+
+
+@dataclass(frozen=True)
+class Infilling:
+    """Lost passages, of unknown length: spans of tokens become one mask each, and spans of none insert a mask.
+
+    A program stays as it is with probability `unchanged`; else spans of Poisson lengths with mean `span` are drawn
+    until they cover `probability` of the tokens between the first and the last segment, and lie anywhere among the
+    others, all places alike. They may cover a `$`. Source: Lewis et al. 2020, "BART".
+    """
+
+    unchanged: float = 0.1
+    probability: float = 0.3
+    span: float = 3.0
+
+    def __post_init__(self) -> None:
+        _check_probability("unchanged", self.unchanged)
+        _check_probability("probability", self.probability)
+        if not 1 <= self.span < 100:
+            raise ConfigError(f"noise.span={self.span}: a mean number of tokens, must be from 1 to below 100")
+
+    def __call__(self, program: str, rng: random.Random) -> str:
+        first, tokens, last = _body(program)
+        left = round(self.probability * len(tokens)) if rng.random() >= self.unchanged else 0
+        spans: list[int | None] = [None] * (len(tokens) - left)  # None: a token that stays
+        while left:
+            spans.append(min(_poisson(self.span, rng), left))
+            left -= spans[-1] or 0
+        rng.shuffle(spans)
+        source = iter(tokens)
+        body = [next(source) if span is None else _skip(source, span) for span in spans]
+        return " ".join([*first, *body, *last])
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """One of several noises for each program, in proportion to their weights; a weight of 0 leaves its noise out."""
+
+    parts: Mapping[str, Noise]
+    weights: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        if self.parts.keys() != self.weights.keys() or min(self.weights.values(), default=0) < 0:
+            raise ConfigError(
+                f"noise.weights={dict(self.weights)}: one number, at least 0, for each of {[*self.parts]}"
+            )
+        if not sum(self.weights.values()) > 0:
+            raise ConfigError(f"noise.weights={dict(self.weights)}: all are 0, so there is no noise")
+
+    def __call__(self, program: str, rng: random.Random) -> str:
+        name = rng.choices([*self.weights], [*self.weights.values()])[0]
+        return self.parts[name](program, rng)
+
+
 def corrupt(programs: Sequence[str], noise: Noise, seed: int) -> list[str]:
     """Corrupt each program with a random stream of its own, that depends on `seed` and its index alone."""
     return [noise(program, random.Random(f"noise/{seed}/{i}")) for i, program in enumerate(programs)]
@@ -123,6 +201,28 @@ def _fill(corruptions: Sequence[str], rng: random.Random, match: re.Match[str]) 
     parts = match.groupdict()
     wrong = rng.choice([type_ for type_ in _TYPES if type_ != parts.get("t")])
     return rng.choice(corruptions).format(**parts, wrong=wrong, any=rng.choice(_TYPES))
+
+
+def _body(program: str) -> tuple[list[str], list[str], list[str]]:
+    """The tokens of the first segment, of all between, and of the last; the separators are between."""
+    segments = _segments(program)
+    if len(segments) < 3:
+        return _TOKEN.findall(program), [], []
+    return segments[0].split(), _TOKEN.findall(f"$ {' $ '.join(segments[1:-1])} $"), segments[-1].split()
+
+
+def _poisson(mean: float, rng: random.Random) -> int:
+    """Knuth 1969: how many uniform numbers it takes until their product is below exp(-mean), less one."""
+    count, product, end = 0, rng.random(), math.exp(-mean)
+    while product > end:
+        count, product = count + 1, product * rng.random()
+    return count
+
+
+def _skip(tokens: Iterator[str], count: int) -> str:
+    for _ in range(count):
+        next(tokens)
+    return MASK
 
 
 def _segments(program: str) -> list[str]:

@@ -148,7 +148,8 @@ class BpeTokenizer(Tokenizer):
         return cls(base64.b64encode(model.getvalue()).decode())
 
     def encode(self, text: str) -> list[int]:
-        return self._processor.encode(_single_blanks(text))
+        known, *rest = self._processor.encode(_single_blanks(text).split(SPECIALS[self.unk]))
+        return [*known, *(piece for part in rest for piece in (self.unk, *part))]
 
     def decode(self, ids: Iterable[int]) -> str:
         return _single_blanks(self._processor.decode(list(ids)))
