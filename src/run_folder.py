@@ -50,8 +50,12 @@ def shaping(config: dict[str, Any]) -> dict[str, Any]:
         kept["denoiser"] = "auto"  # the same denoiser
     if config["finetuning"]["train_through"] is None:
         del kept["estimator"]
+    schedules = kept.pop("schedules")  # the mode's is in optim
     if config["finetuning"]["extra_pairs"] is None:
         del kept["backtranslation"]
+    else:
+        reverse = kept["backtranslation"]
+        kept["backtranslation"] = {**reverse, "schedule": schedules[reverse["schedule"]]}
     return {**kept, "task": {key: value for key, value in config["task"].items() if key != "data"}}
 
 

@@ -14,7 +14,10 @@ from composed.run_folder import RunFolder, content_key, environment, shaping
 CONFIG = {
     "task": {"name": "sanstype", "data": "data", "folder": None},
     "profile": {"name": "smoke"},
-    "finetuning": {"name": "composed"},
+    "finetuning": {"name": "composed", "train_through": "denoiser", "extra_pairs": None},
+    "estimator": {"samples": 4},
+    "backtranslation": {"schedule": "scratch"},
+    "schedules": {"scratch": {"lr": 2e-3}, "pretrained": {"lr": 1e-3}},
     "logger": {"name": "csv"},
     "judge": {"workers": None},
     "denoiser": "auto",
@@ -50,6 +53,8 @@ def test_the_name_says_what_the_run_is():
         (("redo",), True),
         (("task", "data"), "elsewhere"),
         (("denoiser",), "store"),
+        (("schedules", "pretrained"), {"lr": 5e-3}),
+        (("backtranslation", "schedule"), "pretrained"),
     ],
 )
 def test_what_shapes_no_number_does_not_change_the_folder(path, value):
@@ -124,3 +129,14 @@ def test_the_code_is_known_by_its_commit_where_there_is_one(tmp_path, monkeypatc
 
 def test_the_environment_is_plain_data():
     json.dumps(environment())
+
+
+def test_an_estimator_that_is_not_used_and_a_reverse_model_that_is_shape_accordingly():
+    standard = changed("finetuning", "train_through", to=None)
+    other = {**standard, "estimator": {"samples": 2}}
+    assert RunFolder.of(standard).path == RunFolder.of(other).path
+    assert RunFolder.of(CONFIG).path != RunFolder.of(changed("estimator", "samples", to=2)).path
+    augmented = changed("finetuning", "extra_pairs", to="backtranslation")
+    slower = copy.deepcopy(augmented)
+    slower["schedules"]["scratch"]["lr"] = 1e-4
+    assert RunFolder.of(augmented).path != RunFolder.of(slower).path
