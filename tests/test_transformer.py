@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from composed.models.decoding import ROOM, Decoding, beam_search
 from composed.models.transformer import Dropout, Transformer
 
 PAD, BOS, EOS = 0, 1, 2
@@ -46,11 +47,46 @@ def test_pads_change_nothing(more_source: int, more_target: int):
 
 def test_cached_steps_give_the_uncached_scores(source):
     model, target = tiny(), rows([4, 5, 6, EOS], [7, 8, 9, EOS], [10, 4, 4, EOS])
-    state = model._start(source, 1, target.shape[1])
-    token = torch.full((3,), BOS)
-    for at in range(target.shape[1]):
-        torch.testing.assert_close(model._step(token, state, at), model.logits(source, target)[:, at])
-        token = target[:, at]
+    with torch.no_grad():
+        state, expected = Decoding.start(model, source, 1), model.logits(source, target)
+        token = torch.full((3,), BOS)
+        for at in range(target.shape[1]):
+            torch.testing.assert_close(state.step(token, at), expected[:, at])
+            token = target[:, at]
+
+
+def test_bf16_steps_stay_within_its_rounding(source):
+    """Scores of a few units: bf16 keeps 8 bits, and the residual stream, norms and output stay in float32."""
+    model, target = tiny(width=64), rows([4, 5, 6, EOS], [7, 8, 9, EOS], [10, 4, 4, EOS])
+    with torch.no_grad():
+        expected = model.logits(source, target)
+        with torch.autocast("cpu", torch.bfloat16):
+            state, forced = Decoding.start(model, source, 1), model.logits(source, target)
+        token = torch.full((3,), BOS)
+        for at in range(target.shape[1]):
+            scores = state.step(token, at)
+            assert scores.dtype == torch.float32
+            torch.testing.assert_close(scores, expected[:, at], rtol=0.0, atol=0.05)
+            token = target[:, at]
+    torch.testing.assert_close(forced, expected, rtol=0.0, atol=0.05)
+    assert expected.std() > 0.5
+
+
+def test_decoding_goes_on_past_its_first_room():
+    model, long = tiny(seed=6), torch.randint(3, 11, (2, 2 * ROOM + 5), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        state, expected = Decoding.start(model, long, 1), model.logits(long, long)
+        token = torch.full((2,), BOS)
+        for at in range(long.shape[1]):
+            torch.testing.assert_close(state.step(token, at), expected[:, at], rtol=1e-4, atol=1e-5)
+            token = long[:, at]
+
+
+def test_plain_products_give_what_the_fused_attention_gives(source):
+    """float64 takes the plain products, float32 torch's kernel."""
+    model, target = tiny(), rows([4, 5, EOS], [6, EOS], [7, 8, 9, EOS])
+    fused = model.nll(source, target)
+    torch.testing.assert_close(model.double().nll(source, target).float(), fused)
 
 
 def test_the_log_probability_of_a_sample_is_its_teacher_forced_score():
@@ -97,7 +133,9 @@ def test_the_same_generator_gives_the_same_samples(source):
 
 def test_a_beam_of_one_is_greedy_and_a_full_beam_finds_the_best_row():
     model, source = tiny(vocabulary=6, seed=4), rows([5, 4, EOS])
-    torch.testing.assert_close(model._beam_search(source, 1, 6), model.predict(source, max_length=6))
+    with torch.no_grad():
+        beam = beam_search(Decoding.start(model, source, 1), source, 1, 6)
+    assert torch.equal(beam, model.predict(source, max_length=6))
     possible = [[EOS, PAD]] + [[first, EOS] for first in range(3, 6)]
     scores = -model.nll(source, torch.tensor(possible)) / torch.tensor([1.0, 2, 2, 2])
     unfinished = [[first, second] for first in range(3, 6) for second in range(3, 6)]
@@ -148,6 +186,16 @@ def test_dropout_is_off_in_eval_mode_and_on_in_training(source):
 def test_dropout_keeps_the_mean_and_drops_the_share_it_should():
     torch.manual_seed(0)
     dropped = Dropout(0.3)(torch.ones(200_000))
-    torch.testing.assert_close(dropped.unique(), torch.tensor([0.0, 1 / 0.7]))
+    torch.testing.assert_close(dropped.unique(), torch.tensor([0.0, 1 / 0.7]), rtol=2**-14, atol=0.0)
     assert (dropped == 0).double().mean().item() == pytest.approx(0.3, abs=5 * (0.3 * 0.7 / 200_000) ** 0.5)
     assert torch.equal(Dropout(0.3).eval()(torch.ones(9)), torch.ones(9))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+def test_dropout_drops_the_same_elements_of_the_gradient(dtype):
+    states = torch.full((7, 11), 2.0, dtype=dtype, requires_grad=True)
+    dropped = Dropout(0.5)(states)
+    dropped.sum().backward()
+    assert dropped.dtype == states.grad.dtype == dtype
+    assert torch.equal(states.grad * 2, dropped)
+    assert 0 < (dropped == 0).sum() < dropped.numel()

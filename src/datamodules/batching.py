@@ -75,9 +75,9 @@ def pad(rows: Sequence[np.ndarray], value: int, multiple: int = 1) -> Tensor:
 def plan(cost: np.ndarray, budget: int, rng: np.random.Generator | None) -> list[list[int]]:
     """Every row once, in batches of rows * longest cost <= budget (a longer row goes alone), shortest first.
 
-    With `rng`, rows of (nearly) equal cost mix freely and the batches come in random order.
+    With `rng`, rows whose costs differ by a few hundredths mix freely and the batches come in random order.
     """
-    keys = cost + (rng.uniform(-0.1, 0.1, len(cost)) * cost.mean() if rng is not None else 0.0)
+    keys = cost + (rng.uniform(-0.03, 0.03, len(cost)) * cost.mean() if rng is not None else 0.0)
     batches: list[list[int]] = []
     longest = 0
     for row in np.argsort(keys, kind="stable").tolist():

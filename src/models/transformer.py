@@ -1,18 +1,22 @@
 """A pre-norm encoder-decoder transformer that answers three questions: `nll`, `sample`, `predict`.
 
 Positions are sinusoidal, one embedding serves source, target and output. Teacher forcing runs whole rows at once;
-decoding keeps keys and values, encodes each source once and drops finished rows; autocast, whose casts cost more than
-they save in its many small products, is off there. Left out: relative positions, sparse attention.
+one token after the other is `decoding.py`. Where torch's CPU kernels are slow (dropout masks, attention in bf16 or with
+dropout) plainer ones stand in. Left out: relative positions, sparse attention.
 Letters: B rows, S source length, T target length, D width, H heads, V vocabulary, N positions that are not pads.
 """
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from composed.models.decoding import Decoding, beam_search, draw, generate
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +29,46 @@ class Specials:
     unk: int = 3
 
 
+class _Drop(torch.autograd.Function):
+    """Inverted dropout of a CPU tensor by bit masks: 15 random bits an element, no comparison, no branch.
+
+    Torch's own draws a Bernoulli number per element one by one, several times the cost of all else in a dropout.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, states: Tensor, kept: int) -> Tensor:
+        """Of 2**15 elements, `kept` are kept on average."""
+        size = states.numel()
+        bits = torch.empty(-(-size // 4), dtype=torch.int64).random_().view(torch.int16)[:size].view(states.shape)
+        mask = bits.bitwise_and_(2**15 - 1).sub_(kept).bitwise_right_shift_(15)  # -1: all bits set, or 0
+        ctx.save_for_backward(mask)
+        ctx.scale = 2**15 / kept
+        return _masked(states, mask, ctx.scale)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (mask,) = ctx.saved_tensors
+        return _masked(gradient, mask, ctx.scale), None
+
+
+def _masked(states: Tensor, mask: Tensor, scale: float) -> Tensor:
+    """Scaled states, but zeros where the mask is 0: its other value, -1, has all bits set."""
+    word = {2: torch.int16, 4: torch.int32, 8: torch.int64}[states.element_size()]
+    scaled = states * scale
+    scaled.view(word).bitwise_and_(mask.to(word))
+    return scaled
+
+
 class Dropout(nn.Dropout):
-    """Dropout whose mask comes from uniform numbers on the CPU: a third of the cost of torch's Bernoulli mask there."""
+    """Dropout that is cheap on the CPU."""
 
     def forward(self, states: Tensor) -> Tensor:
         if not self.training or self.p == 0.0:
             return states
         if states.device.type != "cpu":
             return F.dropout(states, self.p)
-        keep = torch.rand(states.shape) >= self.p
-        return states * keep * (1.0 / (1.0 - self.p))
+        return _Drop.apply(states, min(max(round((1 - self.p) * 2**15), 1), 2**15 - 1))
 
 
 class Attention(nn.Module):
@@ -43,7 +77,7 @@ class Attention(nn.Module):
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.heads = heads
-        self.dropout = dropout
+        self.dropout = Dropout(dropout)
         self.query = nn.Linear(width, width)
         self.key_value = nn.Linear(width, 2 * width)
         self.out = nn.Linear(width, width)
@@ -63,12 +97,22 @@ class Attention(nn.Module):
     ) -> Tensor:
         rows, length, width = states.shape
         queries = self.query(states).view(rows, length, self.heads, -1).transpose(1, 2)  # (B, H, T, D/H)
-        if queries.dtype == torch.bfloat16 and queries.device.type == "cpu":  # its CPU kernel is several times slower
-            queries, keys, values = queries.float(), keys.float(), values.float()
-        dropout = self.dropout if self.training else 0.0
         with torch.autocast(queries.device.type, enabled=False):
-            mixed = F.scaled_dot_product_attention(queries, keys, values, mask, dropout, is_causal=causal)
+            mixed = self._mix(queries, keys, values, mask, causal)
         return self.out(mixed.transpose(1, 2).reshape(rows, length, width))
+
+    def _mix(self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
+        """softmax(q k / sqrt(D/H)) v, in plain products where torch's kernel is slower: bf16 and dropout on the CPU."""
+        dropout = self.dropout.p if self.dropout.training else 0.0
+        if queries.device.type != "cpu" or (dropout == 0.0 and queries.dtype == torch.float32):
+            return F.scaled_dot_product_attention(queries, keys, values, mask, dropout, is_causal=causal)
+        if causal:
+            mask = torch.ones(queries.shape[-2], keys.shape[-2], dtype=torch.bool).tril()
+        scores = (queries * queries.shape[-1] ** -0.5) @ keys.transpose(-2, -1)  # (B, H, T, S)
+        if mask is not None:
+            low = torch.finfo(scores.dtype).min / 2
+            scores += torch.zeros(mask.shape, dtype=scores.dtype).masked_fill_(~mask, low)
+        return self.dropout(scores.softmax(-1)) @ values
 
 
 class FeedForward(nn.Module):
@@ -111,22 +155,6 @@ class DecoderLayer(nn.Module):
     def forward(self, states: Tensor, memory: tuple[Tensor, Tensor], mask: Tensor | None) -> Tensor:
         normed = self.norms[0](states)
         states = states + self.dropout(self.attention(normed, *self.attention.project(normed), causal=True))
-        return self._after(states, memory, mask)
-
-    def step(
-        self,
-        states: Tensor,
-        cache: tuple[Tensor, Tensor],
-        memory: tuple[Tensor, Tensor],
-        mask: Tensor | None,
-        at: int,
-    ) -> Tensor:
-        """One position (B, 1, D); writes its key and value at `at` in the cache (B, H, T, D/H)."""
-        normed = self.norms[0](states)
-        key, value = self.attention.project(normed)
-        cache[0][:, :, at : at + 1] = key
-        cache[1][:, :, at : at + 1] = value
-        states = states + self.attention(normed, cache[0][:, :, : at + 1], cache[1][:, :, : at + 1])
         return self._after(states, memory, mask)
 
     def _after(self, states: Tensor, memory: tuple[Tensor, Tensor], mask: Tensor | None) -> Tensor:
@@ -222,8 +250,11 @@ class Transformer(nn.Module):
         real = target != self.specials.pad
         return self.decoder_norm(states[real]), real
 
-    def _embed(self, ids: Tensor, start: int = 0) -> Tensor:
-        end = start + ids.shape[1]
+    def _embed(self, ids: Tensor) -> Tensor:
+        return self.dropout(self.embedding(ids) * math.sqrt(self.width) + self.positions_to(ids.shape[1]))
+
+    def positions_to(self, end: int) -> Tensor:
+        """The first `end` positions, (end, D); the table grows with what is asked of it."""
         if end > len(self.positions):
             self.positions = sinusoids(2 * end, self.width).to(self.positions)
         if ids.dim() == 3:
@@ -231,135 +262,38 @@ class Transformer(nn.Module):
                 embedded = ids @ self.embedding.weight[self.specials.eos :]
         else:
             embedded = self.embedding(ids)
-        return self.dropout(embedded * math.sqrt(self.width) + self.positions[start:end])
+        return self.dropout(embedded * math.sqrt(self.width) + self.positions_to(ids.shape[1]))
 
     def _logits(self, hidden: Tensor) -> Tensor:
         """Scores of the ids from `eos` on: pad and bos, which lead every vocabulary, are no outputs."""
         with torch.autocast(hidden.device.type, enabled=False):  # rounded scores would be noise in the loss
-            return F.linear(hidden.float(), self.embedding.weight[self.specials.eos :])
+            return F.linear(hidden.to(self.embedding.weight.dtype), self.embedding.weight[self.specials.eos :])
 
     # -- decoding -----------------------------------------------------------------------------------------------
 
+    @torch.no_grad()
     def sample(
         self, source: Tensor, count: int = 1, *, max_length: int, generator: torch.Generator | None = None
     ) -> Tensor:
         """Ancestral samples at temperature 1: (B*count, T), `count` rows per source in order, pads after `eos`.
 
         A row that reaches `max_length` has no `eos`. The log-probability of what was drawn is `-nll(source, samples)`
-        in eval mode, exactly: the same ids compete in both.
+        in eval mode: the same ids compete in both. Under bf16 autocast both round, each in its own way.
         """
 
-        def choose(scores: Tensor) -> Tensor:
-            noise = torch.empty_like(scores, dtype=torch.float32).exponential_(generator=generator)
-            return (scores.float().softmax(-1) / noise).argmax(-1)
+        return self._generate(source, count, max_length, lambda scores: draw(scores, generator))
 
-        with torch.autocast(source.device.type, enabled=False):
-            return self._generate(source, count, max_length, choose)
-
+    @torch.no_grad()
     def predict(self, source: Tensor, *, max_length: int, beams: int = 1) -> Tensor:
         """The likeliest row that greedy decoding (or beam search) finds: (B, T), pads after `eos`."""
-        with torch.autocast(source.device.type, enabled=False):
-            if beams == 1:
-                return self._generate(source, 1, max_length, lambda scores: scores.argmax(-1))
-            return self._beam_search(source, beams, max_length)
+        if beams == 1:
+            return self._generate(source, 1, max_length, lambda scores: scores.argmax(-1))
+        return beam_search(Decoding.start(self, source, beams), source, beams, max_length)
 
     def _generate(self, source: Tensor, count: int, max_length: int, choose: Callable[[Tensor], Tensor]) -> Tensor:
-        rows = len(source) * count
-        result = source.new_full((rows, max_length), self.specials.pad)
-        if max_length == 0 or rows == 0:
-            return result
-        state = self._start(source, count, max_length)
-        alive = torch.arange(rows, device=source.device)  # row of the result that each row of the state writes
-        token = source.new_full((rows,), self.specials.bos)
-        finished = torch.zeros_like(token, dtype=torch.bool)
-        for at in range(max_length):
-            token = choose(self._step(token, state, at)) + self.specials.eos
-            token = token.masked_fill(finished, self.specials.pad)
-            result[alive, at] = token
-            finished = finished | (token == self.specials.eos)
-            if at % 4 == 3 or at + 1 == max_length:
-                sources = (~finished).view(-1, count).any(1).nonzero()[:, 0]  # that have an unfinished row
-                if len(sources) == 0:
-                    return _trim(result, self.specials.pad)
-                if len(sources) * count <= 0.8 * len(alive):
-                    left = _rows_of(sources, count)
-                    alive, token, finished = alive[left], token[left], finished[left]
-                    state = state.select(left, sources)
-        return result
-
-    def _beam_search(self, source: Tensor, beams: int, max_length: int) -> Tensor:
-        """Beam search with scores divided by length (Wu et al. 2016 with alpha 1), finished rows compete."""
-        batch, vocabulary = len(source), len(self.embedding.weight) - self.specials.eos
-        rows = torch.arange(batch, device=source.device)[:, None]  # (B, 1)
-        state = self._start(source, beams, max_length)
-        tokens = source.new_full((batch, beams, max_length), self.specials.pad)
-        total = torch.full((batch, beams), -torch.inf, device=source.device)
-        total[:, 0] = 0.0  # all beams start equal: let only the first one branch
-        done = torch.zeros(batch, beams, dtype=torch.bool, device=source.device)
-        lengths = torch.zeros(batch, beams, device=source.device)
-        token = source.new_full((batch * beams,), self.specials.bos)
-        for at in range(max_length):
-            scores = self._step(token, state, at).float().log_softmax(-1).view(batch, beams, vocabulary)
-            scores = scores.masked_fill(done[..., None], -torch.inf)
-            scores[..., 0] = scores[..., 0].masked_fill(done, 0.0)  # a finished beam goes on as itself
-            grown = total[..., None] + scores  # (B, beams, V)
-            size = lengths + (~done)
-            ranked = (grown / size.clamp(min=1)[..., None]).flatten(1)
-            best = ranked.topk(beams, 1).indices  # (B, beams)
-            origin, choice = best // vocabulary, best % vocabulary + self.specials.eos
-            total = grown.flatten(1).gather(1, best)
-            tokens, lengths, was_done = tokens[rows, origin], size.gather(1, origin), done.gather(1, origin)
-            tokens[:, :, at] = choice.masked_fill(was_done, self.specials.pad)
-            done = was_done | (choice == self.specials.eos)
-            if done.all():
-                break
-            token = choice.flatten()
-            state = state.select((rows * beams + origin).flatten(), None)
-        winner = (total / lengths.clamp(min=1)).argmax(1)
-        return _trim(tokens[rows[:, 0], winner], self.specials.pad)
-
-    def _start(self, source: Tensor, count: int, max_length: int) -> "_Decoding":
-        memory, mask = self.encode(source)
-        crosses = [layer.cross.project(memory) for layer in self.decoder]
-        sources, heads, _, depth = crosses[0][0].shape
-        caches = [tuple(k.new_empty(sources * count, heads, max_length, depth) for _ in range(2)) for k, _ in crosses]
-        return _Decoding(caches, crosses, mask)
-
-    def _step(self, token: Tensor, state: "_Decoding", at: int) -> Tensor:
-        """Scores (B, V) of the ids from `eos` on, after `token` (B,) at position `at`."""
-        states = self._embed(token[:, None], at)
-        for layer, cache, cross in zip(self.decoder, state.caches, state.crosses, strict=True):
-            states = layer.step(states, cache, cross, state.mask, at)
-        return self._logits(self.decoder_norm(states[:, 0]))
-
-
-@dataclass(slots=True)
-class _Decoding:
-    """What decoding keeps per layer: keys and values of rows (B*k, H, max, D/H) and of sources (B, H, S, D/H)."""
-
-    caches: list
-    crosses: list
-    mask: Tensor
-
-    def select(self, rows: Tensor, sources: Tensor | None) -> "_Decoding":
-        """Only some rows, and only some sources (None: all of them)."""
-
-        def pick(pairs: list, which: Tensor) -> list:
-            return [(keys.index_select(0, which), values.index_select(0, which)) for keys, values in pairs]
-
-        if sources is None:
-            return _Decoding(pick(self.caches, rows), self.crosses, self.mask)
-        return _Decoding(pick(self.caches, rows), pick(self.crosses, sources), self.mask.index_select(0, sources))
-
-
-def _rows_of(sources: Tensor, count: int) -> Tensor:
-    """The rows that belong to some sources, `count` each."""
-    return (sources[:, None] * count + torch.arange(count, device=sources.device)).flatten()
-
-
-def _trim(rows: Tensor, pad: int) -> Tensor:
-    """Without the columns that are pads in every row."""
-    return rows[:, : int((rows != pad).sum(1).max())]
+        if max_length == 0 or len(source) * count == 0:
+            return source.new_full((len(source) * count, max_length), self.specials.pad)
+        return generate(Decoding.start(self, source, count), source, count, max_length, choose)
 
 
 def sinusoids(length: int, width: int) -> Tensor:

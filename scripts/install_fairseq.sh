@@ -1,0 +1,20 @@
+#!/bin/sh
+# Installs the benchmark's peers, fairseq 0.12.2 and Hugging Face transformers, into an environment of their own:
+# fairseq pins a Hydra that does not run on Python 3.11, so it cannot live in .venv. It compiles C++ for some minutes.
+# Usage: scripts/install_fairseq.sh [FOLDER]    default: build/peers/fairseq; PYTHON names the interpreter
+set -eu
+
+folder=${1:-build/peers/fairseq}
+"${PYTHON:-python3}" -m venv "$folder"
+pip="$folder/bin/python -m pip install --quiet"
+
+# The same torch as .venv, where there is one: a comparison of engines needs the same kernels below them.
+torch="torch>=2.11,<2.14"
+if test -x .venv/bin/python; then
+    torch="torch==$(.venv/bin/python -c 'import torch; print(torch.__version__.split("+")[0])')"
+fi
+$pip "$torch" "numpy>=2.0,<3" "hydra-core>=1.3.8,<1.4" "omegaconf>=2.3,<2.4"
+$pip "setuptools<80" wheel cython cffi bitarray regex "sacrebleu>=1.4.12" tqdm sentencepiece "transformers>=4.50,<6"
+# --no-deps: its pins are those old releases. --no-build-isolation: else the build fetches a torch of its own.
+$pip --no-deps --no-build-isolation "fairseq==0.12.2"
+"$folder/bin/python" -c "import importlib.metadata as m; print('fairseq', m.version('fairseq'), 'in $folder')"

@@ -1,0 +1,220 @@
+"""One token after the other: samples, greedy rows and beams from a decoder whose keys and values are kept.
+
+On a CPU, decoding is bound by calls and by memory: weights are joined and cast once per call, keys of the source are
+kept transposed, dtypes are explicit instead of autocast's, finished rows leave the batch. On a GPU nothing waits for
+the host but one look in sixteen tokens whether all rows are finished. Left out: CUDA graphs, paged caches.
+Letters: B sources, k rows of each, S source length, T the longest row, D width, H heads, d = D/H, V outputs.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+ROOM = 32  # positions that the caches grow by
+
+
+class Weights(NamedTuple):
+    """What one decoder layer multiplies with, in the dtype of decoding; norms stay in float32."""
+
+    norms: Sequence[tuple[Tensor, Tensor]]
+    query_key_value: tuple[Tensor, Tensor]  # (3D, D) and (3D,): queries are scaled already
+    out: tuple[Tensor, Tensor]
+    cross_query: tuple[Tensor, Tensor]
+    cross_out: tuple[Tensor, Tensor]
+    inner: tuple[Tensor, Tensor]
+    outer: tuple[Tensor, Tensor]
+
+    @classmethod
+    def of(cls, layer: Any, dtype: torch.dtype) -> "Weights":
+        """Of a `DecoderLayer`."""
+        own, cross, feed_forward = layer.attention, layer.cross, layer.feed_forward
+        scale = (own.query.in_features // own.heads) ** -0.5
+
+        def pair(linear: Any, factor: float = 1.0) -> tuple[Tensor, Tensor]:
+            return (linear.weight * factor).to(dtype), (linear.bias * factor).to(dtype)
+
+        first, rest = pair(own.query, scale), pair(own.key_value)
+        return cls(
+            [(norm.weight, norm.bias) for norm in layer.norms],
+            (torch.cat([first[0], rest[0]]), torch.cat([first[1], rest[1]])),
+            pair(own.out),
+            pair(cross.query, scale),
+            pair(cross.out),
+            pair(feed_forward.inner),
+            pair(feed_forward.outer),
+        )
+
+
+@dataclass(slots=True)
+class Decoding:
+    """A decoder in the middle of B*k rows; `step` takes them all one token further."""
+
+    specials: Any  # ids: pad, bos, eos
+    heads: int
+    layers: list[Weights]
+    caches: list[tuple[Tensor, Tensor]]  # of each layer: keys and values of the rows, (B*k*H, room, d)
+    ahead: Tensor  # (room,): 0 up to the position that is decoded, minus infinity after it
+    crosses: list[tuple[Tensor, Tensor]]  # of each layer: keys (B*H, d, S) and values (B*H, S, d) of the sources
+    bias: Tensor  # (B*H, 1, S): 0, and minus infinity on pads
+    table: Tensor  # (ids, D): embeddings, scaled
+    positions: Callable[[int], Tensor]  # length -> (length, D)
+    norm: tuple[Tensor, Tensor]
+    output: Tensor  # (V, D)
+
+    @classmethod
+    def start(cls, model: Any, source: Tensor, count: int) -> "Decoding":
+        """Before the first token of `count` rows for each source (B, S) of a `Transformer`.
+
+        The dtype is autocast's where it is on, else that of the weights.
+        """
+        device, weight = source.device.type, model.embedding.weight
+        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
+        memory, mask = model.encode(source)
+        crosses = []
+        for layer in model.decoder:
+            keys, values = layer.cross.project(memory)  # (B, H, S, d)
+            crosses.append(
+                (keys.to(dtype).transpose(2, 3).flatten(0, 1).contiguous(), values.to(dtype).flatten(0, 1).contiguous())
+            )
+        heads, depth = values.shape[1], values.shape[3]
+        empty = memory.new_empty(len(source) * count * heads, 0, depth, dtype=dtype)
+        bias = torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill_(~mask, -torch.inf)  # (B, 1, 1, S)
+        return cls(
+            model.specials,
+            heads,
+            [Weights.of(layer, dtype) for layer in model.decoder],
+            [(empty, empty) for _ in crosses],
+            memory.new_empty(0, dtype=dtype),
+            crosses,
+            bias.expand(-1, heads, -1, -1).flatten(0, 1),
+            weight * math.sqrt(model.width),
+            model.positions_to,
+            (model.decoder_norm.weight, model.decoder_norm.bias),
+            weight[model.specials.eos :],
+        )
+
+    def step(self, token: Tensor, at: int) -> Tensor:
+        """Scores (B*k, V) of the ids from `eos` on, after `token` (B*k,) at position `at`: 0, 1, 2, ... in turn."""
+        if at == len(self.ahead):  # room grows in steps: few shapes, which bf16 kernels are made for one by one
+            self.ahead = F.pad(self.ahead, (0, ROOM), value=-torch.inf)
+            more = (0, 0, 0, ROOM)
+            self.caches = [(F.pad(keys, more), F.pad(values, more)) for keys, values in self.caches]
+        self.ahead[at] = 0.0
+        with torch.autocast(token.device.type, enabled=False):
+            states = F.embedding(token, self.table) + self.positions(at + 1)[at]  # (B*k, D)
+            for weights, cache, cross in zip(self.layers, self.caches, self.crosses, strict=True):
+                states = self._layer(states, weights, cache, cross, at)
+            return F.linear(F.layer_norm(states, self.norm[0].shape, *self.norm), self.output)
+
+    def _layer(
+        self, states: Tensor, weights: Weights, cache: tuple[Tensor, Tensor], cross: tuple[Tensor, Tensor], at: int
+    ) -> Tensor:
+        rows, width = states.shape
+        sources, depth = len(self.bias) // self.heads, width // self.heads
+
+        def normed(which: int) -> Tensor:
+            return F.layer_norm(states, (width,), *weights.norms[which]).to(self.bias.dtype)
+
+        query, key, value = F.linear(normed(0), *weights.query_key_value).view(rows, 3, self.heads, depth).unbind(1)
+        cache[0][:, at] = key.reshape(-1, depth)
+        cache[1][:, at] = value.reshape(-1, depth)
+        scores = torch.bmm(cache[0], query.reshape(-1, depth, 1)).transpose(1, 2) + self.ahead  # (B*k*H, 1, room)
+        mixed = torch.bmm(scores.softmax(-1), cache[1]).view(rows, width)
+        states = states + F.linear(mixed, *weights.out)
+
+        # All rows of a source ask its memory in one go.
+        asking = F.linear(normed(1), *weights.cross_query).view(sources, -1, self.heads, depth).transpose(1, 2)
+        scores = torch.baddbmm(self.bias, asking.reshape(len(self.bias), -1, depth), cross[0])  # (B*H, k, S)
+        mixed = torch.bmm(scores.softmax(-1), cross[1]).view(sources, self.heads, -1, depth).transpose(1, 2)
+        states = states + F.linear(mixed.reshape(rows, width), *weights.cross_out)
+
+        return states + F.linear(F.linear(normed(2), *weights.inner).relu_(), *weights.outer)
+
+    def select(self, rows: Tensor, sources: Tensor | None = None) -> None:
+        """Goes on with these rows alone, and these sources (None: all of them)."""
+
+        def pick(kept: Tensor, which: Tensor) -> Tensor:
+            return kept.unflatten(0, (-1, self.heads)).index_select(0, which).flatten(0, 1)
+
+        self.caches = [(pick(keys, rows), pick(values, rows)) for keys, values in self.caches]
+        if sources is not None:
+            self.crosses = [(pick(keys, sources), pick(values, sources)) for keys, values in self.crosses]
+            self.bias = pick(self.bias, sources)
+
+
+def draw(scores: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """One id of each row, (rows,), with the probabilities of its scores (rows, V): where their sum passes a number."""
+    passed = scores.softmax(-1, dtype=torch.float64).cumsum(-1)
+    number = torch.rand(len(scores), 1, dtype=torch.float64, device=scores.device, generator=generator)
+    return torch.searchsorted(passed, number * passed[:, -1:], right=True)[:, 0].clamp_(max=scores.shape[-1] - 1)
+
+
+def generate(
+    state: Decoding, source: Tensor, count: int, max_length: int, choose: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """Rows (B*count, T) of ids, each as `choose` takes them from its scores, pads after `eos`.
+
+    A row that reaches `max_length` has no `eos`.
+    """
+    pad, bos, eos = state.specials.pad, state.specials.bos, state.specials.eos
+    rows = len(source) * count
+    result = source.new_full((rows, max_length), pad)
+    alive = torch.arange(rows, device=source.device)  # row of the result that each row of the state writes
+    token = source.new_full((rows,), bos)
+    finished = torch.zeros_like(token, dtype=torch.bool)
+    every = 4 if source.device.type == "cpu" else 16  # to look at the rows is to wait for a GPU
+    for at in range(max_length):
+        token = (choose(state.step(token, at)) + eos).masked_fill(finished, pad)
+        result[alive, at] = token
+        finished = finished | (token == eos)
+        if (at + 1) % every == 0 or at + 1 == max_length:
+            sources = (~finished).view(-1, count).any(1).nonzero()[:, 0]  # that have an unfinished row
+            if len(sources) == 0:
+                return trim(result, pad)
+            if len(sources) * count <= 0.8 * len(alive):
+                left = (sources[:, None] * count + torch.arange(count, device=source.device)).flatten()
+                alive, token, finished = alive[left], token[left], finished[left]
+                state.select(left, sources)
+    return result
+
+
+def beam_search(state: Decoding, source: Tensor, beams: int, max_length: int) -> Tensor:
+    """Beam search with scores divided by length (Wu et al. 2016 with alpha 1), finished rows compete: (B, T)."""
+    pad, bos, eos = state.specials.pad, state.specials.bos, state.specials.eos
+    batch, vocabulary = len(source), len(state.output)
+    rows = torch.arange(batch, device=source.device)[:, None]  # (B, 1)
+    tokens = source.new_full((batch, beams, max_length), pad)
+    total = torch.full((batch, beams), -torch.inf, device=source.device)
+    total[:, 0] = 0.0  # all beams start equal: let only the first one branch
+    done = torch.zeros(batch, beams, dtype=torch.bool, device=source.device)
+    lengths = torch.zeros(batch, beams, device=source.device)
+    token = source.new_full((batch * beams,), bos)
+    for at in range(max_length):
+        scores = state.step(token, at).log_softmax(-1).view(batch, beams, vocabulary)
+        scores = scores.masked_fill(done[..., None], -torch.inf)
+        scores[..., 0] = scores[..., 0].masked_fill(done, 0.0)  # a finished beam goes on as itself
+        grown = total[..., None] + scores  # (B, beams, V)
+        size = lengths + (~done)
+        ranked = (grown / size.clamp(min=1)[..., None]).flatten(1)
+        best = ranked.topk(beams, 1).indices  # (B, beams)
+        origin, choice = best // vocabulary, best % vocabulary + eos
+        total = grown.flatten(1).gather(1, best)
+        tokens, lengths, was_done = tokens[rows, origin], size.gather(1, origin), done.gather(1, origin)
+        tokens[:, :, at] = choice.masked_fill(was_done, pad)
+        done = was_done | (choice == eos)
+        if done.all():
+            break
+        token = choice.flatten()
+        state.select((rows * beams + origin).flatten())
+    winner = (total / lengths.clamp(min=1)).argmax(1)
+    return trim(tokens[rows[:, 0], winner], pad)
+
+
+def trim(rows: Tensor, pad: int) -> Tensor:
+    """Without the columns that are pads in every row."""
+    return rows[:, : int((rows != pad).sum(1).max())]
