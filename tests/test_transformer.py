@@ -5,25 +5,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from composed.models.decoding import ROOM, Decoding, beam_search
-from composed.models.transformer import Dropout, Transformer
-
-PAD, BOS, EOS = 0, 1, 2
-
-
-def tiny(seed: int = 0, vocabulary: int = 11, **settings) -> Transformer:
-    torch.manual_seed(seed)
-    return Transformer(vocabulary, **{"width": 16, "layers": 2, "heads": 2, "feedforward": 32, **settings}).eval()
-
-
-def rows(*rows: list[int]) -> torch.Tensor:
-    width = max(map(len, rows))
-    return torch.tensor([row + [PAD] * (width - len(row)) for row in rows])
+from composed.models.transformer import Dropout
+from tests.toy_models import EOS, PAD, rows, sources, tiny
 
 
 @pytest.fixture
 def source() -> torch.Tensor:
-    return rows([5, 6, 7, EOS], [8, EOS], [4, 4, 9, 10, 5, EOS])
+    return sources()
 
 
 def test_nll_is_the_sum_of_the_targets_log_probabilities(source):
@@ -45,43 +33,6 @@ def test_pads_change_nothing(more_source: int, more_target: int):
     torch.testing.assert_close(model.nll(*wider), model.nll(source, target))
 
 
-def test_cached_steps_give_the_uncached_scores(source):
-    model, target = tiny(), rows([4, 5, 6, EOS], [7, 8, 9, EOS], [10, 4, 4, EOS])
-    with torch.no_grad():
-        state, expected = Decoding.start(model, source, 1), model.logits(source, target)
-        token = torch.full((3,), BOS)
-        for at in range(target.shape[1]):
-            torch.testing.assert_close(state.step(token, at), expected[:, at])
-            token = target[:, at]
-
-
-def test_bf16_steps_stay_within_its_rounding(source):
-    """Scores of a few units: bf16 keeps 8 bits, and the residual stream, norms and output stay in float32."""
-    model, target = tiny(width=64), rows([4, 5, 6, EOS], [7, 8, 9, EOS], [10, 4, 4, EOS])
-    with torch.no_grad():
-        expected = model.logits(source, target)
-        with torch.autocast("cpu", torch.bfloat16):
-            state, forced = Decoding.start(model, source, 1), model.logits(source, target)
-        token = torch.full((3,), BOS)
-        for at in range(target.shape[1]):
-            scores = state.step(token, at)
-            assert scores.dtype == torch.float32
-            torch.testing.assert_close(scores, expected[:, at], rtol=0.0, atol=0.05)
-            token = target[:, at]
-    torch.testing.assert_close(forced, expected, rtol=0.0, atol=0.05)
-    assert expected.std() > 0.5
-
-
-def test_decoding_goes_on_past_its_first_room():
-    model, long = tiny(seed=6), torch.randint(3, 11, (2, 2 * ROOM + 5), generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        state, expected = Decoding.start(model, long, 1), model.logits(long, long)
-        token = torch.full((2,), BOS)
-        for at in range(long.shape[1]):
-            torch.testing.assert_close(state.step(token, at), expected[:, at], rtol=1e-4, atol=1e-5)
-            token = long[:, at]
-
-
 def test_plain_products_give_what_the_fused_attention_gives(source):
     """float64 takes the plain products, float32 torch's kernel."""
     model, target = tiny(), rows([4, 5, EOS], [6, EOS], [7, 8, 9, EOS])
@@ -99,60 +50,6 @@ def test_the_log_probability_of_a_sample_is_its_teacher_forced_score():
     for row, probability in zip(possible, probabilities.tolist(), strict=True):
         share = (sampled == torch.tensor(row)).all(1).double().mean().item()
         assert abs(share - probability) < 5 * (probability * (1 - probability) / draws) ** 0.5
-
-
-def test_samples_of_a_source_do_not_depend_on_which_rows_finish_first(source):
-    """Finished rows leave the batch: greedy decoding of each source alone gives the same rows."""
-    model = tiny(seed=3)
-    together = model.predict(source, max_length=40)
-    for row in range(len(source)):
-        alone = model.predict(source[row : row + 1, : int((source[row] != PAD).sum())], max_length=40)
-        mine = together[row][: alone.shape[1]]
-        assert torch.equal(mine, alone[0])
-        assert (together[row][alone.shape[1] :] == PAD).all()
-
-
-def test_every_sampled_row_ends_once_or_is_full(source):
-    drawn = tiny(seed=2).sample(source, 20, max_length=12, generator=torch.Generator().manual_seed(0))
-    assert len(drawn) == 60
-    for row in drawn.tolist():
-        length = len([token for token in row if token != PAD])
-        assert row[length:] == [PAD] * (len(row) - length)
-        assert row[:length].count(EOS) == (1 if length < drawn.shape[1] or row[length - 1] == EOS else 0)
-        assert EOS not in row[: length - 1]
-        assert BOS not in row
-
-
-def test_the_same_generator_gives_the_same_samples(source):
-    model = tiny()
-    first, second = (
-        model.sample(source, 3, max_length=9, generator=torch.Generator().manual_seed(7)) for _ in range(2)
-    )
-    assert torch.equal(first, second)
-
-
-def test_a_beam_of_one_is_greedy_and_a_full_beam_finds_the_best_row():
-    model, source = tiny(vocabulary=6, seed=4), rows([5, 4, EOS])
-    with torch.no_grad():
-        beam = beam_search(Decoding.start(model, source, 1), source, 1, 6)
-    assert torch.equal(beam, model.predict(source, max_length=6))
-    possible = [[EOS, PAD]] + [[first, EOS] for first in range(3, 6)]
-    scores = -model.nll(source, torch.tensor(possible)) / torch.tensor([1.0, 2, 2, 2])
-    unfinished = [[first, second] for first in range(3, 6) for second in range(3, 6)]
-    scores = torch.cat([scores, -model.nll(source, torch.tensor(unfinished)) / 2])
-    best = [*possible, *unfinished][int(scores.argmax())]
-    found = model.predict(source, max_length=2, beams=30)[0].tolist()
-    assert found + [PAD] * (2 - len(found)) == best
-
-
-def test_beam_search_scores_at_least_as_well_as_greedy(source):
-    model = tiny(seed=5)
-
-    def score(rows: torch.Tensor) -> torch.Tensor:
-        return model.nll(source, rows) / (rows != PAD).sum(1)
-
-    greedy, beam = model.predict(source, max_length=8), model.predict(source, max_length=8, beams=5)
-    assert (score(beam) <= score(greedy) + 1e-5).all()
 
 
 def test_several_targets_per_source_share_its_encoding(source):

@@ -6,6 +6,7 @@ the host but one look in sixteen tokens whether all rows are finished. Left out:
 Letters: B sources, k rows of each, S source length, T the longest row, D width, H heads, d = D/H, V outputs.
 """
 
+import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 ROOM = 32  # positions that the caches grow by
 
@@ -26,13 +27,12 @@ class Weights(NamedTuple):
     out: tuple[Tensor, Tensor]
     cross_query: tuple[Tensor, Tensor]
     cross_out: tuple[Tensor, Tensor]
-    inner: tuple[Tensor, Tensor]
-    outer: tuple[Tensor, Tensor]
+    feed_forward: nn.Module  # a copy, whatever is in it
 
     @classmethod
     def of(cls, layer: Any, dtype: torch.dtype) -> "Weights":
         """Of a `DecoderLayer`."""
-        own, cross, feed_forward = layer.attention, layer.cross, layer.feed_forward
+        own, cross = layer.attention, layer.cross
         scale = (own.query.in_features // own.heads) ** -0.5
 
         def pair(linear: Any, factor: float = 1.0) -> tuple[Tensor, Tensor]:
@@ -45,8 +45,7 @@ class Weights(NamedTuple):
             pair(own.out),
             pair(cross.query, scale),
             pair(cross.out),
-            pair(feed_forward.inner),
-            pair(feed_forward.outer),
+            copy.deepcopy(layer.feed_forward).to(dtype).eval(),
         )
 
 
@@ -133,7 +132,7 @@ class Decoding:
         mixed = torch.bmm(scores.softmax(-1), cross[1]).view(sources, self.heads, -1, depth).transpose(1, 2)
         states = states + F.linear(mixed.reshape(rows, width), *weights.cross_out)
 
-        return states + F.linear(F.linear(normed(2), *weights.inner).relu_(), *weights.outer)
+        return states + weights.feed_forward(normed(2))
 
     def select(self, rows: Tensor, sources: Tensor | None = None) -> None:
         """Goes on with these rows alone, and these sources (None: all of them)."""

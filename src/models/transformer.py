@@ -251,18 +251,18 @@ class Transformer(nn.Module):
         return self.decoder_norm(states[real]), real
 
     def _embed(self, ids: Tensor) -> Tensor:
-        return self.dropout(self.embedding(ids) * math.sqrt(self.width) + self.positions_to(ids.shape[1]))
-
-    def positions_to(self, end: int) -> Tensor:
-        """The first `end` positions, (end, D); the table grows with what is asked of it."""
-        if end > len(self.positions):
-            self.positions = sinusoids(2 * end, self.width).to(self.positions)
         if ids.dim() == 3:
             with torch.autocast(ids.device.type, enabled=False):
                 embedded = ids @ self.embedding.weight[self.specials.eos :]
         else:
             embedded = self.embedding(ids)
         return self.dropout(embedded * math.sqrt(self.width) + self.positions_to(ids.shape[1]))
+
+    def positions_to(self, end: int) -> Tensor:
+        """The first `end` positions, (end, D); the table grows with what is asked of it."""
+        if end > len(self.positions):
+            self.positions = sinusoids(2 * end, self.width).to(self.positions)
+        return self.positions[:end]
 
     def _logits(self, hidden: Tensor) -> Tensor:
         """Scores of the ids from `eos` on: pad and bos, which lead every vocabulary, are no outputs."""
@@ -280,7 +280,6 @@ class Transformer(nn.Module):
         A row that reaches `max_length` has no `eos`. The log-probability of what was drawn is `-nll(source, samples)`
         in eval mode: the same ids compete in both. Under bf16 autocast both round, each in its own way.
         """
-
         return self._generate(source, count, max_length, lambda scores: draw(scores, generator))
 
     @torch.no_grad()
