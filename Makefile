@@ -4,6 +4,7 @@ PROFILE ?= quick
 SEEDS ?= 0 1 2 3 4
 MODES ?= baseline standard composed
 ALL_MODES := $(filter-out composed_pathwise,$(basename $(notdir $(wildcard conf/finetuning/*.yaml))))
+STAIRCASE_SEEDS ?= 0 1 2
 TRAINER ?= cpu
 
 TORCH := torch>=2.11,<2.14
@@ -71,6 +72,12 @@ $(ABLATIONS): $(INSTALLED)
 		$(SWEEP) seed=$(call list,$(SEEDS)) runs=runs/$@-$(PROFILE)
 	$(BIN)/composed-report runs/$@-$(PROFILE) $(addprefix --by ,$(BY)) --out results/$@-$(PROFILE)
 
+figure-staircase: $(INSTALLED)  ## the theory in a picture: STAIRCASE_SEEDS="0 1 2", about two minutes
+	$(BIN)/composed-train -m task=staircase logger=csv finetuning=baseline,composed_pathwise \
+		seed=$(call list,$(STAIRCASE_SEEDS)) runs=runs/figure-staircase
+	$(BIN)/python scripts/figure_staircase.py runs/figure-staircase results/staircase \
+		'make figure-staircase STAIRCASE_SEEDS="$(STAIRCASE_SEEDS)"'
+
 bench: $(INSTALLED)  ## every benchmark
 	for file in benchmarks/*.py; do $(BIN)/python $$file || exit; done
 
@@ -102,4 +109,4 @@ machine:
 	command -v g++ >/dev/null || need "A C++ compiler is needed: apt-get install g++ (Fedora: dnf install gcc-c++)"; \
 	exit $$missing
 
-.PHONY: help setup demo test test-all lint types table-sanstype $(ABLATIONS) bench bench-judge clean machine
+.PHONY: help setup demo test test-all lint types table-sanstype figure-staircase $(ABLATIONS) bench bench-judge clean machine

@@ -13,6 +13,8 @@ from pathlib import Path
 from types import NoneType
 from typing import Any
 
+import yaml
+
 import composed.conf
 from composed.errors import ConfigError
 
@@ -52,27 +54,50 @@ CHOICES: dict[str, tuple[str | None, ...]] = {
     "logger.mode": ("offline", "online"),
     "optim.decay": ("inverse_sqrt", "linear", "constant"),
     "pretraining.optim.decay": ("inverse_sqrt", "linear", "constant"),
+    "pretraining.gradient": ("straight_through", "smooth"),
+    "task.kind": ("text", "image", "curve"),
     "tokenizer.kind": ("word", "bpe"),
 }
 # What numbers may be, by the last part of their key.
 RANGES: tuple[tuple[str, str, Callable[[float], bool]], ...] = (
-    ("updates batch_tokens accumulate validate_every checkpoint_every lr clip", "above 0", lambda x: x > 0),
+    (
+        "updates batch_tokens accumulate validate_every checkpoint_every record_every lr clip",
+        "above 0",
+        lambda x: x > 0,
+    ),
     ("width layers heads feedforward size workers threads samples beams", "above 0", lambda x: x > 0),
-    ("max_length max_variables max_rounds max_draws", "above 0", lambda x: x > 0),
+    ("max_length max_variables max_rounds max_draws points beyond scale kinks", "above 0", lambda x: x > 0),
     ("train val test ood unlabeled unlabeled_val", "above 0", lambda x: x > 0),
     ("temperature cap reach", "above 0", lambda x: x > 0),
-    ("entropy template random_deletion masking infilling", "at least 0", lambda x: x >= 0),
+    ("entropy template random_deletion masking infilling l2", "at least 0", lambda x: x >= 0),
     ("span", "from 1 to below 100", lambda x: 1 <= x < 100),
     ("seed warmup initial_lr weight_decay base_weight base_weight_end composed_weight", "at least 0", lambda x: x >= 0),
     ("denoising_weight anchor fisher lora adapters", "at least 0", lambda x: x >= 0),
     ("depth", "at least 1", lambda x: x >= 1),
     ("dropout attention_dropout activation_dropout label_smoothing", "from 0 to below 1", lambda x: 0 <= x < 1),
     ("compose_after", "a share of the updates, from 0 to below 1", lambda x: 0 <= x < 1),
+    ("margin", "above 0 and at most 1", lambda x: 0 < x <= 1),
     ("unchanged probability", "from 0 to 1", lambda x: 0 <= x <= 1),
 )
 HANGING: dict[str, Any] = {"initial_indent": " " * 17, "subsequent_indent": " " * 17}
 COMPARING = ("rloo", "vimco", "posterior")  # the estimators that weigh a pair's samples against each other
 TARGETS = ("composed.models.", "composed.datamodules.")
+# What each kind of task takes of a group: options that have this key, or a target below this module.
+KINDS: dict[str, dict[str, str]] = {
+    "text": {
+        "estimator": "composed.models.estimators.",
+        "model": "composed.models.transformer.",
+        "noise": "composed.datamodules.noise.",
+        "optim": "batch_tokens",
+    },
+    "curve": {
+        "estimator": "composed.models.pathwise.",
+        "model": "composed.models.staircase.",
+        "optim": "record_every",
+    },
+}
+# What a mode may be about where outputs are no text; the rest has to be as in finetuning=baseline.
+MODE_KEYS = ("name", "start_from", "train_through", "predict_through", "base_weight", "composed_weight")
 
 
 def options(group: str) -> list[str]:
@@ -161,6 +186,7 @@ def check(config: dict[str, Any]) -> None:
             raise ConfigError(f"{key}={value}: only names in modules below {' and '.join(TARGETS)} are built")
         if isinstance(value, int | float):
             _check_number(key, value)
+    _check_kind(config)
     _check_mode(config)
     if config["denoiser"] not in ("auto", "store") and not Path(config["denoiser"]).exists():
         raise ConfigError(
@@ -168,9 +194,9 @@ def check(config: dict[str, Any]) -> None:
             "denoiser; denoiser=auto trains one"
         )
     model = config["model"]
-    if model["width"] % (2 * model["heads"]):
+    if "heads" in model and model["width"] % (2 * model["heads"]):
         raise ConfigError(f"model.width={model['width']}: must be a multiple of 2 * heads = {2 * model['heads']}")
-    if config["finetuning"]["train_through"]:
+    if config["finetuning"]["train_through"] and config["task"]["kind"] == "text":
         _check_estimator(config["estimator"])
     if not any(config["noise"].get("weights", {"": 1}).values()):
         raise ConfigError("noise.weights: all are 0, so there is no noise; raise one, or choose another noise=")
@@ -239,6 +265,50 @@ def _check_estimator(estimator: dict[str, Any]) -> None:
             f"estimator.published_quirks=true: the published term has no estimator.{knobs[0]}; leave it as it was, or "
             "set published_quirks=false"
         )
+
+
+def _check_kind(config: dict[str, Any]) -> None:
+    """Every group is for the kind of the task's outputs."""
+    task = f"task={config['task']['name']}"
+    kind = config["task"]["kind"]
+    for group, mark in KINDS[kind].items():
+        settings = config[group]
+        if (
+            settings.get("name") != "none"
+            and mark not in settings
+            and not settings.get("_target_", "").startswith(mark)
+        ):
+            valid = [name for name in options(group) if mark in (CONF / group / f"{name}.yaml").read_text("utf-8")]
+            raise ConfigError(f"this option of {group} is not for {task}, whose outputs are of kind {kind}; valid is "
+                              f"{group}={' or '.join(valid)}")  # fmt: skip
+    if (config["pretraining"]["name"] == "rounding") != (kind == "curve"):
+        raise ConfigError(f"pretraining={config['pretraining']['name']} is not for {task}, whose outputs are of kind "
+                          f"{kind}; rounding is for curve")  # fmt: skip
+    if kind == "text":
+        return
+    mode = config["finetuning"]
+    if mode["start_from"] == "denoiser":
+        raise ConfigError(
+            f"finetuning={mode['name']}: f cannot start from the denoiser in {task}, where its inputs are no outputs; "
+            "finetuning=baseline and finetuning=composed_pathwise start from random weights"
+        )
+    plain = yaml.safe_load((CONF / "finetuning" / "baseline.yaml").read_text("utf-8"))
+    for key, value in mode.items():
+        if key not in MODE_KEYS and value != plain[key]:
+            raise ConfigError(
+                f"finetuning.{key}={_text(value)}: not for {task}, where it has to be {_text(plain[key])}"
+            )
+    if kind == "curve":
+        _check_staircases(config)
+
+
+def _check_staircases(config: dict[str, Any]) -> None:
+    points, staircases = config["task"]["points"], config["task"]["staircases"]
+    for steps, width, gap in staircases:
+        if steps < 2 or width <= 0 or gap <= 0:
+            raise ConfigError(f"task.staircases: [{steps}, {width}, {gap}]: at least 2 steps, width and gap above 0")
+        if points % steps or points < 2 * steps:
+            raise ConfigError(f"task.points={points}: must be a multiple of the {steps} steps, at least 2 on each")
 
 
 def _check_number(key: str, value: float) -> None:

@@ -9,7 +9,9 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, get_args
 
 from composed import judges
@@ -101,14 +103,10 @@ def conclude(run: RunFolder, config: dict[str, Any]) -> dict[str, Any]:
     """
     facts = read_json(run.training)
     started = time.monotonic()
-    counts: dict[str, dict[str, dict[str, int]]] = {}
-    for split in facts["splits"]:
-        rows = list(read_lines(run.predictions(split)))
-        verdicts = _judge(run, rows, config["judge"])
-        write_lines(run.verdicts(split), map(dataclasses.asdict, verdicts))
-        for output in sorted({row["output"] for row in rows}):
-            seen = Counter(v.verdict for row, v in zip(rows, verdicts, strict=True) if row["output"] == output)
-            counts.setdefault(output, {})[split] = {"n": seen.total(), **{name: seen[name] for name in CLASSES}}
+    if config["task"]["kind"] == "text":
+        found = {"counts": _counts(run, facts["splits"], config["judge"])}
+    else:
+        found = kind(config).measure(run, config)
     result = {
         "task": config["task"]["name"],
         "title": _title(config),
@@ -120,10 +118,28 @@ def conclude(run: RunFolder, config: dict[str, Any]) -> dict[str, Any]:
         "updates": facts["updates"],
         "best": facts["best"],
         "seconds": {**facts["seconds"], "judging": round(time.monotonic() - started, 1)},
-        "counts": counts,
+        **found,
     }
     write_json(run.result, result)
     return result
+
+
+def kind(config: dict[str, Any]) -> ModuleType:
+    """The module that trains, predicts and measures what the task's outputs are, where they are no text."""
+    return import_module(f"composed.{config['task']['kind']}")
+
+
+def _counts(run: RunFolder, splits: list[str], settings: dict[str, Any]) -> dict[str, dict[str, dict[str, int]]]:
+    """Judges the programs; the number of each verdict, per output and split."""
+    counts: dict[str, dict[str, dict[str, int]]] = {}
+    for split in splits:
+        rows = list(read_lines(run.predictions(split)))
+        verdicts = _judge(run, rows, settings)
+        write_lines(run.verdicts(split), map(dataclasses.asdict, verdicts))
+        for output in sorted({row["output"] for row in rows}):
+            seen = Counter(v.verdict for row, v in zip(rows, verdicts, strict=True) if row["output"] == output)
+            counts.setdefault(output, {})[split] = {"n": seen.total(), **{name: seen[name] for name in CLASSES}}
+    return counts
 
 
 def _judge(run: RunFolder, rows: list[dict[str, Any]], settings: dict[str, Any]) -> list[judges.Verdict]:
@@ -147,7 +163,14 @@ def _title(config: dict[str, Any]) -> str:
 
 
 def metrics(result: dict[str, Any]) -> dict[str, float]:
-    """The result as numbers for a logger: the share of each verdict."""
+    """The result as numbers for a logger: the share of each verdict, or the values."""
+    if "values" in result:
+        return {
+            f"test/{split}/{output}/{name}": value
+            for output, by_split in result["values"].items()
+            for split, values in by_split.items()
+            for name, value in values.items()
+        }
     return {
         f"test/{split}/{output}/{name}": of[name] / of["n"]
         for output, by_split in result["counts"].items()
@@ -161,7 +184,11 @@ def summary(result: dict[str, Any], path: Path) -> str:
     """A finished run in a few lines: what was right, of f alone and of the composition."""
     names = {"base": "f(x)", "composition": "Pi(f(x))"}
     lines = [f"{result['title']}: {result['finetuning']}, seed {result['seed']}"]
-    for output, by_split in result["counts"].items():
+    for output, by_split in result.get("values", {}).items():
+        for split, values in by_split.items():
+            numbers = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+            lines.append(f"  {names[output]:<9} {split:<5} {numbers}")
+    for output, by_split in result.get("counts", {}).items():
         shares = "   ".join(
             f"{split} {of['correct'] / of['n']:6.1%} correct, {of['compile_error'] / of['n']:6.1%} do not compile "
             f"(n {of['n']})"
@@ -205,6 +232,9 @@ def _predict_again(run: RunFolder, config: dict[str, Any]) -> None:
     from composed.command import check
 
     check(config)
+    if config["task"]["kind"] != "text":
+        kind(config).predict_again(run, config)
+        return
     task = build.text_task(config)
     model = build.finished_predictor(config, task, run.checkpoints / "best.safetensors")
     if config["denoiser"] == "auto":

@@ -74,6 +74,9 @@ def _of_mode(mode: str, overrides: list[str]) -> tuple[dict[str, Any], list[str]
 
 
 def _train_and_predict(folder: RunFolder, config: dict[str, Any], loggers: list[Any]) -> None:
+    if config["task"]["kind"] != "text":
+        evaluate.kind(config).train_and_predict(folder, config, loggers)
+        return
     from composed import build
     from composed.models.composition import fingerprint
     from composed.tasks.training import train

@@ -10,11 +10,12 @@ from hydra import compose, initialize_config_module
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from composed import build
+from composed import build, curve
 from composed.command import CHOICES, CONF, GROUPS, TYPES, _keys, check, options
 from composed.datamodules import tokenizers
 from composed.datamodules.sanstype.files import Sizes
 from composed.datamodules.sanstype.grammar import Grammar
+from composed.errors import ConfigError
 from composed.models.composition import freeze
 from composed.tasks.training import check_trainer
 
@@ -24,6 +25,11 @@ ALL = [(group, option) for group in GROUPS for option in options(group)]
 COMPANIONS = {
     ("pretraining", "none"): ["finetuning=baseline"],
     ("trainer", "gpu"): [] if torch.cuda.is_available() else ["trainer.accelerator=cpu"],
+    **{("sizes", option): [f"task={option.partition('_')[0]}"] for option in options("sizes")},
+    ("estimator", "pathwise"): ["task=staircase"],
+    ("model", "relu"): ["task=staircase"],
+    ("optim", "full_batch"): ["task=staircase"],
+    ("pretraining", "rounding"): ["task=staircase"],
     ("trainer", "ddp"): ["trainer.accelerator=cpu", "trainer.devices=2"],
 }
 
@@ -37,6 +43,17 @@ def build_all(settings: dict[str, Any]) -> None:
     """Everything that needs no data."""
     check(settings)
     check_trainer(settings["trainer"])
+    {"text": build_text, "curve": build_curve}[settings["task"]["kind"]](settings)
+
+
+def build_curve(settings: dict[str, Any]) -> None:
+    stairs = curve.staircases(settings)
+    networks, rounding = curve.make_networks(settings, stairs), curve.make_rounding(settings, stairs)
+    points = torch.zeros(len(stairs), 3)
+    assert instantiate(settings["estimator"]).surrogate(networks, rounding, points, points).shape == (len(stairs),)
+
+
+def build_text(settings: dict[str, Any]) -> None:
     task = settings["task"]
     Sizes(**task["sizes"])
     Grammar(**task["grammar"])
@@ -63,12 +80,18 @@ def test_every_option_builds_under_the_smoke_profile(group, option):
 @pytest.mark.parametrize("profile", options("profile"))
 @pytest.mark.parametrize("task", options("task"))
 @pytest.mark.parametrize("finetuning", options("finetuning"))
-def test_every_mode_of_every_task_is_accepted_under_every_profile(profile, task, finetuning):
-    check(config(f"profile={profile}", f"task={task}", f"finetuning={finetuning}"))
+def test_every_mode_of_a_task_is_accepted_under_every_profile_and_no_other(profile, task, finetuning):
+    """Only outputs that are inputs too let f start from the denoiser."""
+    settings = config(f"profile={profile}", f"task={task}", f"finetuning={finetuning}")
+    if settings["task"]["kind"] == "text" or finetuning in ("baseline", "composed_pathwise"):
+        check(settings)
+    else:
+        with pytest.raises(ConfigError, match=f"task={task}"):
+            check(settings)
 
 
 @pytest.mark.parametrize("finetuning", options("finetuning"))
-@pytest.mark.parametrize("estimator", options("estimator"))
+@pytest.mark.parametrize("estimator", [option for option in options("estimator") if option != "pathwise"])
 def test_every_mode_builds_with_every_estimator(finetuning, estimator):
     build_all(config("profile=smoke", f"finetuning={finetuning}", f"estimator={estimator}"))
 

@@ -1,0 +1,166 @@
+"""`figure_staircase.py RUNS OUT`: draws OUT/staircase.png and writes OUT/README.md from finished staircase runs.
+
+Left: the target, and f trained alone and through rounding, inside and outside the training range. Right: how much more
+complex the one is than the other, measured and by the theory. Nothing is measured here.
+"""
+
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from composed.curve import staircases
+from composed.datamodules.staircase import Staircase
+from composed.errors import ComposedError, DataError
+from composed.files import read_json, read_lines, write_atomically, write_text
+from composed.reporting.statistics import Estimate, estimate
+from composed.run_folder import RunFolder
+
+DIRECT, COMPOSED = "baseline", "composed_pathwise"
+BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#888888"
+Runs = dict[str, dict[int, RunFolder]]  # by mode and seed
+
+
+def find(runs: Path) -> Runs:
+    """Raises DataError where a mode is missing, or the runs differ in more than mode and seed."""
+    found: Runs = defaultdict(dict)
+    for path in sorted(runs.glob("staircase-*/result.json")):
+        result = read_json(path)
+        found[result["finetuning"]][result["seed"]] = RunFolder(path.parent)
+    if not {DIRECT, COMPOSED} <= found.keys():
+        raise DataError(f"{runs} holds no finished runs of task=staircase with both {DIRECT} and {COMPOSED}")
+    if len({str(run.config()["task"]) for of in found.values() for run in of.values()}) > 1:
+        raise DataError(f"{runs} holds runs of different staircases; draw them apart")
+    return found
+
+
+def over_seeds(runs: dict[int, RunFolder], index: int, split: str, name: str, output: str | None = None) -> Estimate:
+    """Of one staircase; `output` is base or composition for what is measured on outputs."""
+    entries = [read_json(run.result)["staircases"][split][index] for run in runs.values()]
+    return estimate([(entry[output] if output else entry)[name] for entry in entries])
+
+
+def ratio(found: Runs, index: int) -> Estimate:
+    """Complexity of f trained alone over that of f trained through rounding, over the seeds of both."""
+    shared = sorted(found[DIRECT].keys() & found[COMPOSED].keys())
+    complexities = {
+        mode: [read_json(found[mode][seed].result)["staircases"]["id"][index]["complexity"] for seed in shared]
+        for mode in (DIRECT, COMPOSED)
+    }
+    return estimate([a / b for a, b in zip(complexities[DIRECT], complexities[COMPOSED], strict=True)])
+
+
+def theory(stair: Staircase) -> float:
+    return stair.interpolant_cost / stair.line_cost
+
+
+def draw(found: Runs, path: Path) -> None:
+    import matplotlib.style
+    from matplotlib.figure import Figure
+
+    first = min(found[DIRECT].keys() & found[COMPOSED].keys())
+    stairs = staircases(found[DIRECT][first].config())
+    with matplotlib.style.context("default"):
+        figure = Figure(figsize=(10, 4), layout="constrained")
+        left, right = figure.subplots(1, 2, width_ratios=[1.6, 1])
+        _fits(left, {mode: found[mode][first] for mode in (DIRECT, COMPOSED)}, stairs[0])
+        _ratios(right, found, stairs)
+        write_atomically(
+            path, lambda temporary: figure.savefig(temporary, format="png", dpi=140, metadata={"Software": None})
+        )
+
+
+def _fits(axes: Any, runs: dict[str, RunFolder], stair: Staircase) -> None:
+    axes.axvspan(-stair.half, stair.half, color="#eeeeee", zorder=0)
+    styles = {DIRECT: (BLUE, "f trained alone"), COMPOSED: (ORANGE, "f trained through rounding")}
+    for mode, run in runs.items():
+        inside, outside = (next(read_lines(run.predictions(split))) for split in ("id", "ood"))
+        points = sorted(zip(inside["x"] + outside["x"], inside["base"] + outside["base"], strict=True))
+        axes.plot(*zip(*points, strict=True), color=styles[mode][0], linewidth=1.6, label=styles[mode][1], zorder=2)
+        if mode == COMPOSED:
+            for part in (inside, outside):
+                axes.plot(part["x"], part["composition"], ".", color="#f0a070", markersize=5, zorder=1)
+            axes.plot([], [], ".", color="#f0a070", label="and rounded: the composition")
+        for part, style in ((inside, "-"), (outside, ":")):
+            for height in sorted(set(part["target"])):
+                at = [x for x, y in zip(part["x"], part["target"], strict=True) if y == height]
+                axes.plot([min(at), max(at)], [height, height], style, color="black", linewidth=3, zorder=3)
+    axes.plot([], [], "-", color="black", linewidth=3, label="target")
+    axes.plot([], [], ":", color="black", linewidth=3, label="target, never seen")
+    axes.set_title("Grey: the training range", fontsize=10)
+    axes.set_xlabel("x")
+    axes.legend(frameon=False, fontsize=9, loc="upper left")
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _ratios(axes: Any, found: Runs, stairs: list[Staircase]) -> None:
+    most = max(theory(stair) for stair in stairs)
+    axes.plot([0, 1.1 * most], [0, 1.1 * most], "--", color=GREY, label="theory, for the straight line")
+    ratios = [ratio(found, index) for index in range(len(stairs))]
+    axes.errorbar(
+        [theory(stair) for stair in stairs], [each.mean for each in ratios],
+        [each.half_width or 0.0 for each in ratios], fmt="o", color=ORANGE, capsize=3,
+        label=f"measured; 95% interval over {ratios[0].n} seeds",
+    )  # fmt: skip
+    axes.set_xlabel("(steps − 1) · (1 + width / gap)")
+    axes.set_title("How many times as complex f is when trained alone", fontsize=10)
+    axes.set_xlim(0)
+    axes.set_ylim(0)
+    axes.legend(frameon=False, fontsize=9, loc="upper left")
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def describe(found: Runs, command: str) -> str:
+    """The Markdown text: the picture, every number behind it, and how it came about."""
+    first = next(iter(found[DIRECT].values()))
+    stairs, place = staircases(first.config()), read_json(first.path / "environment.json")
+    lines = [
+        "# Staircases",
+        "",
+        f"    {command}",
+        "",
+        "![target, fits inside and outside the training range, complexity ratios](staircase.png)",
+        "",
+        "Error is the mean squared error: of f trained alone, and of the composition where f was trained through "
+        "rounding; inside on the steps that f learned from, outside on "
+        f"{first.config()['task']['beyond']} further steps on either side. Complexity is half the sum of f's squared "
+        "weights. Turns: how often f goes from steep to flat or back. The theory compares the "
+        "cost of the piecewise linear interpolant, 2 (steps − 1) / gap, with that of the straight line, 2 / (width + "
+        "gap). ± is half the 95% interval over seeds.",
+        "",
+        "| steps | width | gap | error inside, alone | through | error outside, alone | through | turns, alone "
+        "| through | complexity, alone (theory) | through (theory) | ratio (theory) |",
+        "| --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: |",
+    ]
+    for index, stair in enumerate(stairs):
+        cells = [f"{stair.steps}", f"{stair.width:g}", f"{stair.gap:g}"]
+        for split in ("id", "ood"):
+            for mode, output in ((DIRECT, "base"), (COMPOSED, "composition")):
+                cells.append(_number(over_seeds(found[mode], index, split, "error", output), 3))
+        cells += [_number(over_seeds(found[mode], index, "id", "turns"), 1) for mode in (DIRECT, COMPOSED)]
+        for mode, cost in ((DIRECT, stair.interpolant_cost), (COMPOSED, stair.line_cost)):
+            cells.append(f"{_number(over_seeds(found[mode], index, 'id', 'complexity'), 1)} ({cost:.1f})")
+        cells.append(f"{_number(ratio(found, index), 1)} ({theory(stair):.1f})")
+        lines.append(f"| {' | '.join(cells)} |")
+    seconds = [read_json(run.result)["seconds"]["training"] for of in found.values() for run in of.values()]
+    lines += [
+        "",
+        f"- runs: {len(seconds)}, {sum(seconds):.0f} s of training together",
+        f"- machine: {place['processor']}, {place['cores']} cores; code: {place['git_revision']}",
+        f"- versions: Python {place['python']}, PyTorch {place['packages']['torch']}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _number(value: Estimate, digits: int) -> str:
+    return f"{value.mean:.{digits}f}" + ("" if value.half_width is None else f" ±{value.half_width:.{digits}f}")
+
+
+if __name__ == "__main__":
+    runs, out, command = sys.argv[1:]
+    try:
+        found = find(Path(runs))
+        draw(found, Path(out) / "staircase.png")
+        write_text(Path(out) / "README.md", describe(found, command))
+    except ComposedError as error:
+        sys.exit(f"error: {error}")

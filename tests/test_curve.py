@@ -1,0 +1,70 @@
+"""Staircase runs from config to result, in this process: seconds at the smoke sizes."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_module
+from omegaconf import OmegaConf
+
+from composed import evaluate, train
+from composed.errors import TrainingError
+from composed.files import read_json, read_lines
+from composed.run_folder import RunFolder
+
+
+def run(folder: Path, *words: str) -> RunFolder:
+    settings = ["task=staircase", "profile=smoke", "logger=csv", f"runs={folder}", *words]
+    with initialize_config_module("composed.conf", version_base="1.3"):
+        config = OmegaConf.to_container(compose("config", settings), resolve=True)
+    return train.run(config, settings)  # type: ignore[arg-type]
+
+
+def test_a_run_leaves_predictions_metrics_and_values_of_every_staircase(tmp_path):
+    folder = run(tmp_path)
+    result = read_json(folder.result)
+    assert [row["update"] for row in read_lines(folder.metrics)] == [10, 20, 30, 40]
+    assert next(read_lines(folder.metrics)).keys() == {"stage", "split", "update", "composed_loss"}
+    assert [entry["staircase"] for entry in result["staircases"]["ood"]] == folder.config()["task"]["staircases"]
+    for split in ("id", "ood"):
+        assert result["examples"][split] == len(list(read_lines(folder.predictions(split)))) == 6
+        for output in ("base", "composition"):
+            assert result["values"][output][split].keys() == result["measures"].keys()
+
+
+def test_values_are_what_the_predictions_say(tmp_path):
+    folder = run(tmp_path)
+    rows = list(read_lines(folder.predictions("id")))
+    for row in rows:
+        row["base"] = [y + 0.75 for y in row["target"]]
+        row["composition"] = row["target"]
+        row["complexity"], row["turns"] = 2.0, 3
+    folder.predictions("id").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    values = evaluate.conclude(folder, folder.config())["values"]
+    assert values["base"]["id"] == {"error": 0.5625, "wrong steps, %": 100.0, "complexity": 2.0, "turns": 3.0}
+    assert values["composition"]["id"]["error"] == 0.0
+    assert "f(x)      id    error 0.5625, wrong steps, % 100" in evaluate.summary(read_json(folder.result), tmp_path)
+    assert evaluate.metrics(read_json(folder.result))["test/id/base/error"] == 0.5625
+
+
+def test_the_same_seed_gives_the_same_bytes_and_predictions_can_be_made_again(tmp_path):
+    first, second, other = (run(tmp_path / name, f"seed={seed}") for name, seed in (("a", 0), ("b", 0), ("c", 1)))
+    weights = [(folder.checkpoints / "best.safetensors").read_bytes() for folder in (first, second, other)]
+    assert weights[0] == weights[1] != weights[2]
+    predictions = first.predictions("ood").read_bytes()
+    first.predictions("ood").unlink()
+    assert evaluate.main(["--predict", str(first.path)]) == 0
+    assert first.predictions("ood").read_bytes() == predictions
+
+
+def test_rounding_lets_the_composition_be_right_where_f_alone_cannot_learn_the_steps(tmp_path):
+    """Enough updates for a line, far too few units and updates for a staircase of six steps and its edges."""
+    budget = ("optim.updates=400", "model.width=32")
+    composed, direct = run(tmp_path, *budget), run(tmp_path, *budget, "finetuning=baseline")
+    own = read_json(composed.result)["values"]["composition"]["id"]["error"]
+    assert own < read_json(direct.result)["values"]["base"]["id"]["error"]
+
+
+def test_a_loss_that_is_not_finite_stops_and_says_where(tmp_path):
+    with pytest.raises(TrainingError, match="not finite at update"):
+        run(tmp_path, "optim.lr=1e30")
