@@ -135,7 +135,8 @@ def describe(found: Runs, command: str) -> str:
         f"{first.config()['task']['beyond']} further steps on either side. Complexity is half the sum of f's squared "
         "weights. Turns: how often f goes from steep to flat or back. The theory compares the "
         "cost of the piecewise linear interpolant, 2 (steps − 1) / gap, with that of the straight line, 2 / (width + "
-        "gap); f may cost less where it is not quite the one (see its error inside), and less than the other, since a network that is flat outside costs half. ± is half the 95% interval over seeds.",
+        "gap). f may cost less than the one where it falls short of the steps (see its error inside), and less than "
+        "the other, because a network that is flat beyond its data costs half. ± is half the 95% interval over seeds.",
         "",
         "| steps | width | gap | error inside, alone | through | error outside, alone | through | turns, alone "
         "| through | complexity, alone (theory) | through (theory) | ratio (theory) |",

@@ -85,7 +85,7 @@ TARGETS = ("composed.models.", "composed.datamodules.")
 # What each kind of task takes of a group: options that have this key, or a target below this module.
 KINDS: dict[str, dict[str, str]] = {
     "text": {
-        "estimator": "composed.models.estimators.",
+        "estimator": "samples",
         "model": "composed.models.transformer.",
         "noise": "composed.datamodules.noise.",
         "optim": "batch_tokens",

@@ -13,6 +13,7 @@ from composed.run_folder import RunFolder
 CONFIG = {
     "task": {
         "name": "sanstype",
+        "kind": "text",
         "title": "SansType",
         "folder": None,
         "data": "data",
