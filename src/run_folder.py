@@ -50,7 +50,7 @@ def shaping(config: dict[str, Any]) -> dict[str, Any]:
         kept["denoiser"] = "auto"  # the same denoiser
     if config["finetuning"]["train_through"] is None:
         del kept["estimator"]
-    schedules = kept.pop("schedules")  # the mode's is in optim
+    schedules = kept.pop("schedules", None)  # the mode's is in optim
     if config["finetuning"]["extra_pairs"] is None:
         del kept["backtranslation"]
     else:
