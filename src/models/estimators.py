@@ -157,7 +157,8 @@ class ScoreFunction:
         if self.reach is None:
             return costs.sum(2, keepdim=True)
         of_y, of_z = (torch.arange(n, device=costs.device) for n in (costs.shape[2], length))
-        return costs @ torch.exp2(-(of_y[:, None] - of_z).abs() / self.reach)
+        with torch.autocast(costs.device.type, enabled=False):  # rounded costs would be noise
+            return costs @ torch.exp2(-(of_y[:, None] - of_z).abs() / self.reach)
 
 
 def reinforce(samples: int = 1, published_quirks: bool = False, **knobs: Any) -> "ScoreFunction | Published":
