@@ -255,7 +255,7 @@ def _check_estimator(estimator: dict[str, Any]) -> None:
     if name in COMPARING and samples < 2:
         raise ConfigError(
             f"estimator.samples={samples}: estimator={name} compares samples with each other and needs at least 2; "
-            f"{', '.join(other for other in options('estimator') if other not in COMPARING)} take 1"
+            "estimator=reinforce and estimator=self_critical take 1"
         )
     if estimator.get("greedy") and samples > 1:
         raise ConfigError(f"estimator.samples={samples}: with estimator.greedy=true there is one output; set samples=1")

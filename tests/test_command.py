@@ -75,7 +75,7 @@ from tests.commands import command
         ("finetuning.stages=[]", "the shares must add up to 1"),
         ("denoiser=/nope", "denoiser=/nope: no such file or folder"),
         ("model.heads=3", "must be a multiple of 2"),
-        ("estimator.samples=1", "rloo .*needs at least 2; .*reinforce.* take 1"),
+        ("estimator.samples=1", "rloo .*needs at least 2; .*reinforce .*take 1"),
         ("estimator.samples=0", "must be above 0"),
         ("estimator.cap=0", "must be above 0"),
         ("estimator.reach=-1", "must be above 0"),
