@@ -10,6 +10,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,7 @@ from safetensors.torch import load_file
 from composed.command import options
 from composed.files import locked, read_lines
 from composed.models.weights import save_weights
-from tests.commands import command, end, result, run_folders, start
+from tests.commands import ENVIRONMENT, command, end, result, run_folders, start
 
 pytestmark = pytest.mark.slow
 
@@ -131,6 +132,27 @@ def test_the_same_command_twice_gives_the_same_numbers_programs_and_weights(trai
     for split in ("id", "ood"):
         name = f"predictions-{split}.jsonl"
         assert (first / name).read_bytes() == (second / name).read_bytes()
+
+
+def test_a_finished_run_predicts_and_its_words_are_checked(train, one, tmp_path):
+    train("finetuning=composed")
+    source = next(read_lines(one() / "predictions-id.jsonl"))["source"]
+
+    def predict(text: str, *options: str) -> subprocess.CompletedProcess[str]:
+        command = [Path(sys.executable).with_name("composed-predict"), str(one()), *options]
+        return subprocess.run(
+            command, input=text, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False
+        )
+
+    rows = [row for row in read_lines(one() / "predictions-id.jsonl") if row["source"] == source]
+    texts = {row["output"]: " ".join(row["text"].replace("$", " ").replace("~", " ").split()) for row in rows}
+    found = predict(f"{source}\n{source}\n", "--show-base", "--judge")
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.splitlines() == [texts["composition"]] * 2
+    assert f"2: f(x)  {texts['base']}".strip() in found.stderr
+    refused = predict("fly var_0 to 3;\n")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "line 1 of the input: no such words in the training data: fly" in refused.stderr
 
 
 def test_a_finished_run_is_not_run_again_unless_asked_to(train, one):

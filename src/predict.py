@@ -1,0 +1,115 @@
+"""`composed-predict RUN`: uses what a run of a text task trained; pseudocode in, programs out, a line each.
+
+    echo "set var_1 to 3; print var_1;" | composed-predict RUN
+
+The prediction is the mode's own: Pi(f(x)) where it predicts through the denoiser, else f(x). Only programs go to
+standard output. Left out: prediction on a GPU, and tasks whose outputs are no text.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from composed import judges
+from composed.console import raise_on_signals, say
+from composed.errors import ComposedError, ConfigError, DataError, Interrupted
+from composed.run_folder import RunFolder
+
+
+def as_source(line: str) -> str:
+    """A line of statements that end in `;` in the format of the data, with a `$` between the statements."""
+    if "$" in line:
+        return line
+    statements = [statement.strip() for statement in line.split(";")]
+    return " ".join(["$", *(f"{statement}; $" for statement in statements if statement)])
+
+
+def predict(path: Path, lines: list[str]) -> list[dict[str, str]]:
+    """The texts of `base`, of `composition` where there is a denoiser, and of `own`, the mode's, for each line.
+
+    Raises DataError for an empty line, for words that the vocabulary does not have, and for a run that is not finished.
+    """
+    run = RunFolder.existing(path)
+    config = run.config()
+    if config["task"]["kind"] != "text":
+        raise ConfigError(f"{path} is a run of task={config['task']['name']}; composed-predict takes text tasks")
+    if not run.predicted():
+        raise DataError(f"{path} is not trained to its end; go on with the command that began it:\n  {run.command()}")
+
+    from composed import build, evaluate
+    from composed.datamodules.batching import Pairs, encode
+    from composed.models.composition import Composition
+
+    task = build.text_task(config)
+    sources = [as_source(line) for line in lines]
+    for number, source in enumerate(sources, 1):
+        words = [word for word in source.split() if task.tokenizer.unk in task.tokenizer.encode(word)]
+        if not source.replace("$", "").strip() or words:
+            what = f"no such words in the training data: {', '.join(words)}" if words else "no statement"
+            raise DataError(f"line {number} of the input: {what}")
+    stored = {**config, "denoiser": "store"} if config["denoiser"] == "auto" else config
+    model = build.finished_predictor(config, task, run.checkpoints / "best.safetensors").eval()
+    denoiser = build.denoiser(stored, task, run.command(denoiser="auto", redo="true"))
+    composition = Composition(model, denoiser) if denoiser is not None else None
+
+    def decode(source: Any) -> list[Any]:
+        base = model.predict(source, max_length=task.max_length)
+        return [base] if composition is None else [base, composition.denoise(base, max_length=task.max_length)]
+
+    rows = encode(task.tokenizer, sources)
+    decoded = evaluate.decode_all(Pairs(rows, rows, task.tokenizer.pad), decode, next(model.parameters()).device)
+    texts = [[task.tokenizer.decode(ids) for ids in output] for output in decoded]
+    own = 1 if config["finetuning"]["predict_through"] else 0
+    names = ["base", "composition"][: len(texts)]
+    return [{**dict(zip(names, row, strict=True)), "own": row[own]} for row in map(list, zip(*texts, strict=True))]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="composed-predict", description=__doc__.split("\n", 1)[0])
+    parser.add_argument("run", type=Path, metavar="RUN", help="folder of a finished run")
+    parser.add_argument("--show-base", action="store_true", help="f(x) too, on standard error")
+    parser.add_argument(
+        "--judge", action="store_true", help="compile and run each program; what it prints on standard error"
+    )
+    options = parser.parse_args(arguments)
+    raise_on_signals()
+    try:
+        lines = sys.stdin.read().splitlines()
+        if not lines:
+            raise DataError("nothing on standard input; give pseudocode, a program per line")
+        predictions = predict(options.run, lines)
+        for number, texts in enumerate(predictions, 1):
+            if options.show_base:
+                say(f"{number}: f(x)  {_plain(texts['base'])}")
+            print(_plain(texts["own"]))
+        if options.judge:
+            _judge([texts["own"] for texts in predictions])
+    except ComposedError as error:
+        say(f"error: {error}")
+        return error.code
+    except Interrupted as interrupted:
+        return interrupted.code
+    return 0
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.translate(str.maketrans("$~", "  ")).split())
+
+
+def _judge(texts: list[str]) -> None:
+    from composed.datamodules.sanstype.files import to_cpp
+
+    try:
+        executions = judges.execute([to_cpp(text) for text in texts], [""] * len(texts))
+    except judges.JudgeError as error:
+        raise ComposedError(str(error)) from error
+    for number, execution in enumerate(executions, 1):
+        if execution.verdict == "correct":
+            say(f"{number}: prints {execution.stdout.decode(errors='replace')!r}")
+        else:
+            say(f"{number}: {execution.verdict.replace('_', ' ')} {execution.diagnostics.strip()}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
