@@ -58,13 +58,13 @@ ablation-lambda: MODES := composed
 ablation-lambda: SWEEP := finetuning.base_weight=0.0,0.1,0.3,1.0,3.0
 ablation-lambda: BY := finetuning.base_weight
 ablation-noise: MODES := standard composed
-ablation-noise: SWEEP := 'noise=glob(*)'
+ablation-noise: SWEEP := noise=template,random_deletion,masking,infilling,mixture
 ablation-noise: BY := noise
 ablation-layers: MODES := baseline standard composed
 ablation-layers: SWEEP := finetuning.depth=1,2
 ablation-layers: BY := finetuning.depth
 ablation-estimators: MODES := composed
-ablation-estimators: SWEEP := 'estimator=glob(*,exclude=pathwise)'
+ablation-estimators: SWEEP := estimator=reinforce,self_critical,rloo,vimco,posterior,straight_through,gumbel,expected_embedding
 ablation-estimators: BY := estimator
 
 $(ABLATIONS): $(INSTALLED)
