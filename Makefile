@@ -64,8 +64,9 @@ ablation-layers: MODES := baseline standard composed
 ablation-layers: SWEEP := finetuning.depth=1,2
 ablation-layers: BY := finetuning.depth
 ablation-estimators: MODES := composed
-ablation-estimators: SWEEP := estimator=reinforce,self_critical,rloo,vimco,posterior,straight_through,gumbel,expected_embedding
-ablation-estimators: BY := estimator
+ablation-estimators: SWEEP := estimator=reinforce,self_critical,rloo,vimco,posterior,straight_through,gumbel,expected_embedding \
+	finetuning.composed_weight=0.1,1.0
+ablation-estimators: BY := estimator finetuning.composed_weight
 
 $(ABLATIONS): $(INSTALLED)
 	$(BIN)/composed-train -m task=sanstype profile=$(PROFILE) trainer=$(TRAINER) finetuning=$(call list,$(MODES)) \
