@@ -79,8 +79,14 @@ figure-staircase: $(INSTALLED)  ## the theory in a picture: STAIRCASE_SEEDS="0 1
 	$(BIN)/python scripts/figure_staircase.py runs/figure-staircase results/staircase \
 		'make figure-staircase STAIRCASE_SEEDS="$(STAIRCASE_SEEDS)"'
 
-bench: $(INSTALLED)  ## every benchmark
-	for file in benchmarks/*.py; do $(BIN)/python $$file || exit; done
+bench: $(INSTALLED)  ## speed of the engine against its peers, at length; scripts/install_fairseq.sh installs them
+	$(BIN)/python benchmarks/race.py --rounds 15 --parts 4
+
+bench-quick: $(INSTALLED)  ## the same in minutes
+	$(BIN)/python benchmarks/race.py --rounds 2 --parts 1 --out build/race
+
+bench-estimators: $(INSTALLED)  ## the estimators' gradients
+	$(BIN)/python benchmarks/estimators.py
 
 bench-judge: $(INSTALLED)  ## the judge against one g++ per program; SPOC=FOLDER of the SPoC release adds its programs
 	$(BIN)/python benchmarks/judge.py $(if $(SPOC),--spoc $(SPOC))
@@ -111,3 +117,5 @@ machine:
 	exit $$missing
 
 .PHONY: help setup demo test test-all lint types table-sanstype figure-staircase $(ABLATIONS) bench bench-judge clean machine
+=======
+.PHONY: help setup demo test test-all lint types table-sanstype $(ABLATIONS) bench bench-quick bench-estimators bench-judge clean machine

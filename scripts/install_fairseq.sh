@@ -13,8 +13,9 @@ torch="torch>=2.11,<2.14"
 if test -x .venv/bin/python; then
     torch="torch==$(.venv/bin/python -c 'import torch; print(torch.__version__.split("+")[0])')"
 fi
-$pip "$torch" "numpy>=2.0,<3" "hydra-core>=1.3.8,<1.4" "omegaconf>=2.3,<2.4"
-$pip "setuptools<80" wheel cython cffi bitarray regex "sacrebleu>=1.4.12" tqdm sentencepiece "transformers>=4.50,<6"
-# --no-deps: its pins are those old releases. --no-build-isolation: else the build fetches a torch of its own.
+# --no-deps: its pins are old releases. Built before torch is there: the release lacks the sources of the extensions
+# that it would build with torch, and training and generating need none of them.
+$pip "setuptools<80" wheel "numpy>=2.0,<3" cython
 $pip --no-deps --no-build-isolation "fairseq==0.12.2"
+$pip "$torch" "hydra-core>=1.3.8,<1.4" "omegaconf>=2.3,<2.4" cffi bitarray regex "sacrebleu>=1.4.12" tqdm "transformers>=4.50,<6"
 "$folder/bin/python" -c "import importlib.metadata as m; print('fairseq', m.version('fairseq'), 'in $folder')"

@@ -14,6 +14,7 @@ ALLOWED = {
     "reporting": ("errors", "files", "run_folder"),
     "datamodules": ("errors",),
     "models": ("errors", "files"),
+    "neighbours": (),
     "tasks": ("models", "datamodules.batching", "console", "errors", "files"),
 }
 HEAVY = ("torch", "hydra", "omegaconf", "pytorch_lightning", "lightning_fabric", "matplotlib", "wandb")
@@ -23,6 +24,7 @@ FREE_OF = {
     "models": ("hydra", "omegaconf", "pytorch_lightning", "lightning_fabric", "wandb"),
     "datamodules": ("hydra", "omegaconf", "pytorch_lightning", "lightning_fabric", "wandb"),
     "tasks": ("hydra", "omegaconf", "wandb"),
+    "neighbours": ("omegaconf", "pytorch_lightning", "lightning_fabric", "wandb"),
 }
 # The command lines load nothing heavy before they have to.
 LIGHT = ("command.py", "run_folder.py", "store.py", "files.py", "console.py", "errors.py", "report.py", "evaluate.py")

@@ -1,0 +1,1 @@
+"""What it takes to stand beside other frameworks."""
