@@ -115,7 +115,5 @@ machine:
 	fi; \
 	command -v g++ >/dev/null || need "A C++ compiler is needed: apt-get install g++ (Fedora: dnf install gcc-c++)"; \
 	exit $$missing
-
-.PHONY: help setup demo test test-all lint types table-sanstype figure-staircase $(ABLATIONS) bench bench-judge clean machine
-=======
-.PHONY: help setup demo test test-all lint types table-sanstype $(ABLATIONS) bench bench-quick bench-estimators bench-judge clean machine
+.PHONY: help setup demo test test-all lint types table-sanstype figure-staircase $(ABLATIONS) bench bench-quick bench-estimators \
+	bench-judge clean machine

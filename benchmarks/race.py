@@ -220,9 +220,6 @@ def table(options: Any, seen: dict[str, Any], rates: dict[str, float], operation
         else f"| {name} per CPU second | {value:,.0f} |"
         for name, value in rates.items()
     ]
-    lines += ["", "| resident memory at its peak | MB |", "| --- | --- |"]
-    for name in ("train bf16", "composed step bf16, 1 sample", "composed step bf16, 4 samples"):
-        lines.append(f"| {name} | {statistics.median(one['peak'] for one in seen[name]) / 1e6:,.0f} |")
     return "\n".join(lines)
 
 
