@@ -1,6 +1,6 @@
 """Speed of training, decoding and composing, against fairseq 0.12.2 and Hugging Face BART, turn by turn.
 
-    python benchmarks/race.py [--rounds 7] [--threads 2] [--rows 0] [--out results/benchmarks/NAME]
+    python benchmarks/race.py [--rounds 5] [--threads 2] [--parts 1] [--out results/benchmarks/NAME]
 
 SansType at paper size (BPE of 600, 3+3 layers, width 256), batches of 4,000 padded tokens. Every round asks every
 contender for every task once; a ratio is taken within a round, so that the load of the machine falls on both sides.
