@@ -73,6 +73,39 @@ $(ABLATIONS): $(INSTALLED)
 		$(SWEEP) seed=$(call list,$(SEEDS)) runs=runs/$@-$(PROFILE)
 	$(BIN)/composed-report runs/$@-$(PROFILE) $(addprefix --by ,$(BY)) --out results/$@-$(PROFILE)
 
+FONTS_MODES ?= baseline composed_pathwise
+FONTS_FACES ?= bundled
+FONTS = $(BIN)/composed-train -m task=fonts profile=$(PROFILE) trainer=$(TRAINER) task.faces=$(FONTS_FACES) \
+	seed=$(call list,$(SEEDS))
+table-fonts: $(INSTALLED)  ## glyphs: PROFILE=quick SEEDS="0 1 2"; FONTS_FACES=FILE takes fonts.hdf5; call again to go on
+	$(FONTS) finetuning=$(call list,$(FONTS_MODES)) runs=runs/$@-$(PROFILE)
+	for mode in baseline composed_pathwise; do \
+		$(FONTS) finetuning=$$mode finetuning.name=$$mode-unregularised optim.l2=0.0 model.predictor.dropout=0.0 \
+			runs=runs/$@-$(PROFILE) || exit; \
+	done
+	$(BIN)/composed-report runs/$@-$(PROFILE) --out results/fonts-$(PROFILE)
+	$(BIN)/python scripts/picture_fonts.py runs/$@-$(PROFILE) results/fonts-$(PROFILE)
+	$(BIN)/python scripts/describe_table.py runs/$@-$(PROFILE) results/fonts-$(PROFILE) \
+		'make table-fonts PROFILE=$(PROFILE) SEEDS="$(SEEDS)" TRAINER=$(TRAINER) FONTS_FACES=$(FONTS_FACES)'
+
+FONTS_ABLATIONS := $(addprefix ablation-fonts-,blur l2 dropout labels unlabeled noise)
+ablation-fonts-blur: SWEEP := noise.radius=0.1,1.0,2.0,4.0,8.0
+ablation-fonts-blur: BY := noise.radius
+ablation-fonts-l2: SWEEP := optim.l2=0.0,1e-6,1e-5,1e-4,1e-3,1e-2,1e-1
+ablation-fonts-l2: BY := optim.l2
+ablation-fonts-dropout: SWEEP := optim.l2=0.0 model.predictor.dropout=0.0,0.1,0.2,0.3,0.4,0.5
+ablation-fonts-dropout: BY := model.predictor.dropout
+ablation-fonts-labels: SWEEP := task.sizes.train=500,1500,2500
+ablation-fonts-labels: BY := task.sizes.train
+ablation-fonts-unlabeled: SWEEP := task.sizes.unlabeled=$(if $(filter paper,$(PROFILE)),100$(comma)5000$(comma)56323,20$(comma)100$(comma)880)
+ablation-fonts-unlabeled: BY := task.sizes.unlabeled
+ablation-fonts-noise: SWEEP := noise=blur,contrast,emboss,chain
+ablation-fonts-noise: BY := noise
+
+$(FONTS_ABLATIONS): $(INSTALLED)
+	$(FONTS) finetuning=$(call list,$(FONTS_MODES)) $(SWEEP) runs=runs/$@-$(PROFILE)
+	$(BIN)/composed-report runs/$@-$(PROFILE) $(addprefix --by ,$(BY)) --out results/$@-$(PROFILE)
+
 figure-staircase: $(INSTALLED)  ## the theory in a picture: STAIRCASE_SEEDS="0 1 2", about two minutes
 	$(BIN)/composed-train -m task=staircase logger=csv finetuning=baseline,composed_pathwise \
 		seed=$(call list,$(STAIRCASE_SEEDS)) runs=runs/figure-staircase
@@ -115,5 +148,6 @@ machine:
 	fi; \
 	command -v g++ >/dev/null || need "A C++ compiler is needed: apt-get install g++ (Fedora: dnf install gcc-c++)"; \
 	exit $$missing
-.PHONY: help setup demo test test-all lint types table-sanstype figure-staircase $(ABLATIONS) bench bench-quick bench-estimators \
-	bench-judge clean machine
+
+.PHONY: help setup demo test test-all lint types table-sanstype table-fonts figure-staircase $(ABLATIONS) $(FONTS_ABLATIONS) \
+	bench bench-quick bench-estimators bench-judge clean machine

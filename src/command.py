@@ -69,6 +69,8 @@ RANGES: tuple[tuple[str, str, Callable[[float], bool]], ...] = (
     ("max_length max_variables max_rounds max_draws points beyond scale kinks", "above 0", lambda x: x > 0),
     ("train val test ood unlabeled unlabeled_val", "above 0", lambda x: x > 0),
     ("temperature cap reach", "above 0", lambda x: x > 0),
+    ("batch_size count batch_norm_eps", "above 0", lambda x: x > 0),
+    ("radius factor", "at least 0", lambda x: x >= 0),
     ("entropy template random_deletion masking infilling l2", "at least 0", lambda x: x >= 0),
     ("span", "from 1 to below 100", lambda x: 1 <= x < 100),
     ("seed warmup initial_lr weight_decay base_weight base_weight_end composed_weight", "at least 0", lambda x: x >= 0),
@@ -90,14 +92,29 @@ KINDS: dict[str, dict[str, str]] = {
         "noise": "composed.datamodules.noise.",
         "optim": "batch_tokens",
     },
+    "image": {
+        "estimator": "composed.models.pathwise.",
+        "model": "predictor",
+        "noise": "composed.datamodules.fonts.noise.",
+        "optim": "batch_size",
+    },
     "curve": {
         "estimator": "composed.models.pathwise.",
         "model": "composed.models.staircase.",
         "optim": "record_every",
     },
 }
+PRETRAINING = {"text": ("denoise", "none"), "image": ("denoise_images", "none"), "curve": ("rounding",)}
 # What a mode may be about where outputs are no text; the rest has to be as in finetuning=baseline.
-MODE_KEYS = ("name", "start_from", "train_through", "predict_through", "base_weight", "composed_weight")
+MODE_KEYS = (
+    "name",
+    "start_from",
+    "train_through",
+    "predict_through",
+    "base_weight",
+    "composed_weight",
+    "compose_after",
+)
 
 
 def options(group: str) -> list[str]:
@@ -272,18 +289,18 @@ def _check_kind(config: dict[str, Any]) -> None:
     task = f"task={config['task']['name']}"
     kind = config["task"]["kind"]
     for group, mark in KINDS[kind].items():
+        valid = {name: (CONF / group / f"{name}.yaml").read_text("utf-8") for name in options(group)}
+        valid = {name: text for name, text in valid.items() if mark in text}
         settings = config[group]
-        if (
-            settings.get("name") != "none"
-            and mark not in settings
-            and not settings.get("_target_", "").startswith(mark)
+        marked = mark in settings or settings.get("_target_", "").startswith(mark)
+        if not marked or not any(
+            yaml.safe_load(text).keys() - {"defaults"} <= settings.keys() for text in valid.values()
         ):
-            valid = [name for name in options(group) if mark in (CONF / group / f"{name}.yaml").read_text("utf-8")]
             raise ConfigError(f"this option of {group} is not for {task}, whose outputs are of kind {kind}; valid is "
                               f"{group}={' or '.join(valid)}")  # fmt: skip
-    if (config["pretraining"]["name"] == "rounding") != (kind == "curve"):
+    if config["pretraining"]["name"] not in PRETRAINING[kind]:
         raise ConfigError(f"pretraining={config['pretraining']['name']} is not for {task}, whose outputs are of kind "
-                          f"{kind}; rounding is for curve")  # fmt: skip
+                          f"{kind}; valid is pretraining={' or '.join(PRETRAINING[kind])}")  # fmt: skip
     if kind == "text":
         return
     mode = config["finetuning"]
@@ -300,6 +317,23 @@ def _check_kind(config: dict[str, Any]) -> None:
             )
     if kind == "curve":
         _check_staircases(config)
+    else:
+        _check_glyphs(config)
+
+
+def _check_glyphs(config: dict[str, Any]) -> None:
+    characters, size = config["task"]["characters"], config["task"]["size"]
+    if len(set(characters)) < max(len(characters), 1):
+        raise ConfigError(f"task.characters={characters}: at least one, none of them twice")
+    if size % 8 or size < 16:
+        raise ConfigError(
+            f"task.size={size}: must be a multiple of 8, and at least 16, for the denoiser's three halvings"
+        )
+    if config["finetuning"]["start_from"] in options("finetuning"):
+        raise ConfigError(
+            f"finetuning.start_from={config['finetuning']['start_from']}: of fonts, valid values are scratch and the "
+            "folder of a finished run"
+        )
 
 
 def _check_staircases(config: dict[str, Any]) -> None:

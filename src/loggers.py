@@ -26,6 +26,11 @@ class Sheltered:
         if self._logger:
             self._try(self._logger.log_metrics, metrics, step)
 
+    def log_image(self, name: str, path: Path) -> None:
+        """A picture, where the logger takes pictures; it lies in the run folder anyway."""
+        if isinstance(self._logger, WandbLogger):
+            self._try(self._logger.log_image, name, [str(path)])
+
     def close(self) -> None:
         if isinstance(self._logger, WandbLogger):
             self._try(self._logger.experiment.finish)

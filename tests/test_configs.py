@@ -10,7 +10,7 @@ from hydra import compose, initialize_config_module
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from composed import build, curve
+from composed import build, curve, image
 from composed.command import CHOICES, CONF, GROUPS, TYPES, _keys, check, options
 from composed.datamodules import tokenizers
 from composed.datamodules.sanstype.files import Sizes
@@ -28,6 +28,10 @@ COMPANIONS = {
     **{("sizes", option): [f"task={option.partition('_')[0]}"] for option in options("sizes")},
     ("estimator", "pathwise"): ["task=staircase"],
     ("model", "relu"): ["task=staircase"],
+    ("model", "glyphs"): ["task=fonts"],
+    ("optim", "adam_images"): ["task=fonts"],
+    ("pretraining", "denoise_images"): ["task=fonts"],
+    **{("noise", option): ["task=fonts"] for option in ("blur", "chain", "contrast", "emboss")},
     ("optim", "full_batch"): ["task=staircase"],
     ("pretraining", "rounding"): ["task=staircase"],
     ("trainer", "ddp"): ["trainer.accelerator=cpu", "trainer.devices=2"],
@@ -43,7 +47,17 @@ def build_all(settings: dict[str, Any]) -> None:
     """Everything that needs no data."""
     check(settings)
     check_trainer(settings["trainer"])
-    {"text": build_text, "curve": build_curve}[settings["task"]["kind"]](settings)
+    {"text": build_text, "image": build_image, "curve": build_curve}[settings["task"]["kind"]](settings)
+
+
+def build_image(settings: dict[str, Any]) -> None:
+    data = image.ImageData(None, settings["task"]["characters"], settings["task"]["size"], "")  # type: ignore[arg-type]
+    pi = freeze(image.make_denoiser(settings, seed=0))
+    f = image.image_task(settings, data, pi).model
+    assert pi(f(torch.zeros(2, 2, dtype=torch.long))).shape == (2, 1, 32, 32)
+    noise = instantiate(settings["noise"], _convert_="all")
+    assert noise(torch.zeros(2, 1, 32, 32), torch.Generator()).shape == (2, 1, 32, 32)
+    image.optim(settings["pretraining"]["optim"])
 
 
 def build_curve(settings: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 ALLOWED = {
     "judges": (),
     "reporting": ("errors", "files", "run_folder"),
-    "datamodules": ("errors",),
+    "datamodules": ("errors", "files"),
     "models": ("errors", "files"),
     "neighbours": (),
     "tasks": ("models", "datamodules.batching", "console", "errors", "files"),

@@ -47,6 +47,10 @@ class Pairs:
         """Padded tokens that a row takes of a batch's budget: the longer of its two sides."""
         return np.array([max(len(s), len(t)) for s, t in zip(self.sources, self.targets, strict=True)])
 
+    def size(self, row: int) -> int:
+        """What a row counts in the mean over an update: its target tokens."""
+        return len(self.targets[row])
+
     def batch(self, rows: Sequence[int], tokens: int = 0, update: int = 0, part: int = 0) -> Batch:
         return Batch(
             pad([self.sources[row] for row in rows], self.pad, MULTIPLE),
@@ -132,7 +136,7 @@ class Updates:
             update, self._drawn = self._drawn, self._drawn + 1
             if update < self.position:
                 continue
-            tokens = sum(len(self.pairs.targets[row]) for part in parts for row in part)
+            tokens = sum(self.pairs.size(row) for part in parts for row in part)
             for index, part in enumerate(parts):
                 mine = part[self.rank :: self.world]
                 batch = self.pairs.batch(mine or part[:1], tokens, update, index)

@@ -5,14 +5,14 @@ All but CSV show the same blocks: rates ID, rates OOD, differences ID, differenc
 
 import csv
 import io
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from rich.console import Group, RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
-from composed.reporting.runs import CLASSES, SPLITS
 from composed.reporting.statistics import Estimate
 from composed.reporting.table import SPLIT_NAMES, Row, Table
 
@@ -21,55 +21,79 @@ WORDS = {1: "higher", -1: "lower", 0: "not distinguishable"}
 
 @dataclass(frozen=True)
 class Block:
-    """Lines of cells under a header, columns aligned l or r; the second cell of line `best` stands out."""
+    """Lines of cells under a header, columns aligned l or r; cells (line, column) of `best` stand out."""
 
     header: list[str]
     align: str
     lines: list[list[str]]
-    best: int | None = None
+    best: frozenset[tuple[int, int]] = frozenset()
 
 
 def blocks(table: Table) -> Iterator[Block]:
     """The rates per split, then the claims per split as paired differences if there are any."""
-    for split in SPLITS:
-        best = table.best(split)
+    measures = [*table.measures]
+    digits = {name: 1 if table.of_programs else _digits(table, name) for name in measures}
+    for split in table.splits:
+        found = {name: table.best(split, name) for name in table.compared}
+        what = "programs" if table.of_programs else "examples"
         yield Block(
-            [f"{SPLIT_NAMES[split]} ({table.programs[split]} programs)", *CLASSES, "seeds"],
-            "lrrrrr",
+            [f"{SPLIT_NAMES[split]} ({table.programs[split]} {what})", *map(_heading(table), measures), "seeds"],
+            "l" + "r" * (len(measures) + 1),
             [
-                [row.label, *(_number(row.rate(split, name)) for name in CLASSES), str(len(row.seeds))]
+                [row.label, *(_number(row.rate(split, name), digits[name]) for name in measures), str(len(row.seeds))]
                 for row in table.rows
             ],
-            None if best is None else table.rows.index(best),
+            frozenset(
+                (table.rows.index(row), measures.index(name) + 1) for name, row in found.items() if row is not None
+            ),
         )
-    for split in SPLITS if table.claims() else ():
-        yield Block(
-            [f"Paired differences, {split.upper()}", "correct", "", "seeds"],
-            "lrlr",
-            [_claim(row, reference, split) for row, reference in table.claims()],
-        )
+    for name in table.compared if table.claims() else ():
+        for split in table.splits:
+            yield Block(
+                [f"Paired differences, {split if split == 'test' else split.upper()}", name, "", "seeds"],
+                "lrlr",
+                [_claim(row, reference, split, name, digits[name]) for row, reference in table.claims()],
+            )
 
 
-def _claim(row: Row, reference: Row, split: str) -> list[str]:
+def _heading(table: Table) -> Callable[[str], str]:
+    """Of a column: with an arrow towards the better side where a table has several that can be compared."""
+    arrows = {"higher": " ↑", "lower": " ↓", "": ""}
+    return lambda name: name if table.of_programs else name + arrows[table.measures[name]]
+
+
+def _digits(table: Table, name: str) -> int:
+    """Decimals that show four digits of the largest mean of a column, at least one."""
+    most = max(abs(row.rate(split, name).mean) for row in table.rows for split in table.splits)
+    return 1 if most == 0 else max(1, 3 - math.floor(math.log10(most)))
+
+
+def _claim(row: Row, reference: Row, split: str, name: str, digits: int) -> list[str]:
     label = f"{row.label} − {_grouped(reference.label)}"
-    difference = row.minus(reference, split)
+    difference = row.minus(reference, split, name)
     if difference is None:
         return [label, "–", "no seed in common", "0"]
     word = WORDS[difference.sign] if difference.n > 1 else "one seed, no interval"
-    return [label, _number(difference, sign="+"), word, str(difference.n)]
+    return [label, _number(difference, digits, sign="+"), word, str(difference.n)]
 
 
 def _grouped(label: str) -> str:
     return f"({label})" if " " in label else label
 
 
-def _number(value: Estimate, sign: str = "") -> str:
-    mean = f"{value.mean:{sign}z.1f}".replace("-", "−")
-    return mean if value.half_width is None else f"{mean} ±{value.half_width:.1f}"
+def _number(value: Estimate, digits: int, sign: str = "") -> str:
+    mean = f"{value.mean:{sign}z.{digits}f}".replace("-", "−")
+    return mean if value.half_width is None else f"{mean} ±{value.half_width:.{digits}f}"
 
 
-def notes(best: str) -> str:
+def notes(best: str, table: Table) -> str:
     """How to read the table; `best` says how this format marks the best row."""
+    if not table.of_programs:
+        return (
+            "An arrow points to the better side of a measure. ± is half the 95% Student t interval over seeds on the "
+            f"same examples; one seed has none. {best}: better than every other row, each paired 95% interval "
+            "excluding 0. Differences are between runs of the same seed; higher or lower if their interval excludes 0."
+        )
     return (
         "Per cent of the programs; the four classes of a row add up to 100. Runtime error includes the time, "
         "memory and output limits. ± is half the 95% Student t interval over seeds on the same programs; one "
@@ -90,11 +114,12 @@ def to_rich(table: Table) -> RenderableType:
             )
         for number, line in enumerate(block.lines):
             cells = [Text(cell) for cell in line]
-            if number == block.best:
-                cells[:2] = Text(f"{line[0]} *"), Text(line[1], style="bold")
+            for column in (column for row, column in block.best if row == number):
+                cells[column] = Text(line[column], style="bold")
+                cells[0] = Text(f"{line[0]} *")
             grid.add_row(*cells)
         grids += [Text(), grid]
-    return Group(Text(table.title, style="bold"), *grids, Text(), Text(notes("*"), style="dim"))
+    return Group(Text(table.title, style="bold"), *grids, Text(), Text(notes("*", table), style="dim"))
 
 
 def to_markdown(table: Table) -> str:
@@ -102,11 +127,11 @@ def to_markdown(table: Table) -> str:
     parts = [f"**{_escape_markdown(table.title)}**"]
     for block in blocks(table):
         lines = [[_escape_markdown(cell) for cell in line] for line in block.lines]
-        if block.best is not None:
-            lines[block.best][1] = f"**{lines[block.best][1]}**"
+        for row, column in block.best:
+            lines[row][column] = f"**{lines[row][column]}**"
         alignment = [":--" if side == "l" else "--:" for side in block.align]
         parts.append("\n".join(f"| {' | '.join(line)} |" for line in (block.header, alignment, *lines)))
-    return "\n\n".join([*parts, notes("Bold")]) + "\n"
+    return "\n\n".join([*parts, notes("Bold", table)]) + "\n"
 
 
 def _escape_markdown(text: str) -> str:
@@ -115,7 +140,7 @@ def _escape_markdown(text: str) -> str:
 
 def to_latex(table: Table) -> str:
     """A `table` environment for the booktabs package; the best row's rate is bold."""
-    caption = _escape_latex(f"{table.title}. {notes('Bold')}")
+    caption = _escape_latex(f"{table.title}. {notes('Bold', table)}")
     lines = [
         "% needs \\usepackage{booktabs}",
         "\\begin{table}",
@@ -124,8 +149,8 @@ def to_latex(table: Table) -> str:
     ]
     for block in blocks(table):
         rows = [[_escape_latex(cell) for cell in line] for line in block.lines]
-        if block.best is not None:
-            rows[block.best][1] = f"\\textbf{{{rows[block.best][1]}}}"
+        for row, column in block.best:
+            rows[row][column] = f"\\textbf{{{rows[row][column]}}}"
         lines += [
             f"\\begin{{tabular}}{{{block.align}}}",
             "\\toprule",
@@ -145,6 +170,8 @@ LATEX = {char: f"\\{char}" for char in "&%$#_{}"} | {
     "±": "$\\pm$",
     "−": "$-$",
     "–": "--",
+    "↑": "$\\uparrow$",
+    "↓": "$\\downarrow$",
 }
 
 
@@ -159,17 +186,20 @@ def to_csv(table: Table) -> str:
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    names = [name.replace(" ", "_") for name in CLASSES]
+    names = [name.replace(" ", "_") for name in table.measures]
     columns = [column for name in names for column in (name, f"{name}_half_width")]
-    writer.writerow(["row", "reference", "split", "seeds", "programs", *columns])
-    for split in SPLITS:
-        lines = [(row.label, "", [row.rate(split, name) for name in CLASSES]) for row in table.rows]
+    writer.writerow(["row", "reference", "split", "seeds", "programs" if table.of_programs else "examples", *columns])
+    for split in table.splits:
+        lines = [(row.label, "", [row.rate(split, name) for name in table.measures]) for row in table.rows]
         for row, reference in table.claims():
-            differences = [row.minus(reference, split, name) for name in CLASSES]
+            differences = [row.minus(reference, split, name) for name in table.measures]
             if values := [difference for difference in differences if difference is not None]:
                 lines.append((row.label, reference.label, values))
         for label, reference_label, values in lines:
             numbers = [number for value in values for number in (value.mean, value.half_width)]
-            cells = ["" if number is None else f"{number:z.4f}" for number in numbers]
+            cells = [
+                "" if number is None else f"{number:z.4f}" if table.of_programs else f"{number:.6g}"
+                for number in numbers
+            ]
             writer.writerow([label, reference_label, split, values[0].n, table.programs[split], *cells])
     return text.getvalue()

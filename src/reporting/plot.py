@@ -8,10 +8,9 @@ from functools import partial
 from pathlib import Path
 
 from composed.files import write_atomically
-from composed.reporting.runs import SPLITS
 from composed.reporting.table import SPLIT_NAMES, Table
 
-COLOURS = {"id": "#0072b2", "ood": "#e69f00"}
+COLOURS = {"id": "#0072b2", "ood": "#e69f00", "test": "#0072b2"}
 WIDTH_INCHES, DOTS_PER_INCH = 7.0, 200
 BAR = 0.36
 TITLE_COLUMNS = 88
@@ -25,28 +24,32 @@ def draw(table: Table, path: Path) -> None:
     with matplotlib.style.context("default"):
         figure = Figure(figsize=(WIDTH_INCHES, 1.3 + 0.5 * len(table.rows)), layout="constrained")
         axes = figure.add_subplot()
-        reach = 1.0
-        for split, side in zip(SPLITS, (-0.5, 0.5), strict=True):
-            rates = [row.rate(split, "correct") for row in table.rows]
+        reach = 1.0 if table.of_programs else 0.0
+        name = table.compared[0]
+        sides = (-0.5, 0.5) if len(table.splits) > 1 else (0.0,)
+        for split, side in zip(table.splits, sides, strict=True):
+            rates = [row.rate(split, name) for row in table.rows]
             means = [rate.mean for rate in rates]
             places = [number + side * BAR for number in range(len(rates))]
             axes.barh(places, means, BAR, color=COLOURS[split], label=SPLIT_NAMES[split].lower())
             for rate, place in zip(rates, places, strict=True):
                 end = rate.mean
                 if rate.half_width is not None:
-                    start, end = max(0.0, end - rate.half_width), min(100.0, end + rate.half_width)
+                    start, end = max(0.0, end - rate.half_width), end + rate.half_width
+                    end = min(100.0, end) if table.of_programs else end
                     axes.plot([start, end], [place, place], "|-", color="#222222", linewidth=1.2, markersize=6)
-                label = f"{rate.mean:.1f}"
+                label = f"{rate.mean:.1f}" if table.of_programs else f"{rate.mean:.4g}"
                 axes.annotate(label, (end, place), (5, 0), textcoords="offset points", va="center", fontsize=9)
                 reach = max(reach, end)
         axes.set_xlim(0, 1.1 * reach)
-        axes.set_xlabel("correct programs, per cent; line: 95% interval over seeds")
+        words = "correct programs, per cent" if table.of_programs else f"{name}, {table.measures[name]} is better"
+        axes.set_xlabel(f"{words}; line: 95% interval over seeds")
         axes.set_yticks(range(len(table.rows)), [row.label for row in table.rows], parse_math=False)
         axes.tick_params(length=0)
         axes.invert_yaxis()
         axes.spines[["top", "right", "bottom"]].set_visible(False)
         axes.margins(y=0.02)
-        axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=len(SPLITS), frameon=False)
+        axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=len(table.splits), frameon=False)
         title = textwrap.fill(table.title, TITLE_COLUMNS)
         figure.suptitle(title, x=0.01, horizontalalignment="left", fontsize=10, parse_math=False)
         save = partial(figure.savefig, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})

@@ -6,7 +6,7 @@ Leaves out single predictions (programs.py), learning curves (metrics.jsonl) and
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from composed.run_folder import NOT_SHAPING, RunFolder
 OUTPUTS = ("base", "composition")
 SPLITS = ("id", "ood")
 CLASSES = ("correct", "compile error", "runtime error", "wrong output")
+BETTER = {"correct": "higher"}
 CLASS_OF_VERDICT = {
     "correct": "correct",
     "compile_error": "compile error",
@@ -30,7 +31,9 @@ CLASS_OF_VERDICT = {
 
 @dataclass(frozen=True)
 class Run:
-    """One finished run; `counts[output][split][class]` is a number of programs.
+    """One finished run: `counts[output][split][class]` is a number of programs, or `values[output][split][measure]`.
+
+    `measures` says of each measure, or class, whether higher or lower is better; "" where that is no matter.
 
     `variant` are the config's values of the keys that tell rows of one mode apart, by the keys' last parts.
     """
@@ -45,11 +48,27 @@ class Run:
     config_key: str
     counts: Mapping[str, Mapping[str, Mapping[str, int]]]
     variant: tuple[tuple[str, Any], ...] = ()
+    values: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
+    measures: Mapping[str, str] = field(default_factory=lambda: {name: BETTER.get(name, "") for name in CLASSES})
+    examples: Mapping[str, int] = field(default_factory=dict)
 
     @property
-    def programs(self) -> dict[str, int]:
-        """Judged programs per split, the same for every output."""
-        return _sizes(self.counts[self.own_output])
+    def programs(self) -> Mapping[str, int]:
+        """Judged programs, or measured examples, per split, the same for every output."""
+        return self.examples if self.values else _sizes(self.counts[self.own_output])
+
+    @property
+    def numbers(self) -> Mapping[str, Mapping[str, Mapping[str, float]]]:
+        """`numbers[output][split][measure]`: the values, or per cent of the programs for each class."""
+        if self.values:
+            return self.values
+        return {
+            output: {
+                split: {name: 100 * count / self.programs[split] for name, count in classes.items()}
+                for split, classes in splits.items()
+            }
+            for output, splits in self.counts.items()
+        }
 
 
 def find_runs(paths: Iterable[Path], by: Sequence[str] = ()) -> tuple[list[Run], list[Path]]:
@@ -81,9 +100,10 @@ def read_run(folder: Path, by: Sequence[str] = ()) -> Run:
     path = RunFolder(folder).result
     result = read_json(path)
     try:
+        measured = {name: result[name] for name in ("values", "measures", "examples")} if "values" in result else {}
         counts = {
             output: {split: _class_counts(splits[split], f"{path}: counts.{output}.{split}") for split in SPLITS}
-            for output, splits in result["counts"].items()
+            for output, splits in ({} if measured else result["counts"]).items()
         }
         own_output = "composition" if result["predict_through"] == "denoiser" else "base"
         if any(_sizes(splits) != _sizes(counts[own_output]) for splits in counts.values()):
@@ -99,6 +119,7 @@ def read_run(folder: Path, by: Sequence[str] = ()) -> Run:
             config_key=result["config_key"],
             counts=counts,
             variant=_variant(folder, by),
+            **measured,
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         problem = f"no entry {error}" if isinstance(error, KeyError) else str(error)

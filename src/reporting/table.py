@@ -3,12 +3,13 @@
 Leaves out how it looks (formats.py, plot.py).
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from composed.errors import ConfigError
-from composed.reporting.runs import CLASSES, SPLITS, Run, check_comparable
+from composed.reporting.runs import Run, check_comparable
 from composed.reporting.statistics import Estimate, estimate
 
 MAIN_MODES = ("baseline", "standard", "composed")
@@ -18,13 +19,17 @@ CLAIMS = (
     ("standard + test-time denoiser", "standard"),
     ("composed", "standard"),
     ("composed", "standard + test-time denoiser"),
+    ("composed_pathwise", "baseline"),
+    ("composed_pathwise", "baseline + test-time denoiser"),
+    ("composed_pathwise-unregularised", "baseline-unregularised"),
+    ("composed_pathwise", "baseline-unregularised"),
 )
-SPLIT_NAMES = {"id": "In distribution", "ood": "Out of distribution"}
+SPLIT_NAMES = {"id": "In distribution", "ood": "Out of distribution", "test": "Test"}
 
 
 @dataclass(frozen=True)
 class Row:
-    """One output of one mode; `rates[split][class][seed]` in per cent of the programs.
+    """One output of one mode; `rates[split][measure][seed]`, for programs the per cent of each class.
 
     `name` says which mode and output, `variant` which of its configurations; both make the label.
     """
@@ -32,7 +37,7 @@ class Row:
     name: str
     variant: str = ""
     rates: dict[str, dict[str, dict[int, float]]] = field(
-        default_factory=lambda: {split: {name: {} for name in CLASSES} for split in SPLITS}
+        default_factory=lambda: defaultdict(lambda: defaultdict(dict))
     )
 
     @property
@@ -41,14 +46,14 @@ class Row:
 
     @property
     def seeds(self) -> list[int]:
-        return sorted(self.rates["id"]["correct"])
+        return sorted({seed for measures in self.rates.values() for of in measures.values() for seed in of})
 
     def rate(self, split: str, name: str) -> Estimate:
-        """Mean and interval over seeds of the share of class `name`, in per cent."""
+        """Mean and interval over seeds of the measure `name`."""
         return estimate(list(self.rates[split][name].values()))
 
     def minus(self, other: "Row", split: str, name: str = "correct") -> Estimate | None:
-        """The paired difference in percentage points over the seeds of both rows; None if they share none."""
+        """The paired difference over the seeds of both rows (of rates in points); None if they share none."""
         ours, theirs = self.rates[split][name], other.rates[split][name]
         shared = sorted(ours.keys() & theirs.keys())
         return estimate([ours[seed] - theirs[seed] for seed in shared]) if shared else None
@@ -56,17 +61,32 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows in reporting order; `programs[split]` is the number of test programs behind every rate."""
+    """Rows in reporting order; `programs[split]` is the number of test programs, or examples, behind every number.
+
+    `measures` are the columns, and whether higher or lower is better; `of_programs`: they are classes of verdicts.
+    """
 
     title: str
     rows: Sequence[Row]
     programs: Mapping[str, int]
+    measures: Mapping[str, str]
+    of_programs: bool = True
 
-    def best(self, split: str) -> Row | None:
-        """The row more often correct than every other, all paired 95% intervals excluding 0; else None."""
+    @property
+    def splits(self) -> list[str]:
+        return [*self.programs]
+
+    @property
+    def compared(self) -> list[str]:
+        """The measures of which one can be best."""
+        return [name for name, better in self.measures.items() if better]
+
+    def best(self, split: str, name: str = "correct") -> Row | None:
+        """The row better than every other in a measure, all paired 95% intervals excluding 0; else None."""
+        sign = 1 if self.measures[name] == "higher" else -1
         for row in self.rows:
-            differences = [row.minus(other, split) for other in self.rows if other is not row]
-            if differences and all(each is not None and each.sign == 1 for each in differences):
+            differences = [row.minus(other, split, name) for other in self.rows if other is not row]
+            if differences and all(each is not None and each.sign == sign for each in differences):
                 return row
         return None
 
@@ -106,16 +126,21 @@ def build_table(runs: Iterable[Run], title: str | None = None) -> Table:
     check_comparable(ordered)
     rows: dict[str, Row] = {}
     for run in ordered:
-        for output in sorted(run.counts, key=lambda output: output != run.own_output):
+        numbers = run.numbers
+        for output in sorted(numbers, key=lambda output: output != run.own_output):
             row = Row(row_name(run, output), "".join(f", {key} {_word(value)}" for key, value in run.variant))
             row = rows.setdefault(row.label, row)
-            for split in SPLITS:
-                for name, count in run.counts[output][split].items():
-                    row.rates[split][name][run.seed] = 100 * count / run.programs[split]
-    numbers = sorted({len(row.seeds) for row in rows.values()})
-    seeds = " to ".join(str(n) for n in dict.fromkeys((numbers[0], numbers[-1])))
-    suffix = f"{seeds} seed{'s' * (seeds != '1')}; verdicts from compiling and running every program"
-    return Table(f"{title or ordered[0].title}; {suffix}", list(rows.values()), ordered[0].programs)
+            for split, measured in numbers[output].items():
+                for name, number in measured.items():
+                    row.rates[split][name][run.seed] = number
+    counts = sorted({len(row.seeds) for row in rows.values()})
+    seeds = " to ".join(str(n) for n in dict.fromkeys((counts[0], counts[-1])))
+    first = ordered[0]
+    of_programs = not first.values
+    suffix = f"{seeds} seed{'s' * (seeds != '1')}"
+    suffix += "; verdicts from compiling and running every program" if of_programs else ""
+    heading = f"{title or first.title}; {suffix}"
+    return Table(heading, list(rows.values()), first.programs, first.measures, of_programs)
 
 
 def row_name(run: Run, output: str) -> str:

@@ -1,0 +1,173 @@
+"""The faces of a font data set as one memory-mapped array of small images, drawn or converted once and then cached.
+
+Three sources behind one name: `bundled` (what the dependencies bring, varied into as many faces as wanted), a folder of
+font files, and an HDF5 file in the published layout. Left out: downloading that file (see scripts/fonts_hdf5.md).
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from composed.datamodules.fonts import outlines
+from composed.errors import DataError
+from composed.files import locked, read_json, write_json
+
+VERSION = 1  # of how faces are drawn; part of the cache's key
+HDF5 = (".hdf5", ".h5")
+CHUNK = 64  # faces of an HDF5 file in memory at a time
+
+
+@dataclass(frozen=True)
+class Faces:
+    """`images` is (faces, characters, size, size) uint8, ink 255 on 0, memory-mapped; `names[i]` is of face i."""
+
+    images: np.ndarray
+    names: list[str]
+    skipped: dict[str, str]  # files without a usable face, with the reason
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def prepare(cache: Path, *, source: str, count: int, characters: str, size: int, seed: int) -> Faces:
+    """The faces of a source, from the cache or made now (`count` and `seed` are those of `bundled`).
+
+    Raises DataError where the source has no usable face or another layout.
+    """
+    key = {"version": VERSION, "characters": characters, "size": size, **_identity(source, count, seed)}
+    folder = cache / f"fonts-{hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]}"
+    with locked(folder, lambda: None):
+        if not (folder / "faces.json").exists():
+            _make(folder, source, count, characters, size, seed)
+    about = read_json(folder / "faces.json")
+    return Faces(np.load(folder / "images.npy", mmap_mode="r"), about["names"], about["skipped"])
+
+
+def _identity(source: str, count: int, seed: int) -> dict[str, object]:
+    """What tells one source from another: files by name, size and time of change."""
+    if source == "bundled":
+        return {"source": source, "count": count, "seed": seed}
+    path = Path(source)
+    if not path.exists():
+        raise DataError(f"task.faces={source}: no such file or folder; bundled needs none")
+    files = [path] if path.is_file() else font_files(path)
+    stats = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return {"source": str(path.resolve()), "files": stats}
+
+
+def font_files(folder: Path) -> list[Path]:
+    """At any depth. Raises DataError where there is none."""
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in outlines.SUFFIXES)
+    if not found:
+        raise DataError(f"task.faces={folder}: holds no {', '.join(outlines.SUFFIXES)} file")
+    return found
+
+
+def _make(folder: Path, source: str, count: int, characters: str, size: int, seed: int) -> None:
+    skipped: dict[str, str] = {}
+    temporary = folder / ".images.npy"
+    if source == "bundled":
+        drawn = _varied(count, characters, size, seed)
+        names = _write(temporary, drawn, count, (len(characters), size, size))
+    elif Path(source).is_dir():
+        files = font_files(Path(source))
+        names = _write(
+            temporary, _from_files(files, characters, size, skipped), len(files), (len(characters), size, size)
+        )
+        if not names:
+            reasons = "; ".join(f"{name}: {why}" for name, why in [*skipped.items()][:3])
+            raise DataError(f"task.faces={source}: none of {len(files)} files has a usable face ({reasons})")
+    else:
+        with _open_hdf5(Path(source), len(characters)) as data:
+            names = _write(temporary, _from_hdf5(data, size), len(data), (len(characters), size, size))
+    os.replace(temporary, folder / "images.npy")
+    write_json(folder / "faces.json", {"source": source, "names": names, "skipped": skipped})
+
+
+def _write(path: Path, faces: Iterator[tuple[str, np.ndarray]], most: int, shape: tuple[int, ...]) -> list[str]:
+    """At most `most` faces into a .npy file, one after the other; returns their names."""
+    names = []
+    images = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(most, *shape))
+    for index, (name, image) in enumerate(faces):
+        images[index] = image
+        names.append(name)
+    images.flush()
+    if len(names) < most:
+        np.save(path.with_name(".kept.npy"), images[: len(names)])
+        os.replace(path.with_name(".kept.npy"), path)
+    return names
+
+
+def _varied(count: int, characters: str, size: int, seed: int) -> Iterator[tuple[str, np.ndarray]]:
+    """Every bundled face in turn, each time with another look."""
+    drawings = list(outlines.bundled(characters))
+    for index in range(count):
+        drawing, strokes = drawings[index % len(drawings)]
+        look = outlines.Look.draw(np.random.default_rng([seed, index]), strokes=strokes)
+        yield f"{drawing.name}-{index // len(drawings)}", outlines.fit(drawing, look, size).numpy()
+
+
+def _from_files(
+    files: list[Path], characters: str, size: int, skipped: dict[str, str]
+) -> Iterator[tuple[str, np.ndarray]]:
+    for path in files:
+        try:
+            drawing = outlines.from_file(path, characters)
+        except (OSError, RuntimeError, ValueError) as error:
+            skipped[path.name] = f"cannot be read ({error})"
+            continue
+        if drawing is None:
+            skipped[path.name] = f"lacks one of the {len(characters)} characters"
+            continue
+        yield path.stem, outlines.fit(drawing, outlines.Look(), size).numpy()
+
+
+def _open_hdf5(path: Path, characters: int):
+    """The data set `fonts`, (faces, characters, 64, 64) uint8; raises DataError for another layout."""
+    try:
+        import h5py
+    except ImportError as error:
+        raise DataError(f"task.faces={path} needs h5py: pip install 'composed[fonts]'") from error
+    try:
+        file = h5py.File(path)
+    except OSError as error:
+        raise DataError(f"task.faces={path}: no HDF5 file ({error})") from error
+    data = file.get("fonts")
+    shape = getattr(data, "shape", None)
+    if shape is None or len(shape) != 4 or shape[1] != characters or shape[2] != shape[3] or data.dtype != np.uint8:
+        kind = "none" if data is None else f"{shape} {getattr(data, 'dtype', '')}"
+        raise DataError(
+            f"{path}: expected a data set `fonts` of shape (faces, {characters}, side, side), uint8; found {kind}"
+        )
+    return _Closing(file, data)
+
+
+class _Closing:
+    """A data set that closes its file."""
+
+    def __init__(self, file, data) -> None:
+        self.file, self.data = file, data
+
+    def __enter__(self):
+        return self.data
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+
+
+def _from_hdf5(data, size: int) -> Iterator[tuple[str, np.ndarray]]:
+    """Chunk by chunk, resized; ink becomes white where the file has it black."""
+    dark_ink = bool(np.median(data[: min(8, len(data))]) > 127)
+    for start in range(0, len(data), CHUNK):
+        block = torch.from_numpy(data[start : start + CHUNK]).float()
+        small = F.interpolate(block, (size, size), mode="bilinear", antialias=True, align_corners=False)
+        images = small.round().clamp(0, 255).to(torch.uint8).numpy()
+        for offset, image in enumerate(255 - images if dark_ink else images):
+            yield f"{start + offset}", image

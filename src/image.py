@@ -1,0 +1,268 @@
+"""Runs of `task.kind=image`, the fonts: data, denoiser, fine-tuning, predictions, pictures and measures.
+
+The counterpart of build.py, for images: the one other place where a config becomes objects.
+"""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from hydra.utils import instantiate
+from torch import nn
+
+from composed.console import main_process, say
+from composed.datamodules.fonts import faces
+from composed.datamodules.fonts.glyphs import Sizes, Splits, split
+from composed.errors import ComposedError, ConfigError
+from composed.files import read_json, write_atomically, write_json
+from composed.judges.images import BETTER, MEASURES
+from composed.models.composition import fingerprint, freeze
+from composed.models.weights import load_weights
+from composed.reporting.pictures import curves, sheet
+from composed.run_folder import RunFolder, content_key
+from composed.store import Store
+from composed.tasks.images import ImageTask
+from composed.tasks.sequence import Optim, Through
+from composed.tasks.training import train
+
+NORM = "L2 norm of f"
+SHOWN_FACES, SHOWN_CHARACTERS = 4, 20  # of the picture of a run
+
+
+@dataclass(frozen=True)
+class ImageData:
+    splits: Splits
+    characters: str
+    size: int
+    key: str  # tells one data set, its splits included, from another
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What weights must agree with: the characters and the size of the images."""
+        return {"vocabulary": content_key([self.characters, self.size])}
+
+
+def image_data(config: dict[str, Any]) -> ImageData:
+    """Draws, converts or finds the faces, and splits them. Raises DataError."""
+    task = config["task"]
+    started = time.monotonic()
+    found = faces.prepare(
+        Path(task["data"]),
+        source=task["faces"],
+        count=task["count"],
+        characters=task["characters"],
+        size=task["size"],
+        seed=task["seed"],
+    )
+    if found.skipped:
+        say(f"{len(found.skipped)} font files have no usable face, such as {next(iter(found.skipped.items()))}")
+    say(f"{len(found)} faces of {len(task['characters'])} characters ({time.monotonic() - started:.1f} s)")
+    key = content_key([task["faces"], task["count"], task["characters"], task["size"], task["seed"], len(found)])
+    splits = split(found.images, Sizes(**task["sizes"]), task["seed"])
+    return ImageData(splits, task["characters"], task["size"], key)
+
+
+def make_predictor(config: dict[str, Any], data: ImageData, *, seed: int) -> nn.Module:
+    torch.manual_seed(seed)
+    make = instantiate(config["model"]["predictor"], _partial_=True, _convert_="all")
+    return make(len(data.characters), config["task"]["sizes"]["faces"], data.size)
+
+
+def make_denoiser(config: dict[str, Any], *, seed: int) -> nn.Module:
+    torch.manual_seed(seed)
+    return instantiate(config["model"]["denoiser"], _convert_="all")
+
+
+def optim(settings: dict[str, Any]) -> Optim:
+    """Of images: an update is one batch of `batch_size`, at a constant rate from the start."""
+    kept = {key: value for key, value in settings.items() if key not in ("l2", "batch_size", "betas")}
+    return Optim(
+        **kept,
+        batch_tokens=settings["batch_size"],
+        betas=tuple(settings["betas"]),
+        accumulate=1,
+        warmup=0,
+        initial_lr=0.0,
+        weight_decay=0.0,
+        label_smoothing=0.0,
+    )
+
+
+def denoiser(config: dict[str, Any], data: ImageData, command: str) -> nn.Module | None:
+    """The frozen denoiser: from the store (trained first where it is missing), from a path, or none."""
+    settings = config["pretraining"]
+    if config["denoiser"] not in ("auto", "store"):
+        path = Path(config["denoiser"])
+        weights = path / "best.safetensors" if path.is_dir() else path
+    elif settings["name"] == "none":
+        return None
+    else:
+        sizes = config["task"]["sizes"]
+        shape = {
+            "data": data.key,
+            "sizes": {name: sizes[name] for name in ("faces", "train", "unlabeled", "unlabeled_val")},
+            "noise": config["noise"],
+            "model": config["model"]["denoiser"],
+            "pretraining": settings,
+            "precision": config["trainer"]["precision"],
+        }
+        make = (lambda folder: _pretrain(config, data, folder)) if config["denoiser"] == "auto" else None
+        weights = Store(Path(config["store"])).find(
+            "denoiser", "best.safetensors", shape, make, command, alone=main_process()
+        )
+    pi = make_denoiser(config, seed=0)
+    load_weights(weights, pi, vocabulary=data.metadata["vocabulary"])
+    return freeze(pi)
+
+
+def _pretrain(config: dict[str, Any], data: ImageData, folder: Path) -> None:
+    settings = config["pretraining"]
+    noise = instantiate(config["noise"], _convert_="all")
+    say(f"training the denoiser {folder}")
+    train(
+        ImageTask(make_denoiser(config, seed=settings["seed"]), optim(settings["optim"]), seed=settings["seed"]),
+        [data.splits.unlabeled.corrupted(noise, settings["seed"])],  # type: ignore[list-item]
+        data.splits.unlabeled_val.corrupted(noise, settings["seed"] + 1),  # type: ignore[arg-type]
+        stage="denoising",
+        checkpoints=folder,
+        metrics=folder / "metrics.jsonl",
+        metadata={**data.metadata, "what": "denoiser"},
+        trainer=config["trainer"],
+        loggers=[],
+    )
+
+
+def image_task(config: dict[str, Any], data: ImageData, pi: nn.Module | None) -> ImageTask:
+    """What fine-tuning trains."""
+    mode, settings = config["finetuning"], optim(config["optim"])
+    f = make_predictor(config, data, seed=config["seed"])
+    if mode["start_from"] != "scratch":
+        start = RunFolder.existing(Path(mode["start_from"])).checkpoints / "best.safetensors"
+        load_weights(start, f, vocabulary=data.metadata["vocabulary"])
+    through = None
+    if mode["train_through"] is not None:
+        if pi is None:
+            raise ConfigError("finetuning.train_through=denoiser, but there is no denoiser")
+        estimator = instantiate(config["estimator"], _convert_="all")
+        after = round(mode["compose_after"] * settings.updates)
+        through = Through(pi, estimator, mode["composed_weight"], after, max_length=0)  # type: ignore[arg-type]
+    weight = mode["base_weight"]
+    return ImageTask(f, settings, seed=config["seed"], base_weight=weight, through=through, l2=config["optim"]["l2"])
+
+
+def train_and_predict(folder: RunFolder, config: dict[str, Any], loggers: list[Any]) -> None:
+    """Raises ComposedError, and Interrupted, as the training of text does."""
+    data = image_data(config)
+    pi = denoiser(config, data, folder.command(denoiser="auto"))
+    before = fingerprint(pi.state_dict().values()) if pi is not None else None
+    task = image_task(config, data, pi)
+    resumed = (folder.checkpoints / "last.ckpt").exists()
+    started = time.monotonic()
+    best = train(
+        task,
+        [data.splits.train],  # type: ignore[list-item]
+        data.splits.val,  # type: ignore[arg-type]
+        stage=config["finetuning"]["name"],
+        checkpoints=folder.checkpoints,
+        metrics=folder.metrics,
+        metadata={**data.metadata, "what": "base predictor"},
+        trainer=config["trainer"],
+        loggers=loggers,
+    )
+    seconds = {"training": round(time.monotonic() - started, 1)}
+    if pi is not None and fingerprint(pi.state_dict().values()) != before:
+        raise ComposedError(
+            "the frozen denoiser changed during fine-tuning: a defect of this program, please report it"
+        )
+    if main_process():
+        seconds["prediction"] = predict(folder, config, data, task.model, pi)
+        curves(folder.metrics, folder.path / "pictures" / "curves.png")
+        for logger in loggers:
+            for picture in sorted((folder.path / "pictures").glob("*.png")):
+                logger.log_image(f"pictures/{picture.stem}", picture)
+        norm = float(task.penalty().detach().sqrt())
+        facts = {"updates": task.optim.updates, "best": best, "resumed": resumed, "seconds": seconds}
+        write_json(folder.training, {**facts, "splits": ["test"], "norm": norm})
+
+
+@torch.inference_mode()
+def predict(
+    folder: RunFolder, config: dict[str, Any], data: ImageData, model: nn.Module, pi: nn.Module | None
+) -> float:
+    """Writes f and, where there is a denoiser, Pi(f) on every test image, and pictures. Returns the seconds it took."""
+    started = time.monotonic()
+    model.eval()
+    device = next(model.parameters()).device
+    test = data.splits.test
+    outputs: dict[str, list[np.ndarray]] = {"base": []} if pi is None else {"base": [], "composition": []}
+    for start in range(0, len(test), 512):
+        rows = range(start, min(start + 512, len(test)))
+        base = model(test.batch(rows).source.to(device))
+        outputs["base"].append(base.cpu().numpy())
+        if pi is not None:
+            outputs["composition"].append(pi.to(device)(base).cpu().numpy())
+    arrays = {name: np.concatenate(parts)[:, 0].astype(np.float16) for name, parts in outputs.items()}
+    pixels = test.images[test.places[:, 0], test.places[:, 1]]
+    path = folder.path / "predictions-test.npz"
+    write_atomically(path, lambda temporary: _save(temporary, target=pixels, labels=test.labels, **arrays))
+    _draw(folder, config, data, pi, arrays)
+    return round(time.monotonic() - started, 1)
+
+
+def _save(path: Path, **arrays: np.ndarray) -> None:
+    with open(path, "wb") as file:  # NumPy would add a suffix to the name
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+
+
+def _draw(
+    folder: RunFolder, config: dict[str, Any], data: ImageData, pi: nn.Module | None, arrays: dict[str, np.ndarray]
+) -> None:
+    """Test glyphs of a few faces with what was predicted for them, and a few images that the denoiser cleans."""
+    test = data.splits.test
+    pixels = test.images[test.places[:, 0], test.places[:, 1]] / 127.5 - 1
+    groups = []
+    for face in range(min(SHOWN_FACES, config["task"]["sizes"]["faces"])):
+        rows = np.flatnonzero(test.labels[:, 1] == face)
+        rows = rows[np.argsort(test.labels[rows, 0])][:SHOWN_CHARACTERS]
+        if len(rows):
+            named = {"target": pixels[rows], "f(x)": arrays["base"][rows].astype(np.float32)}
+            if "composition" in arrays:
+                named["Pi(f(x))"] = arrays["composition"][rows].astype(np.float32)
+            groups.append([*named.items()])
+    sheet(groups, folder.path / "pictures" / "test.png")
+    if pi is not None:
+        noise = instantiate(config["noise"], _convert_="all")
+        batch = data.splits.unlabeled_val.corrupted(noise, 0).batch(
+            range(min(SHOWN_CHARACTERS, len(data.splits.unlabeled_val)))
+        )
+        cleaned = pi(batch.source.to(next(pi.parameters()).device)).cpu()
+        images = {"clean": batch.target, "corrupted": batch.source, "denoised": cleaned}
+        rows_of = [(word, image[:, 0].numpy()) for word, image in images.items()]
+        sheet([rows_of], folder.path / "pictures" / "denoising.png")
+
+
+def predict_again(folder: RunFolder, config: dict[str, Any]) -> None:
+    data = image_data(config)
+    model = make_predictor(config, data, seed=0)
+    load_weights(folder.checkpoints / "best.safetensors", model, vocabulary=data.metadata["vocabulary"])
+    stored = {**config, "denoiser": "store"} if config["denoiser"] == "auto" else config
+    predict(folder, config, data, model, denoiser(stored, data, folder.command(denoiser="auto", redo="true")))
+
+
+def measure(folder: RunFolder, _config: dict[str, Any]) -> dict[str, Any]:
+    """The part of the result that is the task's own: every measure of every output."""
+    with np.load(folder.path / "predictions-test.npz") as saved:
+        arrays = {name: saved[name] for name in saved.files}
+    target = arrays["target"] / 127.5 - 1
+    norm = read_json(folder.training)["norm"]
+    values = {
+        name: {
+            "test": {**{each: of(arrays[name].astype(np.float64), target) for each, of in MEASURES.items()}, NORM: norm}
+        }
+        for name in ("base", "composition")
+        if name in arrays
+    }
+    return {"measures": {**BETTER, NORM: "lower"}, "values": values, "examples": {"test": len(target)}}

@@ -1,0 +1,60 @@
+"""Measures of predicted images against their targets; several, since a faint haze alone turns the order of some.
+
+Images are (N, S, S) arrays from -1 (black) to 1 (ink). NumPy alone.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Images = NDArray[np.floating]
+
+
+def mse(predicted: Images, target: Images) -> float:
+    """Mean squared error per pixel, the paper's measure."""
+    return float(np.square(predicted - target).mean())
+
+
+def ssim(predicted: Images, target: Images) -> float:
+    """Structural similarity (Wang et al. 2004): Gaussian window of 11 pixels, sigma 1.5, reflected border."""
+    taps = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)
+    taps /= taps.sum()
+    window = np.stack([np.convolve(row, taps, mode="valid") for row in np.eye(target.shape[-1] + 10)], 1)  # (S, S + 10)
+
+    def blurred(images: Images) -> Images:
+        return window @ np.pad(images, ((0, 0), (5, 5), (5, 5)), mode="reflect") @ window.T
+
+    c1, c2 = (0.01 * 2) ** 2, (0.03 * 2) ** 2  # of a range of 2
+    mean_p, mean_t = blurred(predicted), blurred(target)
+    var_p = blurred(predicted**2) - mean_p**2
+    var_t = blurred(target**2) - mean_t**2
+    covariance = blurred(predicted * target) - mean_p * mean_t
+    ratio = (2 * mean_p * mean_t + c1) * (2 * covariance + c2)
+    return float((ratio / ((mean_p**2 + mean_t**2 + c1) * (var_p + var_t + c2))).mean())
+
+
+def stroke_iou(predicted: Images, target: Images) -> float:
+    """Intersection over union of the pixels that are more ink than not, mean over the images."""
+    ours, theirs = predicted > 0, target > 0
+    union = (ours | theirs).sum((1, 2))
+    both = (ours & theirs).sum((1, 2))
+    return float(np.where(union == 0, 1.0, both / np.maximum(union, 1)).mean())
+
+
+def sharpness(predicted: Images, target: Images) -> float:
+    """Sum of squared differences between neighbours over that of the targets: 1 is as sharp as they are."""
+
+    def edges(images: Images) -> float:
+        return float(sum(np.square(np.diff(images, axis=axis)).sum() for axis in (1, 2)))
+
+    return edges(predicted) / edges(target)
+
+
+MEASURES: dict[str, Callable[[Images, Images], float]] = {
+    "MSE": mse,
+    "SSIM": ssim,
+    "stroke IoU": stroke_iou,
+    "sharpness": sharpness,
+}
+BETTER = {"MSE": "lower", "SSIM": "higher", "stroke IoU": "higher", "sharpness": "higher"}

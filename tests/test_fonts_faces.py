@@ -1,0 +1,122 @@
+"""Faces from every source, complete and centred, cached; bad sources are named."""
+
+from pathlib import Path
+
+import h5py
+import matplotlib
+import numpy as np
+import pytest
+
+from composed.datamodules.fonts.faces import Faces, prepare
+from composed.errors import DataError
+
+CHARACTERS = "AMgjy0"
+FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+
+
+def make(cache: Path, source: str | Path, count: int = 3, characters: str = CHARACTERS, seed: int = 0) -> Faces:
+    return prepare(cache, source=str(source), count=count, characters=characters, size=32, seed=seed)
+
+
+def copy(folder: Path, *names: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        (folder / name).write_bytes((FONTS / name).read_bytes())
+    return folder
+
+
+def test_bundled_glyphs_are_complete_centred_and_seeded(tmp_path):
+    faces = make(tmp_path, "bundled", count=60)  # every outline, some twice
+    assert faces.images.shape == (60, len(CHARACTERS), 32, 32)
+    assert len(set(faces.names)) == 60
+    ink = faces.images > 64
+    assert ink.any((2, 3)).all()
+    border = np.ones((32, 32), bool)
+    border[1:-1, 1:-1] = False
+    assert not (ink & border).any()
+    columns = ink.any(2)
+    left, right = columns.argmax(2), 31 - columns[..., ::-1].argmax(2)
+    assert (np.abs(left - (31 - right)) <= 2).all()
+    assert np.array_equal(make(tmp_path / "again", "bundled", count=60).images, faces.images)
+    assert not np.array_equal(make(tmp_path, "bundled", count=60, seed=1).images, faces.images)
+
+
+def test_variations_of_an_outline_differ(tmp_path):
+    faces = make(tmp_path, "bundled", count=80)
+    outlines = [name.rpartition("-")[0] for name in faces.names]
+    assert outlines[0] == outlines[38]
+    assert np.abs(faces.images[0].astype(int) - faces.images[38]).mean() > 3
+
+
+def test_the_cache_is_used(tmp_path):
+    make(tmp_path, "bundled")
+    (folder,) = tmp_path.iterdir()
+    before = (folder / "images.npy").stat().st_mtime_ns
+    make(tmp_path, "bundled")
+    assert (folder / "images.npy").stat().st_mtime_ns == before
+
+
+def test_a_folder_gives_its_faces_and_counts_what_it_skips(tmp_path):
+    folder = copy(tmp_path / "mine", "DejaVuSans.ttf", "cmr10.ttf", "STIXSizOneSymReg.ttf")
+    (folder / "broken.ttf").write_bytes((FONTS / "DejaVuSans.ttf").read_bytes()[:2000])
+    (folder / "notes.txt").write_text("no font")
+    faces = make(tmp_path / "cache", folder)
+    assert faces.names == ["DejaVuSans", "cmr10"]
+    assert len(faces) == 2
+    assert set(faces.skipped) == {"broken.ttf", "STIXSizOneSymReg.ttf"}
+    assert "cannot be read" in faces.skipped["broken.ttf"]
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [((), r"holds no \.ttf, \.otf, \.pfb file"), (("STIXSizOneSymReg.ttf",), "none of 1 files has")],
+)
+def test_a_folder_without_a_usable_face_is_named(tmp_path, names, message):
+    folder = copy(tmp_path / "mine", *names)
+    with pytest.raises(DataError, match=message):
+        make(tmp_path / "cache", folder)
+
+
+def test_a_source_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(DataError, match="absent: no such file or folder"):
+        make(tmp_path, tmp_path / "absent")
+
+
+def hdf5(path: Path, data: np.ndarray, name: str = "fonts") -> Path:
+    with h5py.File(path, "w") as file:
+        file[name] = data
+    return path
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_an_hdf5_file_is_resized_chunk_by_chunk_with_white_ink(tmp_path, dark):
+    data = np.zeros((70, len(CHARACTERS), 64, 64), np.uint8)
+    data[:, :, 20:40, 20:40] = 255
+    data[69, 0] = 0
+    data[69, 0, :32] = 255
+    faces = make(tmp_path / "cache", hdf5(tmp_path / "f.hdf5", 255 - data if dark else data))
+    assert faces.images.shape == (70, len(CHARACTERS), 32, 32)
+    assert faces.images[0, 0, 15, 15] == 255
+    assert faces.images[0, 0, 2, 2] == 0
+    assert faces.images[69, 0, 4].min() == 255
+    assert faces.images[69, 0, 28].max() == 0
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (np.zeros((2, 61, 64, 64), np.uint8), "fonts"),
+        (np.zeros((2, 6, 64, 64), np.float32), "fonts"),
+        (np.zeros((2, 6, 64, 64), np.uint8), "images"),
+        (np.zeros((2, 6, 64), np.uint8), "fonts"),
+    ],
+)
+def test_an_hdf5_file_of_another_layout_is_named(tmp_path, data, name):
+    with pytest.raises(DataError, match=r"expected a data set `fonts` of shape \(faces, 6, side, side\), uint8; found"):
+        make(tmp_path / "cache", hdf5(tmp_path / "f.hdf5", data, name))
+
+
+def test_a_file_that_is_no_hdf5_is_named(tmp_path):
+    (tmp_path / "f.hdf5").write_text("no")
+    with pytest.raises(DataError, match="no HDF5 file"):
+        make(tmp_path / "cache", tmp_path / "f.hdf5")

@@ -1,0 +1,165 @@
+"""Font runs from config to result, in this process, at the smoke sizes."""
+
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hydra import compose, initialize_config_module
+from omegaconf import OmegaConf
+from PIL import Image
+
+from composed import evaluate, image, train
+from composed.command import check_command_line
+from composed.errors import ComposedError, ConfigError, Interrupted
+from composed.files import read_json, read_lines
+from composed.models.composition import fingerprint
+from composed.run_folder import RunFolder
+from composed.tasks.images import ImageTask
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("shared")
+
+
+@pytest.fixture
+def run(shared, tmp_path):
+    def of(runs: str, *words: str) -> RunFolder:
+        kept = [f"task.data={shared / 'data'}", f"store={shared / 'store'}", "trainer.precision=32-true"]
+        settings = ["task=fonts", "profile=smoke", "logger=csv", f"runs={tmp_path / runs}", *kept, *words]
+        return train.run(config(*settings), settings)
+
+    return of
+
+
+def config(*words: str):
+    with initialize_config_module("composed.conf", version_base="1.3"):
+        return OmegaConf.to_container(compose("config", list(words)), resolve=True)
+
+
+def weights(folder: RunFolder) -> bytes:
+    return (folder.checkpoints / "best.safetensors").read_bytes()
+
+
+def test_a_run_leaves_measures_predictions_and_pictures(run):
+    folder = run("runs")
+    result = read_json(folder.result)
+    assert result["examples"] == {"test": 8}
+    for output in ("base", "composition"):
+        assert result["values"][output]["test"].keys() == result["measures"].keys()
+    with np.load(folder.path / "predictions-test.npz") as saved:
+        assert {name: saved[name].shape for name in saved.files} == {
+            "target": (8, 32, 32), "labels": (8, 2), "base": (8, 32, 32), "composition": (8, 32, 32),
+        }  # fmt: skip
+        error = np.square(saved["base"].astype(float) - (saved["target"] / 127.5 - 1)).mean()
+    assert result["values"]["base"]["test"]["MSE"] == pytest.approx(error)
+    for name in ("test", "denoising", "curves"):
+        with Image.open(folder.path / "pictures" / f"{name}.png") as picture:
+            assert min(picture.size) > 30
+    assert "Pi(f(x))  test  MSE" in evaluate.summary(result, folder.path)
+
+
+def test_the_same_seed_gives_the_same_bits_and_predictions_can_be_made_again(run):
+    first, second, other = run("a"), run("b"), run("c", "seed=1")
+    assert weights(first) == weights(second) != weights(other)
+    values = read_json(first.result)["values"]
+    assert values == read_json(second.result)["values"]
+    (first.path / "predictions-test.npz").unlink()
+    assert evaluate.main(["--predict", str(first.path)]) == 0
+    assert read_json(first.result)["values"] == values
+
+
+def test_a_stopped_training_goes_on_to_the_same_bits(run, monkeypatch):
+    whole = run("whole")
+    step = ImageTask.training_step
+
+    def stopping(self, batch, index):
+        if batch.update == 7 and self.through is not None:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step(self, batch, index)
+
+    with monkeypatch.context() as patches:
+        patches.setattr(ImageTask, "training_step", stopping)
+        with pytest.raises(Interrupted):
+            run("parts")
+    parts = run("parts")
+    assert weights(whole) == weights(parts)
+    assert whole.metrics.read_text() == parts.metrics.read_text()
+    assert read_json(parts.training)["resumed"]
+
+
+def test_composed_training_moves_f_through_a_denoiser_that_stays_bit_identical(run, monkeypatch):
+    seen = []
+    original = image.image_task
+
+    def spy(settings, data, pi):
+        task = original(settings, data, pi)
+        seen.append((pi, fingerprint(pi.state_dict().values()), task, fingerprint(task.model.parameters())))
+        return task
+
+    monkeypatch.setattr(image, "image_task", spy)
+    folder = run("runs")
+    ((pi, before, task, start),) = seen
+    assert fingerprint(pi.state_dict().values()) == before
+    assert not any(module.training for module in pi.modules())
+    assert fingerprint(task.model.parameters()) != start
+    assert all(parameter.grad is None for parameter in pi.parameters())
+    rows = [row for row in read_lines(folder.metrics) if row["split"] == "validation"]
+    assert all(row["selection"] == row["composed_loss"] for row in rows)
+
+
+def test_the_penalty_is_the_published_one_for_every_mode(run):
+    """The plain sum of squares of all parameters but biases, scales of the normalisations included."""
+    settings = config("task=fonts", "profile=smoke")
+    data = image.ImageData(None, "ABCDE", 32, "")  # type: ignore[arg-type]
+    for mode in ("baseline", "composed_pathwise"):
+        settings["finetuning"] = config("task=fonts", f"finetuning={mode}")["finetuning"]
+        task = image.image_task(settings, data, torch.nn.Identity())
+        state = dict(task.model.named_parameters())
+        kept = [value for name, value in state.items() if not name.endswith("bias")]
+        assert task.penalty().item() == pytest.approx(sum(value.square().sum().item() for value in kept), rel=1e-5)
+        assert any(value.dim() == 1 for value in kept)
+        assert task.l2 == settings["optim"]["l2"] > 0
+
+
+def test_more_penalty_gives_a_smaller_norm(run):
+    norms = [
+        read_json(run(name, f"optim.l2={l2}", "finetuning=baseline", "optim.lr=3e-3").result)["values"]["base"]["test"]
+        for name, l2 in (("none", 0.0), ("much", 0.1))
+    ]
+    assert norms[1][image.NORM] < norms[0][image.NORM]
+
+
+def test_without_a_denoiser_there_is_one_output(run):
+    assert read_json(run("runs", "finetuning=baseline", "pretraining=none").result)["values"].keys() == {"base"}
+
+
+def test_weights_of_other_characters_are_refused(run, shared, tmp_path):
+    folder = run("first")
+    with pytest.raises(ComposedError, match="another vocabulary"):
+        run("second", "task.characters=ABCDEF", f"finetuning.start_from={folder.path}")
+
+
+@pytest.mark.parametrize(
+    ("word", "answer"),
+    [
+        ("finetuning=standard", "f cannot start from the denoiser in task=fonts"),
+        ("finetuning=lora", "f cannot start from the denoiser in task=fonts"),
+        ("estimator=rloo", "not for task=fonts, whose outputs are of kind image; valid is estimator=pathwise"),
+        ("noise=template", "valid is noise=blur or chain or contrast or emboss"),
+        ("model=transformer", "valid is model=glyphs"),
+        ("optim=full_batch", "valid is optim=adam_images"),
+        ("pretraining=denoise", "valid is pretraining=denoise_images or none"),
+        ("finetuning.depth=2", "finetuning.depth=2: not for task=fonts, where it has to be 1"),
+        ("task.size=20", "must be a multiple of 8"),
+        ("task.characters=AAB", "none of them twice"),
+        ("noise.radius=-1.0", "at least 0"),
+        ("finetuning.start_from=baseline", "valid values are scratch and the folder of a finished run"),
+    ],
+)
+def test_what_does_not_fit_fonts_is_refused_before_any_data_is_read(word, answer):
+    with pytest.raises(ConfigError, match=answer):
+        check_command_line(["task=fonts", word])

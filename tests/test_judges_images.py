@@ -1,0 +1,51 @@
+import numpy as np
+import pytest
+import torch
+from torchmetrics.functional.image import structural_similarity_index_measure
+
+from composed.judges.images import BETTER, MEASURES, mse, sharpness, ssim, stroke_iou
+
+
+@pytest.fixture
+def target() -> np.ndarray:
+    images = -np.ones((4, 32, 32))
+    images[:, 8:24, 12:18] = 1
+    images[2:, 8:12, 6:26] = 1
+    return images
+
+
+def blurred(images: np.ndarray) -> np.ndarray:
+    return sum(np.roll(images, shift, axis) for shift in (-1, 0, 1) for axis in (1, 2)) / 6
+
+
+def test_a_perfect_prediction_is_perfect_in_every_measure(target):
+    assert {name: of(target, target) for name, of in MEASURES.items()} == pytest.approx(
+        {"MSE": 0, "SSIM": 1, "stroke IoU": 1, "sharpness": 1}
+    )
+    assert BETTER.keys() == MEASURES.keys()
+
+
+def test_a_blur_is_worse_in_every_measure_but_keeps_the_strokes(target):
+    soft = blurred(target)
+    assert mse(soft, target) > 0
+    assert ssim(soft, target) < 1
+    assert sharpness(soft, target) < 0.7
+    assert stroke_iou(soft, target) > 0.8
+
+
+def test_ssim_is_that_of_torchmetrics(target):
+    rng = np.random.default_rng(0)
+    noisy = np.clip(target + rng.normal(0, 0.4, target.shape), -1, 1)
+    theirs = structural_similarity_index_measure(
+        torch.from_numpy(noisy)[:, None], torch.from_numpy(target)[:, None], data_range=2.0
+    )
+    assert ssim(noisy, target) == pytest.approx(theirs.item(), rel=1e-6)
+
+
+def test_mse_and_stroke_iou_by_hand():
+    target, predicted = -np.ones((1, 2, 2)), -np.ones((1, 2, 2))
+    target[0, 0] = 1
+    predicted[0, :, 0] = 0.5
+    assert mse(predicted, target) == pytest.approx((0.25 + 4 + 2.25 + 0) / 4)
+    assert stroke_iou(predicted, target) == pytest.approx(1 / 3)
+    assert stroke_iou(-np.ones((1, 2, 2)), -np.ones((1, 2, 2))) == 1
