@@ -10,8 +10,9 @@ TRAINER ?= cpu
 TORCH := torch>=2.11,<2.14
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-TABLE_RUNS = runs/table-sanstype-$(PROFILE)
-TABLE = results/sanstype-$(PROFILE)
+TABLE_NAME = sanstype-$(PROFILE)$(if $(filter all,$(MODES)),-modes)
+TABLE_RUNS = runs/table-$(TABLE_NAME)
+TABLE = results/$(TABLE_NAME)
 empty :=
 comma := ,
 list = $(subst $(empty) $(empty),$(comma),$(strip $(1)))
