@@ -122,6 +122,9 @@ bench-quick: $(INSTALLED)  ## the same in minutes
 bench-estimators: $(INSTALLED)  ## the estimators' gradients
 	$(BIN)/python benchmarks/estimators.py
 
+bench-fonts: $(INSTALLED)  ## images per second: drawing, noise, training steps
+	$(BIN)/python benchmarks/fonts.py
+
 bench-judge: $(INSTALLED)  ## the judge against one g++ per program; SPOC=FOLDER of the SPoC release adds its programs
 	$(BIN)/python benchmarks/judge.py $(if $(SPOC),--spoc $(SPOC))
 
@@ -151,4 +154,4 @@ machine:
 	exit $$missing
 
 .PHONY: help setup demo test test-all lint types table-sanstype table-fonts figure-staircase $(ABLATIONS) $(FONTS_ABLATIONS) \
-	bench bench-quick bench-estimators bench-judge clean machine
+	bench bench-quick bench-estimators bench-fonts bench-judge clean machine

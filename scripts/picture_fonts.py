@@ -1,6 +1,7 @@
 """`picture_fonts.py RUNS OUT`: draws OUT/glyphs.png from the font runs below RUNS, and copies the denoiser's examples.
 
-For a few random faces, letters in columns: target, f trained alone, the composition, and its base predictor alone.
+For a few random faces, letters in columns: target, f trained alone, the composition, and its base predictor alone, with
+and without L2 penalty and dropout.
 """
 
 import sys
@@ -12,9 +13,15 @@ from composed.errors import ComposedError, DataError
 from composed.files import read_json, write_bytes
 from composed.reporting.pictures import sheet
 
-FACES, LETTERS = 6, 22
-ROWS = (("baseline", "base", "direct"), ("composed_pathwise", "composition", "composed"),
-        ("composed_pathwise", "base", "base predictor"))  # fmt: skip
+FACES, LETTERS = 4, 22
+ROWS = (
+    ("baseline", "base", "direct"),
+    ("composed_pathwise", "composition", "composed"),
+    ("composed_pathwise", "base", "base predictor"),
+    ("baseline-unregularised", "base", "direct, no L2"),
+    ("composed_pathwise-unregularised", "composition", "composed, no L2"),
+    ("composed_pathwise-unregularised", "base", "base, no L2"),
+)
 
 
 def predictions(runs: Path) -> dict[str, dict[str, np.ndarray]]:

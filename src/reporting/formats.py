@@ -90,7 +90,8 @@ def notes(best: str, table: Table) -> str:
     """How to read the table; `best` says how this format marks the best row."""
     if not table.of_programs:
         return (
-            "An arrow points to the better side of a measure. ± is half the 95% Student t interval over seeds on the "
+            "An arrow points to the better side of a measure, where there is one. ± is half the 95% Student "
+            "t interval over seeds on the "
             f"same examples; one seed has none. {best}: better than every other row, each paired 95% interval "
             "excluding 0. Differences are between runs of the same seed; higher or lower if their interval excludes 0."
         )

@@ -42,8 +42,10 @@ def draw(table: Table, path: Path) -> None:
                 axes.annotate(label, (end, place), (5, 0), textcoords="offset points", va="center", fontsize=9)
                 reach = max(reach, end)
         axes.set_xlim(0, 1.1 * reach)
-        words = "correct programs, per cent" if table.of_programs else f"{name}, {table.measures[name]} is better"
-        axes.set_xlabel(f"{words}; line: 95% interval over seeds")
+        words = "correct programs, per cent" if table.of_programs else f"{name} ({table.measures[name]} is better)"
+        axes.set_xlabel(
+            f"{words}; line: 95% interval over seeds" if table.of_programs else f"{words}\nline: 95% interval"
+        )
         axes.set_yticks(range(len(table.rows)), [row.label for row in table.rows], parse_math=False)
         axes.tick_params(length=0)
         axes.invert_yaxis()

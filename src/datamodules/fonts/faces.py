@@ -1,7 +1,7 @@
 """The faces of a font data set as one memory-mapped array of small images, drawn or converted once and then cached.
 
 Three sources behind one name: `bundled` (what the dependencies bring, varied into as many faces as wanted), a folder of
-font files, and an HDF5 file in the published layout. Left out: downloading that file (see scripts/fonts_hdf5.md).
+font files, and an HDF5 file in the published layout. Left out: downloading that file (scripts/download_fonts.sh).
 """
 
 import hashlib

@@ -1,0 +1,56 @@
+"""Tables of values, where lower or higher is better, by the statistics of the tables of verdicts."""
+
+from pathlib import Path
+
+import pytest
+
+from composed.reporting.formats import to_csv, to_latex, to_markdown
+from composed.reporting.plot import draw
+from composed.reporting.runs import find_runs
+from composed.reporting.table import Table, build_table
+from tests.run_folders import write_run
+
+MEASURES = {"MSE": "lower", "SSIM": "higher", "sharpness": ""}
+VALUES = {  # by mode and output: a tuple of the measures for each seed
+    "baseline": {"base": [(0.30, 0.5, 2.0), (0.32, 0.6, 2.1), (0.31, 0.7, 2.2)]},
+    "composed_pathwise": {
+        "base": [(0.9, 0.1, 1.0), (0.8, 0.1, 1.0), (0.9, 0.2, 1.0)],
+        "composition": [(0.20, 0.6, 1.0), (0.23, 0.6, 1.0), (0.21, 0.6, 1.0)],
+    },
+}
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Table:
+    for mode, outputs in VALUES.items():
+        for seed in range(3):
+            values = {name: {"test": dict(zip(MEASURES, seeds[seed], strict=True))} for name, seeds in outputs.items()}
+            measured = {"values": values, "measures": MEASURES, "examples": {"test": 40}}
+            write_run(tmp_path / f"{mode}-{seed}", mode, seed, task="fonts", title="Fonts", **measured)
+    return build_table(find_runs([tmp_path])[0])
+
+
+def test_the_best_is_the_lowest_where_lower_is_better_and_only_with_evidence(table: Table) -> None:
+    assert table.best("test", "MSE").label == "composed_pathwise"  # type: ignore[union-attr]
+    assert table.best("test", "SSIM") is None
+    assert table.compared == ["MSE", "SSIM"]
+
+
+def test_means_intervals_and_paired_differences_are_those_of_the_values(table: Table) -> None:
+    rows = {row.label: row for row in table.rows}
+    assert rows["baseline"].rate("test", "MSE").mean == pytest.approx(0.31)
+    difference = rows["composed_pathwise"].minus(rows["baseline"], "test", "MSE")
+    assert difference.mean == pytest.approx((-0.10 - 0.09 - 0.10) / 3)  # type: ignore[union-attr]
+    assert difference.sign == -1  # type: ignore[union-attr]
+
+
+def test_every_format_shows_every_measure_with_its_better_side(table: Table, tmp_path: Path) -> None:
+    text = to_markdown(table)
+    assert "| Test (40 examples) | MSE ↓ | SSIM ↑ | sharpness | seeds |" in text
+    assert "**0.2133 ±0.0379**" in text
+    assert "| composed\\_pathwise − baseline | −0.0967 ±0.0143 | lower | 3 |" in text
+    assert "compiling" not in text
+    assert to_latex(table).isascii()
+    assert to_csv(table).splitlines()[0].startswith("row,reference,split,seeds,examples,MSE,MSE_half_width,SSIM")
+    draw(table, tmp_path / "table.png")
+    assert (tmp_path / "table.png").stat().st_size > 10_000
