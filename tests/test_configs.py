@@ -97,7 +97,12 @@ def test_every_option_builds_under_the_smoke_profile(group, option):
 def test_every_mode_of_a_task_is_accepted_under_every_profile_and_no_other(profile, task, finetuning):
     """Only outputs that are inputs too let f start from the denoiser."""
     settings = config(f"profile={profile}", f"task={task}", f"finetuning={finetuning}")
-    if settings["task"]["kind"] == "text" or finetuning in ("baseline", "composed_pathwise"):
+    modes = {
+        "image": ("baseline", "composed_pathwise", "composed_from_scratch"),
+        "curve": ("baseline", "composed_pathwise"),
+    }
+    kind = settings["task"]["kind"]
+    if kind == "text" or finetuning in modes[kind]:
         check(settings)
     else:
         with pytest.raises(ConfigError, match=f"task={task}"):
