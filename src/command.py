@@ -339,8 +339,8 @@ def _check_glyphs(config: dict[str, Any]) -> None:
 def _check_staircases(config: dict[str, Any]) -> None:
     if config["finetuning"]["compose_after"]:
         raise ConfigError(
-            f"finetuning.compose_after={config['finetuning']['compose_after']}: not for task=staircase, where it has to "
-            "be 0: the loss of Pi(f(x)) is there from the start"
+            f"finetuning.compose_after={config['finetuning']['compose_after']}: not for task=staircase; it has to "
+            "be 0, since the loss of Pi(f(x)) is there from the start"
         )
     points, staircases = config["task"]["points"], config["task"]["staircases"]
     for steps, width, gap in staircases:
