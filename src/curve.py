@@ -5,6 +5,8 @@ A run that is stopped starts over. Left out: Lightning, devices, checkpoints to 
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -26,6 +28,17 @@ def staircases(config: dict[str, Any]) -> list[Staircase]:
     return [Staircase(int(steps), float(width), float(gap)) for steps, width, gap in config["task"]["staircases"]]
 
 
+@contextmanager
+def without_subnormals() -> Iterator[None]:
+    """They are slow: the squared gradients of units that the penalty has shrunk to nothing."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+
+
+@without_subnormals()
 def train_and_predict(folder: RunFolder, config: dict[str, Any], loggers: list[Any]) -> None:
     """Trains the networks of all staircases at once, each loss its own, and writes weights, metrics and predictions."""
     stairs, mode, settings = staircases(config), config["finetuning"], config["optim"]
@@ -34,7 +47,6 @@ def train_and_predict(folder: RunFolder, config: dict[str, Any], loggers: list[A
     inputs, targets = (torch.stack(list(side)) for side in zip(*points, strict=True))  # (E, P)
     torch.manual_seed(config["seed"])
     torch.set_num_threads(config["trainer"]["threads"] or 1)  # the networks are small
-    torch.set_flush_denormal(True)  # the squared gradients of units that the penalty has shrunk to nothing
     networks = make_networks(config, stairs)
     rounding, estimator = make_rounding(config, stairs), instantiate(config["estimator"], _convert_="all")
     optimizer = torch.optim.Adam(networks.parameters(), lr=settings["lr"], fused=True)

@@ -233,10 +233,10 @@ def test_two_processes_train_a_denoiser_once(settings, tmp_path):
     assert len(list((tmp_path / "store").glob("denoiser-*/done.json"))) == 1
 
 
-def test_a_denoiser_of_another_vocabulary_is_refused_by_name(train, shared, one, tmp_path):
+def test_a_denoiser_of_another_vocabulary_is_refused_by_name(train, one, tmp_path):
     """Also where it has as many words, which mean something else."""
-    train("finetuning=standard", "runs=first")
-    weights = next((shared / "store").glob("denoiser-*/best.safetensors"))
+    train("finetuning=standard", "runs=first", "store=own")
+    weights = next((tmp_path / "own").glob("denoiser-*/best.safetensors"))
     holder = torch.nn.Module()
     for name, tensor in load_file(weights).items():
         holder.register_buffer(name.replace(".", "/"), tensor)
