@@ -84,13 +84,8 @@ class Composed(Contender):
         return self.model.nll(source, target).sum()
 
     def decode(self, source: Tensor, length: int, sample: bool) -> None:
-        from composed.models.decoding import Decoding, draw, generate
-
-        def choose(scores: Tensor) -> Tensor:
-            scores[:, 0] = -torch.inf  # no end before `length`
-            return draw(scores) if sample else scores.argmax(-1)
-
-        assert generate(Decoding.start(self.model, source, 1), source, 1, length, choose).shape[1] == length
+        numbers = torch.rand(len(source), length, dtype=torch.float64) if sample else None
+        assert self.model.decode(source, 1, length, numbers, min_length=length).shape[1] == length
 
     def answer(self, request: dict[str, Any]) -> int:
         if request["do"] == "composed":

@@ -74,7 +74,7 @@ def test_softened_samples_are_exact_for_the_probability_that_a_cold_softmax_give
 )
 def test_the_bias_on_the_toy_is_as_measured(estimator, cosine, length, pair):
     """A Pi of random weights, which is far from linear: the worst case."""
-    found = bias(exact(*pair)[1], estimates(estimator, *pair, draws=300))
+    found = bias(exact(*pair)[1], estimates(estimator, *pair, draws=600))
     assert found == (pytest.approx(cosine, abs=0.1), pytest.approx(length, rel=0.15))
 
 

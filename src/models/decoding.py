@@ -66,14 +66,14 @@ class Decoding:
     output: Tensor  # (V, D)
 
     @classmethod
-    def start(cls, model: Any, source: Tensor, count: int) -> "Decoding":
-        """Before the first token of `count` rows for each source (B, S) of a `Transformer`.
+    def start(cls, model: Any, encoded: Any, count: int) -> "Decoding":
+        """Before the first token of `count` rows for each of the B sources that a `Transformer` has `Encoded`.
 
         The dtype is autocast's where it is on, else that of the weights.
         """
-        device, weight = source.device.type, model.embedding.weight
+        device, weight = model.embedding.weight.device.type, model.embedding.weight
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
-        memory, mask = model.encode(source)
+        memory, mask = encoded.states, encoded.mask
         crosses = []
         for layer in model.decoder:
             keys, values = layer.cross.project(memory)  # (B, H, S, d)
@@ -81,7 +81,7 @@ class Decoding:
                 (keys.to(dtype).transpose(2, 3).flatten(0, 1).contiguous(), values.to(dtype).flatten(0, 1).contiguous())
             )
         heads, depth = values.shape[1], values.shape[3]
-        empty = memory.new_empty(len(source) * count * heads, 0, depth, dtype=dtype)
+        empty = memory.new_empty(len(memory) * count * heads, 0, depth, dtype=dtype)
         bias = torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill_(~mask, -torch.inf)  # (B, 1, 1, S)
         return cls(
             model.specials,
@@ -146,53 +146,64 @@ class Decoding:
             self.bias = pick(self.bias, sources)
 
 
-def draw(scores: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """One id of each row, (rows,), with the probabilities of its scores (rows, V): where their sum passes a number."""
+def draw(scores: Tensor, number: Tensor) -> Tensor:
+    """One id of each row, (rows,), with the probabilities of its scores (rows, V): where their sum passes the number.
+
+    number (rows,): float64, uniform in [0, 1).
+    """
     passed = scores.softmax(-1, dtype=torch.float64).cumsum(-1)
-    number = torch.rand(len(scores), 1, dtype=torch.float64, device=scores.device, generator=generator)
-    return torch.searchsorted(passed, number * passed[:, -1:], right=True)[:, 0].clamp_(max=scores.shape[-1] - 1)
+    return torch.searchsorted(passed, number[:, None] * passed[:, -1:], right=True)[:, 0].clamp_(
+        max=scores.shape[-1] - 1
+    )
 
 
 def generate(
-    state: Decoding, source: Tensor, count: int, max_length: int, choose: Callable[[Tensor], Tensor]
+    model: Any, encoded: Any, count: int, max_length: int, numbers: Tensor | None = None, min_length: int = 0
 ) -> Tensor:
-    """Rows (B*count, T) of ids, each as `choose` takes them from its scores, pads after `eos`.
+    """Rows (B*count, max_length) of ids, `count` for each of the B sources in order, pads after `eos`.
 
-    A row that reaches `max_length` has no `eos`.
+    Each id is the likeliest one, or with numbers (B*count, max_length) is drawn by them. A row ends after `min_length`
+    tokens at the earliest; one that reaches `max_length` has no `eos`.
     """
+    state = Decoding.start(model, encoded, count)
     pad, bos, eos = state.specials.pad, state.specials.bos, state.specials.eos
-    rows = len(source) * count
-    result = source.new_full((rows, max_length), pad)
-    alive = torch.arange(rows, device=source.device)  # row of the result that each row of the state writes
-    token = source.new_full((rows,), bos)
+    device, rows = encoded.states.device, len(encoded.states) * count
+    result = torch.full((rows, max_length), pad, device=device)
+    alive = torch.arange(rows, device=device)  # row of the result that each row of the state writes
+    token = torch.full((rows,), bos, device=device)
     finished = torch.zeros_like(token, dtype=torch.bool)
-    every = 4 if source.device.type == "cpu" else 16  # to look at the rows is to wait for a GPU
+    every = 4 if device.type == "cpu" else 16  # to look at the rows is to wait for a GPU
     for at in range(max_length):
-        token = (choose(state.step(token, at)) + eos).masked_fill(finished, pad)
+        scores = state.step(token, at)
+        if at < min_length:
+            scores[:, 0] = -torch.inf
+        chosen = scores.argmax(-1) if numbers is None else draw(scores, numbers[alive, at])
+        token = (chosen + eos).masked_fill(finished, pad)
         result[alive, at] = token
         finished = finished | (token == eos)
         if (at + 1) % every == 0 or at + 1 == max_length:
             sources = (~finished).view(-1, count).any(1).nonzero()[:, 0]  # that have an unfinished row
             if len(sources) == 0:
-                return trim(result, pad)
+                break
             if len(sources) * count <= 0.8 * len(alive):
-                left = (sources[:, None] * count + torch.arange(count, device=source.device)).flatten()
+                left = (sources[:, None] * count + torch.arange(count, device=device)).flatten()
                 alive, token, finished = alive[left], token[left], finished[left]
                 state.select(left, sources)
     return result
 
 
-def beam_search(state: Decoding, source: Tensor, beams: int, max_length: int) -> Tensor:
+def beam_search(model: Any, encoded: Any, beams: int, max_length: int) -> Tensor:
     """Beam search with scores divided by length (Wu et al. 2016 with alpha 1), finished rows compete: (B, T)."""
+    state = Decoding.start(model, encoded, beams)
     pad, bos, eos = state.specials.pad, state.specials.bos, state.specials.eos
-    batch, vocabulary = len(source), len(state.output)
-    rows = torch.arange(batch, device=source.device)[:, None]  # (B, 1)
-    tokens = source.new_full((batch, beams, max_length), pad)
-    total = torch.full((batch, beams), -torch.inf, device=source.device)
+    device, batch, vocabulary = encoded.states.device, len(encoded.states), len(state.output)
+    rows = torch.arange(batch, device=device)[:, None]  # (B, 1)
+    tokens = torch.full((batch, beams, max_length), pad, device=device)
+    total = torch.full((batch, beams), -torch.inf, device=device)
     total[:, 0] = 0.0  # all beams start equal: let only the first one branch
-    done = torch.zeros(batch, beams, dtype=torch.bool, device=source.device)
-    lengths = torch.zeros(batch, beams, device=source.device)
-    token = source.new_full((batch * beams,), bos)
+    done = torch.zeros(batch, beams, dtype=torch.bool, device=device)
+    lengths = torch.zeros(batch, beams, device=device)
+    token = torch.full((batch * beams,), bos, device=device)
     for at in range(max_length):
         scores = state.step(token, at).log_softmax(-1).view(batch, beams, vocabulary)
         scores = scores.masked_fill(done[..., None], -torch.inf)

@@ -126,18 +126,20 @@ class ScoreFunction:
     ) -> Tensor:
         """source (B, S), target (B, T) -> (B,)."""
         k = self.samples
+        with training_mode(base, False), torch.set_grad_enabled(not self.dropout):
+            encoded = base.encode(source)  # to sample from, and to score what was sampled
         with torch.no_grad(), training_mode(base, False):
-            drawn = base.sample(source, k, max_length=max_length, generator=generator)  # (B*k, Z)
+            drawn = base.sample(encoded, k, max_length=max_length, generator=generator)  # (B*k, Z)
             costs = self._costs(denoiser, drawn, target)  # (B, k, T)
             total = costs.sum(2)  # (B, k)
             value = total.mean(1) if self.weigh not in _MARGINAL else math.log(k) - (-total).logsumexp(1)
             greedy = None
             if self.weigh is _against_greedy:
-                output = base.predict(source, max_length=max_length)
+                output = base.predict(encoded, max_length=max_length)
                 greedy = self._credit(self._costs(denoiser, output, target), drawn.shape[1])
             weights = self.weigh(self._credit(costs, drawn.shape[1]), greedy)  # (B, k, Z or 1)
         with training_mode(base, base.training and self.dropout):
-            log_f = -base.token_nll(source, drawn).view(-1, k, drawn.shape[1])  # (B, k, Z)
+            log_f = -base.token_nll(source if self.dropout else encoded, drawn).view(-1, k, drawn.shape[1])  # (B, k, Z)
         if self.entropy:
             surprise = self.entropy * log_f.detach().sum(2, keepdim=True)  # (B, k, 1)
             value = value + surprise.mean((1, 2))
@@ -250,12 +252,13 @@ class Published:
         """source (B, S), target (B, T) -> (B,)."""
         special = base.specials
         with training_mode(base, False):
+            encoded = base.encode(source)
             with torch.no_grad():
-                drawn = base.sample(source, self.samples, max_length=max_length, generator=generator)  # (B*k, Z)
+                drawn = base.sample(encoded, self.samples, max_length=max_length, generator=generator)  # (B*k, Z)
                 ended = F.pad(as_source(drawn, special.pad, special.eos), (0, 1), value=special.pad)
                 ended[torch.arange(len(ended)), (ended != special.pad).sum(1)] = special.eos
                 cost = denoiser.nll(ended, target.repeat_interleave(self.samples, 0))  # (B*k,)
-            scores = base.logits(source, drawn.masked_fill(drawn == special.pad, special.eos))  # (B*k, Z, V-eos)
+            scores = base.logits(encoded, drawn.masked_fill(drawn == special.pad, special.eos))  # (B*k, Z, V-eos)
         pads = scores.new_zeros(*drawn.shape, special.eos)  # what their embedding, which stays zero, gives
         log_f = torch.cat([pads, scores], 2).log_softmax(2).gather(2, drawn[..., None]).sum((1, 2))
         score = log_f.clamp(min=self.clamp)

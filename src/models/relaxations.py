@@ -65,13 +65,15 @@ class Relaxation:
         special, k = base.specials, self.samples
         if len(base.embedding.weight) != len(denoiser.embedding.weight):
             raise ValueError("weights over f's tokens are none over Pi's: they have other vocabularies")
+        with training_mode(base, False), torch.set_grad_enabled(not self.dropout):
+            encoded = base.encode(source)
         with torch.no_grad(), training_mode(base, False):
             if self.greedy:
-                drawn = base.predict(source, max_length=max_length)
+                drawn = base.predict(encoded, max_length=max_length)
             else:
-                drawn = base.sample(source, k, max_length=max_length, generator=generator)  # (B*k, Z)
+                drawn = base.sample(encoded, k, max_length=max_length, generator=generator)  # (B*k, Z)
         with training_mode(base, base.training and self.dropout):
-            log_f = base.logits(source, drawn).log_softmax(2)  # (B*k, Z, V)
+            log_f = base.logits(source if self.dropout else encoded, drawn).log_softmax(2)  # (B*k, Z, V)
         z = _one_hot(drawn, special.pad, special.eos, log_f.shape[2])
         noise = _noise_that_drew(z, log_f.detach(), generator) if self.noise else 0.0
         p = ((log_f + noise) / self.temperature).softmax(2)

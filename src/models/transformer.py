@@ -7,7 +7,7 @@ Letters: B rows, S source length, T target length, D width, H heads, V vocabular
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from composed.models.decoding import Decoding, beam_search, draw, generate
+from composed.models import decoding, native
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,14 @@ class Specials:
     bos: int = 1
     eos: int = 2
     unk: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Sources that the encoder has read: it may stand wherever the model asks for a source."""
+
+    states: Tensor  # (B, S, D)
+    mask: Tensor  # (B, 1, 1, S): true where there is no pad
 
 
 class _Drop(torch.autograd.Function):
@@ -206,16 +214,16 @@ class Transformer(nn.Module):
 
     # -- teacher forcing ----------------------------------------------------------------------------------------
 
-    def nll(self, source: Tensor, target: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
+    def nll(self, source: Tensor | Encoded, target: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
         """Negative log-likelihood of each target row, summed over its positions (nats).
 
         source (B, S), target (B, T) or (B*k, T): then row i of the source belongs to target rows i*k .. i*k+k-1 and
         is encoded once. Returns (rows of target,). With `label_smoothing` the loss of Szegedy et al. 2016 instead.
-        A source may be soft, as in `encode`.
+        A source may be soft or encoded, as in `encode`.
         """
         return self.token_nll(source, target, label_smoothing=label_smoothing).sum(1)
 
-    def token_nll(self, source: Tensor, target: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
+    def token_nll(self, source: Tensor | Encoded, target: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
         """The terms that `nll` sums: (rows of target, T), zeros where the target is a pad."""
         hidden, real = self._decode(source, target)  # (N, D), (B, T)
         classes = target[real] - self.specials.eos
@@ -224,29 +232,30 @@ class Transformer(nn.Module):
         )  # (N,)
         return losses.new_zeros(target.shape).masked_scatter(real, losses)
 
-    def logits(self, source: Tensor, target: Tensor) -> Tensor:
+    def logits(self, source: Tensor | Encoded, target: Tensor) -> Tensor:
         """Teacher-forced scores (B, T, V-eos) of the ids from `eos` on; zeros where the target is a pad."""
         hidden, real = self._decode(source, target)
         scores = self._logits(hidden)
         return scores.new_zeros(*target.shape, scores.shape[-1]).masked_scatter(real[..., None], scores)
 
-    def encode(self, source: Tensor) -> tuple[Tensor, Tensor]:
-        """States (B, S, D) of a source (B, S), and its attention mask (B, 1, 1, S), true where there is no pad.
-
-        A soft source (B, S, V-eos) has weights of the ids from `eos` on, such as probabilities; zeros at a pad.
+    def encode(self, source: Tensor | Encoded) -> Encoded:
+        """Sources (B, S), or soft ones (B, S, V-eos): weights of the ids from `eos` on, such as probabilities, and
+        zeros at a pad. What is encoded already stays as it is.
         """
+        if isinstance(source, Encoded):
+            return source
         mask = (source.any(-1) if source.dim() == 3 else source != self.specials.pad)[:, None, None, :]
         states = self._embed(source)
         for layer in self.encoder:
             states = layer(states, mask)
-        return self.encoder_norm(states), mask
+        return Encoded(self.encoder_norm(states), mask)
 
-    def _decode(self, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        memory, mask = self.encode(source)
+    def _decode(self, source: Tensor | Encoded, target: Tensor) -> tuple[Tensor, Tensor]:
+        encoded = self.encode(source)
         shifted = F.pad(target[:, :-1], (1, 0), value=self.specials.bos)
         states = self._embed(shifted)
         for layer in self.decoder:
-            states = layer(states, layer.cross.project(memory), mask)  # (B, T, D)
+            states = layer(states, layer.cross.project(encoded.states), encoded.mask)  # (B, T, D)
         real = target != self.specials.pad
         return self.decoder_norm(states[real]), real
 
@@ -273,26 +282,41 @@ class Transformer(nn.Module):
 
     @torch.no_grad()
     def sample(
-        self, source: Tensor, count: int = 1, *, max_length: int, generator: torch.Generator | None = None
+        self, source: Tensor | Encoded, count: int = 1, *, max_length: int, generator: torch.Generator | None = None
     ) -> Tensor:
         """Ancestral samples at temperature 1: (B*count, T), `count` rows per source in order, pads after `eos`.
 
         A row that reaches `max_length` has no `eos`. The log-probability of what was drawn is `-nll(source, samples)`
         in eval mode: the same ids compete in both. Under bf16 autocast both round, each in its own way.
         """
-        return self._generate(source, count, max_length, lambda scores: draw(scores, generator))
+        encoded = self.encode(source)
+        shape = (len(encoded.states) * count, max_length)
+        numbers = torch.rand(shape, dtype=torch.float64, device=encoded.states.device, generator=generator)
+        return self.decode(encoded, count, max_length, numbers)
 
     @torch.no_grad()
-    def predict(self, source: Tensor, *, max_length: int, beams: int = 1) -> Tensor:
+    def predict(self, source: Tensor | Encoded, *, max_length: int, beams: int = 1) -> Tensor:
         """The likeliest row that greedy decoding (or beam search) finds: (B, T), pads after `eos`."""
         if beams == 1:
-            return self._generate(source, 1, max_length, lambda scores: scores.argmax(-1))
-        return beam_search(Decoding.start(self, source, beams), source, beams, max_length)
+            return self.decode(source, 1, max_length)
+        return decoding.beam_search(self, self.encode(source), beams, max_length)
 
-    def _generate(self, source: Tensor, count: int, max_length: int, choose: Callable[[Tensor], Tensor]) -> Tensor:
-        if max_length == 0 or len(source) * count == 0:
-            return source.new_full((len(source) * count, max_length), self.specials.pad)
-        return generate(Decoding.start(self, source, count), source, count, max_length, choose)
+    def decode(
+        self,
+        source: Tensor | Encoded,
+        count: int,
+        max_length: int,
+        numbers: Tensor | None = None,
+        min_length: int = 0,
+    ) -> Tensor:
+        """`decoding.generate`, without the columns that are pads in every row: (B*count, T)."""
+        encoded = self.encode(source)
+        if max_length == 0 or len(encoded.states) * count == 0:
+            return encoded.mask.new_full(
+                (len(encoded.states) * count, max_length), self.specials.pad, dtype=torch.int64
+            )
+        generate = native.generate if native.applies(self) else decoding.generate
+        return decoding.trim(generate(self, encoded, count, max_length, numbers, min_length), self.specials.pad)
 
 
 def sinusoids(length: int, width: int) -> Tensor:

@@ -1,0 +1,162 @@
+"""Compiled decoding: the rows of the plain engine, the same bit for bit however they are batched."""
+
+import os
+import stat
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from composed.models import decoding, native
+from composed.models.adaptation import add_adapters, add_low_rank
+from composed.models.transformer import Encoded, Transformer
+from tests.toy_models import EOS, PAD, sources, tiny
+
+compiled = pytest.mark.skipif(native.library() is None, reason="it needs g++ and a processor with AVX-512")
+SIZES = [  # width, heads, feedforward, vocabulary, layers: whole lanes, parts of lanes, odd ones, wide heads
+    (64, 2, 128, 40, 2),
+    (32, 4, 48, 11, 1),
+    (24, 3, 40, 70, 2),
+    (30, 6, 33, 20, 1),
+    (192, 2, 96, 130, 1),
+    (320, 1, 64, 33, 1),
+]
+
+
+def random_model(width: int, heads: int, feedforward: int, vocabulary: int, layers: int) -> Transformer:
+    """With biases and norms that matter, and scores far enough apart that rounding seldom changes their order."""
+    torch.manual_seed(width)
+    model = Transformer(vocabulary, width=width, layers=layers, heads=heads, feedforward=feedforward).eval()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.mul_(1.0 if "norm" in name else 3.0).add_(torch.randn_like(parameter) * 0.1)
+        model.embedding.weight.mul_(0.3)
+    return model
+
+
+def random_sources(vocabulary: int, count: int = 9, length: int = 37) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(count)
+    source = torch.randint(3, vocabulary, (count, length), generator=generator)
+    lengths = torch.randint(1, length, (count,), generator=generator)
+    lengths[0] = length
+    source[torch.arange(length) >= lengths[:, None]] = PAD
+    source[torch.arange(count), lengths - 1] = EOS
+    return source
+
+
+def uniform(rows: int, length: int) -> torch.Tensor:
+    return torch.rand(rows, length, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+
+
+@compiled
+@pytest.mark.parametrize("sampled", [False, True])
+@pytest.mark.parametrize("sizes", SIZES)
+def test_rows_are_those_of_the_plain_engine(sizes, sampled):
+    model = random_model(*sizes)
+    source, count, length = random_sources(sizes[3]), 3, 50
+    numbers = uniform(len(source) * count, length) if sampled else None
+    with torch.no_grad():
+        mine, plain = (
+            engine.generate(model, model.encode(source), count, length, numbers, min_length=4)
+            for engine in (native, decoding)
+        )
+    assert torch.equal(mine, plain)
+    ends = (mine == EOS).nonzero()[:, 1]
+    assert len(ends) == 0 or ends.min() >= 4
+    assert len({tuple(row) for row in mine.tolist()}) > len(source) // 2  # no test of a model that says one thing
+
+
+@compiled
+def test_low_rank_updates_are_decoded_too_and_adapters_left_to_the_plain_engine():
+    source, numbers = sources(), uniform(6, 12)
+    model = tiny()
+    add_low_rank(model, 2)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_" in name:
+                parameter.normal_(std=0.5)
+        assert native.applies(model)
+        mine, plain = (engine.generate(model, model.encode(source), 2, 12, numbers) for engine in (native, decoding))
+        bare = native.generate(tiny(), tiny().encode(source), 2, 12, numbers)
+    assert torch.equal(mine, plain)
+    assert not torch.equal(mine, bare)
+    add_adapters(model, 3)
+    assert not native.applies(model)
+
+
+@compiled
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_a_row_is_the_same_in_every_batch_and_on_every_number_of_threads(precision):
+    """More rows than slots, so that rows of different ages stand side by side."""
+    model, source = random_model(*SIZES[0]), random_sources(40, count=60, length=20)
+    numbers, before = uniform(120, 30), torch.get_num_threads()
+    with torch.no_grad(), torch.autocast("cpu", precision, enabled=precision == torch.bfloat16):
+        encoded = model.encode(source)  # once: a batch of another size may round the sources' states otherwise
+        together = native.generate(model, encoded, 2, 30, numbers)
+        for row in (0, 7, 59):
+            one = Encoded(encoded.states[row : row + 1], encoded.mask[row : row + 1])
+            alone = native.generate(model, one, 2, 30, numbers[2 * row : 2 * row + 2])
+            assert torch.equal(alone, together[2 * row : 2 * row + 2])
+        try:
+            torch.set_num_threads(3)
+            assert torch.equal(native.generate(model, encoded, 2, 30, numbers), together)
+        finally:
+            torch.set_num_threads(before)
+
+
+@compiled
+def test_bf16_takes_tokens_whose_scores_are_the_best_within_its_rounding():
+    """Scores are within 0.05 of the exact ones (`test_decoding.py`): two of them trade places if 0.1 apart."""
+    model, source = tiny(width=64, vocabulary=40), random_sources(40)
+    with torch.no_grad():
+        with torch.autocast("cpu", torch.bfloat16):
+            rows = native.generate(model, model.encode(source), 1, 50)
+        scores = model.logits(source, rows)
+        real = rows != PAD
+        taken = scores.gather(2, (rows - EOS).clamp(min=0)[..., None])[..., 0]
+        behind = (scores.amax(2) - taken)[real]
+    assert behind.max() < 0.1
+    assert (behind == 0).float().mean() > 0.9
+    assert scores[real].std() > 0.5
+
+
+@compiled
+def test_a_diverged_model_ends_its_rows():
+    model = tiny()
+    with torch.no_grad():
+        model.embedding.weight.fill_(torch.nan)
+        rows = native.generate(model, model.encode(sources()), 2, 5, uniform(6, 5))
+    assert rows.shape == (6, 5)
+    assert ((rows >= 0) & (rows < 11)).all()
+
+
+PROGRAM = "from composed.models import native; print(native.library() is None)"
+
+
+@compiled
+@pytest.mark.parametrize(
+    "broken", ["#!/bin/sh\necho 'no space for templates' >&2\nexit 1\n", "#!/bin/sh\ntest $1 = -v || exit 3\n", ""]
+)
+def test_without_a_working_compiler_the_plain_engine_is_used(tmp_path, broken):
+    if broken:
+        compiler = tmp_path / "g++"
+        compiler.write_text(broken)
+        compiler.chmod(compiler.stat().st_mode | stat.S_IXUSR)
+    path = f"{tmp_path}:/bin" if broken else str(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        env={**os.environ, "PATH": path, "XDG_CACHE_HOME": str(tmp_path / "cache")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "True\n"
+    assert ("decoding without compiled code" in done.stderr) == bool(broken)
+
+
+@compiled
+def test_it_can_be_switched_off():
+    environment = {**os.environ, "COMPOSED_NATIVE": "0"}
+    done = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"
