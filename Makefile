@@ -1,25 +1,20 @@
 # `make demo` and `make test` need git, make, Python >= 3.11 and g++; they make .venv and install on their first call.
 PYTHON ?= python3
 PROFILE ?= quick
-SEEDS ?= 0 1 2 3 4
-MODES ?= baseline standard composed
-ALL_MODES := $(filter-out composed_pathwise,$(basename $(notdir $(wildcard conf/finetuning/*.yaml))))
-STAIRCASE_SEEDS ?= 0 1 2
 TRAINER ?= cpu
+JOBS ?= 1
 
 TORCH := torch>=2.11,<2.14
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-TABLE_NAME = sanstype-$(PROFILE)$(if $(filter all,$(MODES)),-modes)
-TABLE_RUNS = runs/table-$(TABLE_NAME)
-TABLE = results/$(TABLE_NAME)
+ABLATIONS := $(basename $(notdir $(wildcard conf/table/ablation-*.yaml)))
 empty :=
 comma := ,
 list = $(subst $(empty) $(empty),$(comma),$(strip $(1)))
 
 help:  ## this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
-	@printf '%s\n' $(ABLATIONS) | sed 's/$$/\tone ablation of SansType: PROFILE, SEEDS, TRAINER as for the table/' | expand -t 22
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 26
+	@for name in $(ABLATIONS); do sed -n "1s/^# */$$name\t/p" conf/table/$$name.yaml; done | expand -t 26
 
 setup: $(INSTALLED)  ## make .venv and install, with what tests and checks need
 
@@ -43,75 +38,31 @@ types: $(INSTALLED)  ## mypy; the link shows it the package under its name
 	ln -sfn ../../src build/typing/composed
 	$(BIN)/mypy
 
-table-sanstype: $(INSTALLED)  ## the table: PROFILE=quick SEEDS="0 1 2 3 4" MODES="..." or all, TRAINER=cpu; call again to go on
-	$(BIN)/composed-train -m task=sanstype profile=$(PROFILE) trainer=$(TRAINER) \
-		finetuning=$(call list,$(MODES:all=$(ALL_MODES))) seed=$(call list,$(SEEDS)) runs=$(TABLE_RUNS)
-	$(BIN)/composed-report $(TABLE_RUNS) --out $(TABLE)
-	$(BIN)/python scripts/describe_table.py $(TABLE_RUNS) $(TABLE) \
-		'make table-sanstype PROFILE=$(PROFILE) SEEDS="$(SEEDS)" MODES="$(MODES)" TRAINER=$(TRAINER)'
+# What is behind a table: conf/table/NAME.yaml. SEEDS and MODES replace its own; MODES=all is a table of its own.
+TABLE = $(BIN)/composed-table --jobs $(JOBS) $(if $(RETRY),--retry-failed) $(if $(DRY),--dry-run)
+SETTINGS = profile=$(PROFILE) trainer=$(TRAINER) $(if $(SEEDS),seed=$(call list,$(SEEDS))) \
+	$(if $(filter-out all,$(MODES)),finetuning=$(call list,$(MODES)))
 
-ABLATIONS := ablation-labels ablation-lambda ablation-noise ablation-layers ablation-estimators
-# An ablation: the modes it compares, what it sweeps, and the keys that tell its rows apart.
-ablation-labels: MODES := standard composed
-ablation-labels: SWEEP := task.sizes.train=500,1000,2000 task.sizes.unlabeled=5000,10000,20000
-ablation-labels: BY := task.sizes.train task.sizes.unlabeled
-ablation-lambda: MODES := composed
-ablation-lambda: SWEEP := finetuning.base_weight=0.0,0.1,0.3,1.0,3.0
-ablation-lambda: BY := finetuning.base_weight
-ablation-noise: MODES := standard composed
-ablation-noise: SWEEP := noise=template,random_deletion,masking,infilling,mixture
-ablation-noise: BY := noise
-ablation-layers: MODES := baseline standard composed
-ablation-layers: SWEEP := finetuning.depth=1,2
-ablation-layers: BY := finetuning.depth
-ablation-estimators: MODES := composed
-ablation-estimators: SWEEP := estimator=reinforce,self_critical,rloo,vimco,posterior,straight_through,gumbel,expected_embedding \
-	finetuning.composed_weight=0.1,1.0
-ablation-estimators: BY := estimator finetuning.composed_weight
+tables: table-sanstype table-fonts figure-staircase $(ABLATIONS)  ## all of these, which takes days
 
+table-sanstype: $(INSTALLED)  ## PROFILE=quick SEEDS="0 1 2" MODES="..." or all, TRAINER=cpu, JOBS=1; RETRY=1: failed runs too; DRY=1: only says what is to do
+	$(TABLE) sanstype$(if $(filter all,$(MODES)),-modes) $(SETTINGS)
+
+table-fonts: $(INSTALLED)  ## glyphs: the same; FONTS_FACES=FILE takes fonts.hdf5
+	$(TABLE) fonts $(SETTINGS) $(FACES)
+	$(if $(DRY),,$(BIN)/python scripts/picture_fonts.py runs/fonts-$(PROFILE) results/fonts-$(PROFILE))
+
+figure-staircase: $(INSTALLED)  ## the theory in a picture: SEEDS="0 1 2", about two minutes
+	$(TABLE) staircase --no-report $(if $(SEEDS),seed=$(call list,$(SEEDS)))
+	$(if $(DRY),,$(BIN)/python scripts/figure_staircase.py runs/staircase-quick results/staircase 'make figure-staircase$(if $(SEEDS), SEEDS="$(SEEDS)")')
+
+FACES = $(if $(FONTS_FACES),task.faces=$(FONTS_FACES))
+$(filter ablation-fonts-%,$(ABLATIONS)): SETTINGS += $(FACES)
+ifeq ($(PROFILE),paper)
+ablation-fonts-unlabeled: SETTINGS += task.sizes.unlabeled=100,5000,56323
+endif
 $(ABLATIONS): $(INSTALLED)
-	$(BIN)/composed-train -m task=sanstype profile=$(PROFILE) trainer=$(TRAINER) finetuning=$(call list,$(MODES)) \
-		$(SWEEP) seed=$(call list,$(SEEDS)) runs=runs/$@-$(PROFILE)
-	$(BIN)/composed-report runs/$@-$(PROFILE) $(addprefix --by ,$(BY)) --out results/$@-$(PROFILE)
-
-FONTS_MODES ?= baseline composed_pathwise
-FONTS_FACES ?= bundled
-FONTS = $(BIN)/composed-train -m task=fonts profile=$(PROFILE) trainer=$(TRAINER) task.faces=$(FONTS_FACES) \
-	seed=$(call list,$(SEEDS))
-table-fonts: $(INSTALLED)  ## glyphs: PROFILE=quick SEEDS="0 1 2"; FONTS_FACES=FILE takes fonts.hdf5; call again to go on
-	$(FONTS) finetuning=$(call list,$(FONTS_MODES)) runs=runs/$@-$(PROFILE)
-	for mode in baseline composed_pathwise; do \
-		$(FONTS) finetuning=$$mode finetuning.name=$$mode-unregularised optim.l2=0.0 model.predictor.dropout=0.0 \
-			runs=runs/$@-$(PROFILE) || exit; \
-	done
-	$(BIN)/composed-report runs/$@-$(PROFILE) --out results/fonts-$(PROFILE)
-	$(BIN)/python scripts/picture_fonts.py runs/$@-$(PROFILE) results/fonts-$(PROFILE)
-	$(BIN)/python scripts/describe_table.py runs/$@-$(PROFILE) results/fonts-$(PROFILE) \
-		'make table-fonts PROFILE=$(PROFILE) SEEDS="$(SEEDS)" TRAINER=$(TRAINER) FONTS_FACES=$(FONTS_FACES)'
-
-FONTS_ABLATIONS := $(addprefix ablation-fonts-,blur l2 dropout labels unlabeled noise)
-ablation-fonts-blur: SWEEP := noise.radius=0.1,1.0,2.0,4.0,8.0
-ablation-fonts-blur: BY := noise.radius
-ablation-fonts-l2: SWEEP := optim.l2=0.0,1e-6,1e-5,1e-4,1e-3,1e-2,1e-1
-ablation-fonts-l2: BY := optim.l2
-ablation-fonts-dropout: SWEEP := optim.l2=0.0 model.predictor.dropout=0.0,0.1,0.2,0.3,0.4,0.5
-ablation-fonts-dropout: BY := model.predictor.dropout
-ablation-fonts-labels: SWEEP := task.sizes.train=500,1500,2500
-ablation-fonts-labels: BY := task.sizes.train
-ablation-fonts-unlabeled: SWEEP := task.sizes.unlabeled=$(if $(filter paper,$(PROFILE)),100$(comma)5000$(comma)56323,20$(comma)100$(comma)880)
-ablation-fonts-unlabeled: BY := task.sizes.unlabeled
-ablation-fonts-noise: SWEEP := noise=blur,contrast,emboss,chain
-ablation-fonts-noise: BY := noise
-
-$(FONTS_ABLATIONS): $(INSTALLED)
-	$(FONTS) finetuning=$(call list,$(FONTS_MODES)) $(SWEEP) runs=runs/$@-$(PROFILE)
-	$(BIN)/composed-report runs/$@-$(PROFILE) $(addprefix --by ,$(BY)) --out results/$@-$(PROFILE)
-
-figure-staircase: $(INSTALLED)  ## the theory in a picture: STAIRCASE_SEEDS="0 1 2", about two minutes
-	$(BIN)/composed-train -m task=staircase logger=csv finetuning=baseline,composed_pathwise \
-		seed=$(call list,$(STAIRCASE_SEEDS)) runs=runs/figure-staircase
-	$(BIN)/python scripts/figure_staircase.py runs/figure-staircase results/staircase \
-		'make figure-staircase STAIRCASE_SEEDS="$(STAIRCASE_SEEDS)"'
+	$(TABLE) $@ $(SETTINGS)
 
 bench: $(INSTALLED)  ## speed of the engine against its peers, at length; scripts/install_fairseq.sh installs them
 	$(BIN)/python benchmarks/race.py --rounds 15 --parts 4
@@ -153,5 +104,5 @@ machine:
 	command -v g++ >/dev/null || need "A C++ compiler is needed: apt-get install g++ (Fedora: dnf install gcc-c++)"; \
 	exit $$missing
 
-.PHONY: help setup demo test test-all lint types table-sanstype table-fonts figure-staircase $(ABLATIONS) $(FONTS_ABLATIONS) \
+.PHONY: help setup demo test test-all lint types tables table-sanstype table-fonts figure-staircase $(ABLATIONS) \
 	bench bench-quick bench-estimators bench-fonts bench-judge clean machine

@@ -19,7 +19,8 @@ import composed.conf
 from composed.errors import ConfigError
 
 CONF = Path(composed.conf.__file__).parent
-GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir() and not folder.name.startswith("_"))
+NO_GROUPS = ("hydra", "table", "__pycache__")
+GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir() and folder.name not in NO_GROUPS)
 MOST_COMPOSED_JOBS = 12  # of a sweep, before it starts; each job is checked again when its turn comes
 
 # The types of a key where they are not that of its default alone.
@@ -150,11 +151,12 @@ def flags_first(arguments: Iterable[str]) -> list[str]:
     return sorted(arguments, key=lambda word: "=" in word and not word.startswith("-"))
 
 
-def check_command_line(arguments: Sequence[str]) -> None:
+def check_command_line(arguments: Sequence[str], *, write: bool = True) -> None:
     """Refuses what Hydra would accept silently or explain badly; `hydra.*` is Hydra's own business.
 
     Raises ConfigError for an unknown group option, key or type (with the nearest valid ones), and for a config that
-    `check` refuses. New keys are for Lightning's Trainer alone: `++trainer.benchmark=true`.
+    `check` refuses. New keys are for Lightning's Trainer alone: `++trainer.benchmark=true`. With `write`, the folder of
+    a sweep's runs is made.
     """
     from hydra import compose, initialize_config_module
     from hydra._internal.utils import get_args_parser
@@ -184,13 +186,27 @@ def check_command_line(arguments: Sequence[str]) -> None:
                     if key in keys:
                         _check_type(key, value, keys[key])
                 check(config)
-                if known.multirun:  # Hydra writes there before the first job starts
+                if known.multirun and write:  # Hydra writes there before the first job starts
                     Path(config["runs"]).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"runs={config['runs']}: no folder can be made there ({error.strerror})") from error
     except (HydraException, OmegaConfBaseException) as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise ConfigError("; ".join(lines[:3])) from error
+
+
+def every_job(words: Sequence[str]) -> list[tuple[list[str], dict[str, Any]]]:
+    """The overrides and the resolved config of every job of a sweep's words, which `check_command_line` accepts."""
+    from hydra import compose, initialize_config_module
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from omegaconf import OmegaConf
+
+    with initialize_config_module("composed.conf", version_base="1.3"):
+        parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
+        choices = [[_word(o, value) for value in _values(o, True)] for o in parser.parse_overrides(list(words))]
+        jobs = [list(job) for job in itertools.product(*choices)]
+        return [(job, OmegaConf.to_container(compose("config", job), resolve=True)) for job in jobs]  # type: ignore[misc]
 
 
 def check(config: dict[str, Any]) -> None:

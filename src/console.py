@@ -3,11 +3,15 @@
 Results go to standard output, everything else to standard error. Of several processes of one training, one speaks.
 """
 
+import ctypes
 import os
 import signal
 import sys
 
 from composed.errors import Interrupted
+
+SWEEP = "COMPOSED_SWEEP"  # in the environment of a sweep's jobs: the process that started them
+_PR_SET_PDEATHSIG = 1
 
 
 def main_process() -> bool:
@@ -28,3 +32,13 @@ def raise_on_signals() -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, interrupt)
+
+
+def in_sweep() -> bool:
+    return SWEEP in os.environ
+
+
+def end_with_sweep() -> None:
+    """From now on this process gets SIGTERM when the sweep that started it ends, however it ends (Linux)."""
+    if os.environ.get(SWEEP) == str(os.getppid()) and hasattr(libc := ctypes.CDLL(None), "prctl"):
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

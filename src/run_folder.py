@@ -64,7 +64,7 @@ class RunFolder:
 
     Files: config.yaml, overrides.yaml, environment.json, metrics.jsonl, checkpoints/{last.ckpt, best.safetensors},
     predictions-SPLIT.jsonl, training.json (its presence means trained and predicted), verdicts-SPLIT.jsonl, result.json
-    (finished).
+    (finished). A sweep adds log.txt, and failed.json where the run failed.
     """
 
     def __init__(self, path: Path) -> None:
@@ -73,6 +73,8 @@ class RunFolder:
         self.metrics = path / "metrics.jsonl"
         self.training = path / "training.json"
         self.result = path / "result.json"
+        self.log = path / "log.txt"
+        self.failed = path / "failed.json"
 
     @classmethod
     def of(cls, config: dict[str, Any]) -> "RunFolder":
@@ -125,11 +127,11 @@ class RunFolder:
         write_json(self.path / "environment.json", environment())
 
     def clear(self) -> None:
-        """Removes what a run left, so that it starts over."""
+        """Removes what a run left but its log, so that it starts over."""
         for entry in self.path.iterdir():
             if entry.is_dir():
                 shutil.rmtree(entry)
-            elif entry.name != ".lock":
+            elif entry.name not in (".lock", self.log.name):
                 entry.unlink()
 
 

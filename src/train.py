@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from composed import evaluate
 from composed.command import check, check_command_line, flags_first, help_text, options
-from composed.console import main_process, raise_on_signals, say
+from composed.console import end_with_sweep, in_sweep, main_process, raise_on_signals, say
 from composed.errors import ComposedError, Interrupted
 from composed.files import read_json, write_json
 from composed.run_folder import RunFolder
@@ -122,7 +122,7 @@ def _job(config: DictConfig) -> None:
     job = HydraConfig.get()
     overrides = list(job.overrides.task)
     try:
-        folder = run(OmegaConf.to_container(config, resolve=True), overrides)  # type: ignore[arg-type]
+        folder = run(OmegaConf.to_container(config, resolve=True), overrides, wait=in_sweep())  # type: ignore[arg-type]
         if main_process():
             print(evaluate.summary(read_json(folder.result), folder.path))
     except ComposedError as error:
@@ -140,6 +140,7 @@ def main() -> None:
         print(help_text("composed-train"))
         return
     raise_on_signals()
+    end_with_sweep()
     try:
         check_command_line(arguments)
         resolve = ["--resolve"] if "--cfg" in arguments and "job" in arguments else []

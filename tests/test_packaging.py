@@ -69,5 +69,5 @@ def test_the_judge_finds_its_c_source(installed, tmp_path):
 
 
 def test_every_command_is_installed_under_its_name(installed):
-    for name in ("train", "evaluate", "report", "judge"):
+    for name in ("train", "evaluate", "report", "judge", "predict", "table"):
         assert (installed / "bin" / f"composed-{name}").is_file()

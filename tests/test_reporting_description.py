@@ -1,15 +1,14 @@
 """The note beside a committed table says how the table came about, from what the runs themselves recorded."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from composed.errors import ComposedError
+from composed.reporting.description import describe
 from tests.run_folders import write_run
 
-SCRIPT = Path(__file__).parents[1] / "scripts" / "describe_table.py"
 PLACE = {
     "python": "3.12.1",
     "packages": {"torch": "2.12"},
@@ -20,26 +19,16 @@ PLACE = {
 }
 
 
-@pytest.fixture
-def describe(tmp_path):
-    def run() -> subprocess.CompletedProcess[str]:
-        words = [sys.executable, SCRIPT, "runs", "table", "make table SEEDS='0 1'"]
-        return subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
-
-    return run
-
-
 def finished(runs: Path, seed: int, *, resumed: bool = False, **place: object) -> None:
     folder = write_run(runs / f"composed-{seed}", seed=seed, seconds={"training": 5400.0, "judging": 60.0})
     (folder / "environment.json").write_text(json.dumps({**PLACE, **place}))
     (folder / "training.json").write_text(json.dumps({"resumed": resumed}))
 
 
-def test_command_machine_code_and_time_are_named(describe, tmp_path):
+def test_command_machine_code_and_time_are_named(tmp_path):
     for seed in (0, 1):
         finished(tmp_path / "runs", seed)
-    assert describe().returncode == 0
-    text = (tmp_path / "table" / "README.md").read_text()
+    text = describe([tmp_path / "runs"], "make table SEEDS='0 1'")
     for line in (
         "    make table SEEDS='0 1'\n",
         "- runs: 2\n",
@@ -52,18 +41,14 @@ def test_command_machine_code_and_time_are_named(describe, tmp_path):
     assert "resumed" not in text
 
 
-def test_runs_that_differ_or_were_resumed_are_owned_up_to(describe, tmp_path):
+def test_runs_that_differ_or_were_resumed_are_owned_up_to(tmp_path):
     finished(tmp_path / "runs", 0, git_revision="abc-dirty", resumed=True)
     finished(tmp_path / "runs", 1)
-    describe()
-    text = (tmp_path / "table" / "README.md").read_text()
+    text = describe([tmp_path / "runs"], "make table")
     assert "- code: abc, abc-dirty\n" in text
     assert "interrupted and resumed" in text
 
 
-def test_without_a_finished_run_there_is_no_note(describe, tmp_path):
-    (tmp_path / "runs").mkdir()
-    ended = describe()
-    assert ended.returncode == 1
-    assert "Traceback" not in ended.stderr
-    assert not (tmp_path / "table").exists()
+def test_without_a_finished_run_there_is_no_note(tmp_path):
+    with pytest.raises(ComposedError, match="no finished run"):
+        describe([tmp_path], "make table")

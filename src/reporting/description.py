@@ -1,23 +1,20 @@
-"""`describe_table.py RUNS TABLE COMMAND`: writes TABLE/README.md, how the table beside it came about.
+"""The note beside a table: how it came about, as the runs themselves recorded it. Nothing is measured here."""
 
-Command, code, versions, machine and time are taken from the finished runs below RUNS; nothing is measured here.
-"""
-
-import sys
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from composed.errors import ComposedError
-from composed.files import read_json, write_text
+from composed.files import read_json
 from composed.reporting.runs import find_runs
 
 
-def describe(runs: Path, command: str) -> str:
-    """The Markdown text. Raises ComposedError where `runs` holds no finished run."""
-    finished, unfinished = find_runs([runs])
+def describe(runs: Sequence[Path], command: str) -> str:
+    """The Markdown text: command, code, versions, machine, time. Raises ComposedError where no run is finished."""
+    finished, unfinished = find_runs(runs)
     if not finished:
-        raise ComposedError(f"{runs} holds no finished run")
+        raise ComposedError("there is no finished run to describe")
     folders = [run.folder for run in finished]
     places = [read_json(folder / "environment.json") for folder in folders]
     seconds: Counter[str] = Counter()
@@ -55,11 +52,3 @@ def _facts(places: list[dict]) -> dict[str, list[str]]:
 def _clock(seconds: float) -> str:
     minutes = round(seconds / 60)
     return f"{minutes // 60}:{minutes % 60:02} h"
-
-
-if __name__ == "__main__":
-    runs, table, command = sys.argv[1:]
-    try:
-        write_text(Path(table) / "README.md", describe(Path(runs), command))
-    except ComposedError as error:
-        sys.exit(f"error: {error}")

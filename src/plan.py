@@ -1,0 +1,87 @@
+"""What a sweep has to do before it does it: its runs, the denoisers they wait for, and about how long it takes.
+
+Everything is read off files: nothing is trained, made or written, and nothing heavy is loaded.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from composed.files import read_json
+from composed.jobs import Job
+from composed.run_folder import RunFolder, content_key
+
+NOT_OF_DENOISER = ("data", "title", "beams", "max_length")  # of the task
+
+
+def plan(jobs: Sequence[Job], *, at_a_time: int, retry_failed: bool) -> str:
+    """A line for each run, then what is missing and the time, in words."""
+    states = {job.name: job.state for job in jobs}
+    todo = [job for job in jobs if states[job.name] != "done" and (retry_failed or states[job.name] != "failed")]
+    lines = [f"{states[job.name]:<8} {job.name}  {' '.join(job.overrides)}" for job in jobs]
+    lines += [
+        f"failed before; --retry-failed runs it again: {job.failure()}" for job in jobs if states[job.name] == "failed"
+    ]
+    lines.append(f"{len(jobs)} runs, {len(todo)} to do")
+    if not todo:
+        return "\n".join(lines)
+    finished = list(_finished(Path(todo[0].config["runs"])))
+    there = {_denoiser(config) for _, config in finished}
+    denoisers = {_denoiser(job.config): job.config for job in todo if "optim" in job.config["pretraining"]}
+    absent = [
+        config for key, config in denoisers.items() if key not in there and config["denoiser"] in ("auto", "store")
+    ]
+    lines.append(f"denoisers that no finished run here has used, and that may have to be trained first: {len(absent)}")
+    seconds = [_mean_seconds(finished, job.config) for job in todo]
+    known = [each for each in seconds if each is not None]
+    if known:
+        total = fmean(known) * len(todo) / at_a_time
+        lines.append(
+            f"about {_clock(total)} for {len(todo)} runs, {at_a_time} at a time, denoisers apart (as finished runs "
+            f"like {len(known)} of them took)"
+        )
+    else:
+        lines.append("no time is known: no finished run of this task and profile is here")
+    pretraining = [each for each in (_pretraining_seconds(config) for config in absent) if each is not None]
+    if pretraining:
+        lines.append(
+            f"about {_clock(sum(pretraining))} for {len(pretraining)} of the denoisers, as others of their kind took"
+        )
+    return "\n".join(lines)
+
+
+def _finished(runs: Path) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Result and config of every finished run in the folder and in its siblings."""
+    for path in sorted(runs.parent.glob("*/*/result.json")):
+        yield read_json(path), RunFolder(path.parent).config()
+
+
+def _denoiser(config: dict[str, Any]) -> str:
+    """The same where the denoiser is the same."""
+    task = {key: value for key, value in config["task"].items() if key not in NOT_OF_DENOISER}
+    groups = [config[key] for key in ("tokenizer", "noise", "model", "pretraining", "store")]
+    return content_key([task, *groups, config["finetuning"]["depth"], config["trainer"]["precision"]])
+
+
+def _mean_seconds(finished: Iterable[tuple[dict[str, Any], dict[str, Any]]], config: dict[str, Any]) -> float | None:
+    """Of finished runs like this one: of its mode, else of its task and profile."""
+    task, profile, mode = (config[group]["name"] for group in ("task", "profile", "finetuning"))
+    alike = [result for result, _ in finished if (result["task"], result["profile"]) == (task, profile)]
+    same = [result for result in alike if result["finetuning"] == mode] or alike
+    return fmean(sum(result["seconds"].values()) for result in same) if same else None
+
+
+def _pretraining_seconds(config: dict[str, Any]) -> float | None:
+    """Between the first and the last file of denoisers in the store that were made with the same settings."""
+    times = []
+    for done in Path(config["store"]).glob("denoiser-*/done.json"):
+        key = done.with_name("key.json")
+        if read_json(key).get("pretraining") == config["pretraining"]:
+            times.append(done.stat().st_mtime - key.stat().st_mtime)
+    return fmean(times) if times else None
+
+
+def _clock(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{minutes // 60}:{minutes % 60:02} h"

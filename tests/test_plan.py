@@ -1,0 +1,92 @@
+"""What there is to do, and how long it takes by what it took before."""
+
+import copy
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from composed.jobs import Job
+from composed.plan import plan
+from tests.test_run_folder import CONFIG
+
+
+@pytest.fixture
+def job(tmp_path):
+    def make(seed: int, mode: str = "composed", **groups: Any) -> Job:
+        config = copy.deepcopy(CONFIG)
+        config.update(
+            seed=seed,
+            runs=str(tmp_path / "runs/table"),
+            store=str(tmp_path / "store"),
+            pretraining={"optim": {"updates": 9}},
+            tokenizer={"kind": "word"},
+            noise={"name": "template"},
+            model={"width": 8},
+            trainer={"precision": "32-true"},
+        )
+        config["finetuning"] = {**config["finetuning"], "name": mode, "depth": 1}
+        return Job((f"seed={seed}", f"finetuning={mode}"), {**config, **groups})
+
+    return make
+
+
+def finish(job: Job, seconds: float) -> None:
+    job.folder.path.mkdir(parents=True)
+    (job.folder.path / "config.yaml").write_text(yaml.safe_dump(job.config))
+    result = {"task": "sanstype", "profile": "smoke", "finetuning": job.config["finetuning"]["name"]}
+    job.folder.result.write_text(json.dumps({**result, "seconds": {"training": seconds - 60, "judging": 60}}))
+
+
+def denoiser(store: Path, job: Job, seconds: int) -> None:
+    folder = store / "denoiser-1"
+    folder.mkdir(parents=True)
+    for name, moment in (("key", 1000), ("done", 1000 + seconds)):
+        (folder / f"{name}.json").write_text(json.dumps({"pretraining": job.config["pretraining"]}))
+        os.utime(folder / f"{name}.json", (moment, moment))
+
+
+def test_time_is_that_of_finished_runs_of_the_same_mode(job):
+    finish(job(0), 600)
+    finish(job(1), 1200)
+    finish(job(0, "baseline"), 60)
+    jobs = [job(seed) for seed in range(4)]
+    said = plan(jobs, at_a_time=1, retry_failed=False)
+    assert "4 runs, 2 to do" in said
+    assert "about 0:30 h for 2 runs, 1 at a time" in said
+    assert "about 0:15 h for 2 runs, 2 at a time" in plan(jobs, at_a_time=2, retry_failed=False)
+    assert [line.split()[0] for line in said.splitlines()[:4]] == ["done", "done", "missing", "missing"]
+
+
+def test_a_mode_that_never_ran_takes_as_long_as_the_others(job):
+    finish(job(0, "baseline"), 3600)
+    assert "about 1:00 h for 1 runs" in plan([job(0)], at_a_time=1, retry_failed=False)
+
+
+def test_where_nothing_ran_no_time_is_invented(job):
+    said = plan([job(0)], at_a_time=1, retry_failed=False)
+    assert "no time is known" in said
+    assert "about" not in said
+
+
+def test_a_denoiser_that_no_run_has_used_is_counted_once_with_the_time_of_its_kind(job, tmp_path):
+    jobs = [job(0), job(1), job(0, noise={"name": "masking"}), job(0, pretraining={"name": "none"})]
+    denoiser(tmp_path / "store", jobs[0], 1800)
+    said = plan(jobs, at_a_time=1, retry_failed=False)
+    assert "may have to be trained first: 2" in said
+    assert "about 1:00 h for 2 of the denoisers" in said
+    finish(jobs[0], 60)
+    assert "may have to be trained first: 1" in plan(jobs, at_a_time=1, retry_failed=False)
+
+
+def test_a_failed_run_is_to_do_only_when_asked(job):
+    failed = job(0)
+    failed.folder.path.mkdir(parents=True)
+    failed.folder.failed.write_text(json.dumps({"reason": "exit code 1", "said": "error: why"}))
+    said = plan([failed], at_a_time=1, retry_failed=False)
+    assert "1 runs, 0 to do" in said
+    assert "error: why" in said
+    assert "1 runs, 1 to do" in plan([failed], at_a_time=1, retry_failed=True)
