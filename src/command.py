@@ -186,6 +186,8 @@ def check_command_line(arguments: Sequence[str], *, write: bool = True) -> None:
                     if key in keys:
                         _check_type(key, value, keys[key])
                 check(config)
+                if known.multirun and "hydra/launcher=composed" not in known.overrides:
+                    _check_one_process(config["trainer"])
                 if known.multirun and write:  # Hydra writes there before the first job starts
                     Path(config["runs"]).mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -193,6 +195,15 @@ def check_command_line(arguments: Sequence[str], *, write: bool = True) -> None:
     except (HydraException, OmegaConfBaseException) as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise ConfigError("; ".join(lines[:3])) from error
+
+
+def _check_one_process(trainer: dict[str, Any]) -> None:
+    """Helpers of a training repeat its command line, which in a sweep is the whole sweep."""
+    if trainer["devices"] not in (1, "1") or trainer["num_nodes"] != 1:
+        raise ConfigError(
+            f"trainer.devices={trainer['devices']}: runs of several processes in a sweep need hydra/launcher=composed, "
+            "which gives every run a command of its own"
+        )
 
 
 def every_job(words: Sequence[str]) -> list[tuple[list[str], dict[str, Any]]]:

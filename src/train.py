@@ -118,18 +118,32 @@ def _train_and_predict(folder: RunFolder, config: dict[str, Any], loggers: list[
 
 
 @hydra.main(config_path="pkg://composed.conf", config_name="config", version_base="1.3")
-def _job(config: DictConfig) -> None:
+def _job(config: DictConfig) -> float | None:
+    """Returns what sweepers minimise: the validation loss of the selected weights."""
     job = HydraConfig.get()
     overrides = list(job.overrides.task)
     try:
         folder = run(OmegaConf.to_container(config, resolve=True), overrides, wait=in_sweep())  # type: ignore[arg-type]
         if main_process():
-            print(evaluate.summary(read_json(folder.result), folder.path))
+            result = read_json(folder.result)
+            print(evaluate.summary(result, folder.path))
+            return result["best"]["selection"]
     except ComposedError as error:
         print(f"error: {error}", file=sys.stderr)  # also of a helping process, whose end takes the others down
         if job.mode == RunMode.RUN:
             sys.exit(error.code)
+        if not job.launcher["_target_"].endswith(".BasicLauncher"):
+            raise  # from a process of another's, which is told no other way
         _failures.append(f"{shlex.join(overrides)}: {error}")
+    return None
+
+
+def _register_launcher() -> None:
+    """Hydra finds it by itself in a wheel, but not in an editable installation."""
+    from hydra.core.plugins import Plugins
+    from hydra_plugins.composed import Launcher
+
+    Plugins.instance().register(Launcher)
 
 
 def main() -> None:
@@ -145,6 +159,8 @@ def main() -> None:
         check_command_line(arguments)
         resolve = ["--resolve"] if "--cfg" in arguments and "job" in arguments else []
         sys.argv[1:] = [*resolve, *arguments]
+        if "hydra/launcher=composed" in arguments:
+            _register_launcher()
         _job()
     except ComposedError as error:
         say(f"error: {error}")

@@ -105,6 +105,7 @@ def test_a_wrong_override_is_refused_with_a_remedy(argument, answer):
         ["hydra.job.name=x"],
         ["-m", "finetuning=glob(*)", "seed=range(0,100)", "optim.lr=choice(1e-3,2e-3)"],
         ["-m", "estimator=rloo,reinforce", "estimator.samples=2,1"],
+        ["-m", "hydra/launcher=composed", "hydra.launcher.jobs=2", "trainer=ddp", "seed=0,1"],
         ["estimator.cap=2", "estimator.reach=8.5", "estimator.entropy=0.01"],
         ["estimator=posterior", "estimator.samples=1", "finetuning=standard"],
         ["pretraining=none", "finetuning=baseline"],
@@ -138,6 +139,8 @@ def test_estimators_and_noises_are_asked_for_nothing_that_they_cannot_do(argumen
     ("arguments", "answer"),
     [
         (["seed=0,1,x"], "seed=x"),
+        (["seed=0,1", "trainer=ddp"], "trainer.devices=auto: .*need hydra/launcher=composed"),
+        (["seed=0,1", "trainer.devices=2"], "trainer.devices=2: .*need hydra/launcher=composed"),
         (["finetuning=baseline,standart"], "standart"),
         (["pretraining=denoise,none", "finetuning=standard"], "needs a denoiser"),
         (["seed=range(0,5)", "model.heads=1,2,3"], "model.width"),

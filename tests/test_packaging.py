@@ -45,10 +45,13 @@ def python(installed: Path, cwd: Path, *words: str) -> str:
 
 
 def test_every_module_and_every_data_file_is_in_the_wheel(installed):
-    for folder, below in (("src", "composed"), ("conf", "composed/conf")):
+    places = (("src", "composed"), ("conf", "composed/conf"), ("src/launcher", "hydra_plugins/composed"))
+    for folder, below in places:
         for path in (ROOT / folder).rglob("*"):
-            if path.suffix in (".py", ".yaml", ".c"):
+            elsewhere = folder == "src" and path.parent.name == "launcher"
+            if path.suffix in (".py", ".yaml", ".c") and not elsewhere:
                 assert (installed / below / path.relative_to(ROOT / folder)).is_file(), path
+    assert not (installed / "hydra_plugins" / "__init__.py").exists()  # shared with the plugins of others
     assert not (installed / "src").exists()
     assert not (installed / "conf").exists()
 
@@ -57,6 +60,11 @@ def test_help_and_configs_come_from_the_installed_copy(installed, tmp_path):
     train = "from composed.train import main; main()"
     assert "groups (the default first)" in python(installed, tmp_path, train, "--help")
     assert "name: smoke" in python(installed, tmp_path, train, "--cfg", "job", "profile=smoke")
+
+
+def test_hydra_finds_the_launcher(installed, tmp_path):
+    code = "from hydra.core.plugins import Plugins; print([*Plugins.instance().class_name_to_class])"
+    assert "'hydra_plugins.composed.Launcher'" in python(installed, tmp_path, code)
 
 
 def test_the_judge_finds_its_c_source(installed, tmp_path):
