@@ -21,7 +21,7 @@ setup: $(INSTALLED)  ## make .venv and install, with what tests and checks need
 demo: $(INSTALLED)  ## the main job in minutes: train, judge, print the table
 	$(BIN)/composed-train -m task=sanstype profile=quick finetuning=baseline,standard,composed seed=0 runs=runs/demo
 	$(BIN)/composed-report runs/demo --out runs/demo/report --programs 3
-	@echo "Open runs/demo/report/table.md and runs/demo/report/table.png"
+	@echo "Open runs/demo/report/report.html"
 
 test: $(INSTALLED)  ## every test but the long ones of the judge
 	$(BIN)/python -m pytest -n auto -m "not slow_judge"

@@ -1,6 +1,6 @@
-"""`composed-report RUN...`: finished runs to a table on the terminal, as Markdown, CSV and LaTeX, and a plot.
+"""`composed-report RUN...`: finished runs to a table on the terminal, as Markdown, CSV and LaTeX, a plot, and one page.
 
-Starts without torch and Hydra; matplotlib is loaded only to draw. The numbers come from result.json alone.
+Starts without torch and Hydra; what draws and renders is loaded only to do so. Numbers come from result.json alone.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from composed.files import write_text
 from composed.reporting.formats import to_csv, to_latex, to_markdown, to_rich
 from composed.reporting.plot import draw
 from composed.reporting.programs import programs
-from composed.reporting.runs import Run, find_runs
+from composed.reporting.runs import Run, find_runs, missing_runs
 from composed.reporting.table import build_table
 
 PLAIN_TEXT_COLUMNS = 140
@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Command line; returns the exit code: 0, or the code of the ComposedError whose message it printed."""
     arguments = _parser().parse_args(argv)
     try:
-        _report(arguments.runs, arguments.by, arguments.out, arguments.title, arguments.programs)
+        _report(arguments)
     except ComposedError as error:
         say(f"error: {error}")
         return error.code
@@ -49,22 +49,32 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         default=Path("report"),
         metavar="DIR",
-        help="for table.{md,csv,tex,png} (default: report)",
+        help="for report.html and table.{md,csv,tex,png} (default: report)",
     )
+    parser.add_argument("--against", default="", metavar="ROW", help="the row to compare all others with")
     parser.add_argument("--title", metavar="T", help="instead of the title that the runs give")
     parser.add_argument("--programs", type=int, default=0, metavar="N", help="also print N programs side by side")
+    parser.add_argument(
+        "--samples", type=int, default=12, metavar="N", help="programs of each mode in report.html (default: 12)"
+    )
     return parser
 
 
-def _report(paths: Sequence[Path], by: Sequence[str], out: Path, title: str | None, count: int) -> None:
-    runs, unfinished = find_runs(paths, by)
-    for folder in unfinished:
-        say(f"left out, unfinished (no result.json): {folder}")
-    table = build_table(runs, title)
+def _report(arguments: argparse.Namespace) -> None:
+    found = find_runs(arguments.runs, arguments.by)
+    for folder, why in found.left_out.items():
+        say(f"left out, {why}: {folder}")
+    missing = missing_runs(found, arguments.by)
+    table = build_table(found.runs, arguments.title, missing, arguments.against)
     parts: list[RenderableType] = [to_rich(table)]
-    if count > 0:
-        parts += [Text(), programs(_run_to_show(runs).folder, count)]
+    if arguments.programs > 0:
+        parts += [Text(), programs(_run_to_show(found.runs).folder, arguments.programs)]
+    out = arguments.out
     files = {out / "table.md": to_markdown(table), out / "table.csv": to_csv(table), out / "table.tex": to_latex(table)}
+
+    from composed.reporting.page import page
+
+    files[out / "report.html"] = page(table, found.runs, found.left_out, arguments.samples)
     for path, text in files.items():
         write_text(path, text)
     picture = out / "table.png"

@@ -90,7 +90,12 @@ class RunFolder:
         return cls(path)
 
     def config(self) -> dict[str, Any]:
-        return yaml.safe_load((self.path / "config.yaml").read_text(encoding="utf-8"))
+        """Raises DataError where it is no YAML."""
+        path = self.path / "config.yaml"
+        try:
+            return yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise DataError(f"{path} is no YAML: {error}") from error
 
     def command(self, **changed: str) -> str:
         """The command that made this folder and goes on with it, with some keys `changed`."""

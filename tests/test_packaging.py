@@ -49,7 +49,7 @@ def test_every_module_and_every_data_file_is_in_the_wheel(installed):
     for folder, below in places:
         for path in (ROOT / folder).rglob("*"):
             elsewhere = folder == "src" and path.parent.name == "launcher"
-            if path.suffix in (".py", ".yaml", ".c") and not elsewhere:
+            if path.suffix in (".py", ".yaml", ".c", ".html", ".css", ".js") and not elsewhere:
                 assert (installed / below / path.relative_to(ROOT / folder)).is_file(), path
     assert not (installed / "hydra_plugins" / "__init__.py").exists()  # shared with the plugins of others
     assert not (installed / "src").exists()

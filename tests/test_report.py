@@ -7,7 +7,7 @@ import pytest
 from composed.report import main
 from tests.run_folders import counts, write_predictions, write_run, write_sweep
 
-FILES = ["table.csv", "table.md", "table.png", "table.tex"]
+FILES = ["report.html", "table.csv", "table.md", "table.png", "table.tex"]
 
 
 def test_table_is_printed_and_written_and_its_place_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -35,7 +35,45 @@ def test_unfinished_run_is_named_on_standard_error_and_left_out(
     (runs / "composed-2" / "result.json").unlink()
     assert main([str(runs), "--out", str(tmp_path / "out")]) == 0
     assert capsys.readouterr().err == f"left out, unfinished (no result.json): {runs / 'composed-2'}\n"
-    assert "2 to 3 seeds" in (tmp_path / "out" / "table.md").read_text()
+    text = (tmp_path / "out" / "table.md").read_text()
+    assert "2 to 3 seeds" in text
+    assert "missing: composed, seed 2: `(its command is not known)`" in text
+
+
+@pytest.mark.parametrize("broken", ["{", '{"task": "sanstype"}', '{"values": 3}'], ids=["torn", "older", "odd"])
+def test_a_broken_or_older_run_is_named_and_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], broken: str
+) -> None:
+    runs = write_sweep(tmp_path / "runs")
+    (runs / "composed-2" / "result.json").write_text(broken)
+    assert main([str(runs), "--out", str(tmp_path / "out")]) == 0
+    assert f"left out, {runs / 'composed-2' / 'result.json'}" in capsys.readouterr().err
+    assert str(runs / "composed-2") in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_a_run_of_another_task_is_named_and_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = write_sweep(tmp_path / "runs")
+    write_run(runs / "other", task="fonts")
+    assert main([str(runs), "--out", str(tmp_path / "out")]) == 0
+    assert "left out, of task=fonts, not of task=sanstype as most" in capsys.readouterr().err
+
+
+def test_all_rows_are_compared_with_the_chosen_one(tmp_path: Path) -> None:
+    runs = write_sweep(tmp_path / "runs")
+    assert main([str(runs), "--against", "standard", "--out", str(tmp_path / "out")]) == 0
+    text = (tmp_path / "out" / "table.md").read_text()
+    assert "| baseline − standard | −18.0 ±6.6 | lower | 3 |" in text
+    assert "− baseline" not in text.replace("− (standard", "")
+
+
+def test_a_reference_that_is_no_row_is_refused_with_the_rows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = write_run(tmp_path / "run")
+    assert main([str(run), "--against", "gold", "--out", str(tmp_path / "out")]) == 2
+    assert "--against gold: no such row; the rows are composed, composed, base predictor alone" in (
+        capsys.readouterr().err
+    )
 
 
 def test_mixed_row_exits_with_2_and_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from composed.reporting.formats import to_csv, to_latex, to_markdown, to_rich
-from composed.reporting.runs import find_runs
+from composed.reporting.runs import Missing, find_runs
 from composed.reporting.table import Table, build_table
 from tests.run_folders import counts, write_run, write_sweep
 
@@ -130,3 +130,14 @@ def test_latex_rows_have_as_many_cells_as_columns(table: Table) -> None:
 def test_markdown_escapes_bars_and_stars(tmp_path: Path) -> None:
     write_run(tmp_path / "run", "a|b*c")
     assert "| a\\|b\\*c |" in to_markdown(build_table(find_runs([tmp_path])[0]))
+
+
+def test_a_missing_cell_is_a_dash_and_its_command_follows_in_every_text(tmp_path: Path) -> None:
+    write_run(tmp_path / "run", "baseline", counted=counts((50, 30)))
+    table = build_table(find_runs([tmp_path])[0], missing=[Missing("lora", (), 0, "composed-train seed=0")])
+    assert lines_with(to_markdown(table), "lora")[0] == ["lora", "–", "–", "–", "–", "0"]
+    assert "- missing: lora, seed 0: `composed-train seed=0`" in to_markdown(table)
+    assert "% missing: lora, seed 0: composed-train seed=0" in to_latex(table)
+    assert "missing: lora, seed 0:  composed-train seed=0" in plain(table)
+    rows = {row["row"]: row for row in csv.DictReader(io.StringIO(to_csv(table)))}
+    assert (rows["lora"]["seeds"], rows["lora"]["correct"], rows["baseline"]["seeds"]) == ("0", "", "1")

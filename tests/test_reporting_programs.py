@@ -108,7 +108,7 @@ def test_pseudocode_is_one_statement_a_line_with_blocks_indented() -> None:
     source = (
         ' $ set a to 1;  $ if a is true, TAB set b to "s"; TAB set c to 2; swap the values of b and c;  $ print a;  $ '
     )
-    assert pseudocode(source).plain.splitlines() == [
+    assert pseudocode(source) == [
         "set a to 1;",
         "if a is true,",
         '    set b to "s";',

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from composed.errors import ConfigError, DataError
-from composed.reporting.runs import check_comparable, find_runs, read_run
+from composed.reporting.runs import check_comparable, find_runs, missing_runs, read_run
 from tests.run_folders import counts, write_run
 
 
@@ -13,7 +13,7 @@ def test_runs_are_found_below_a_folder_once_and_sorted(tmp_path: Path) -> None:
         write_run(tmp_path / name)
     runs, unfinished = find_runs([tmp_path / "sweep" / "b", tmp_path])
     assert [run.folder.name for run in runs] == ["a", "b", "c"]
-    assert unfinished == []
+    assert unfinished == {}
 
 
 def test_hidden_folders_and_folders_inside_a_run_are_no_runs(tmp_path: Path) -> None:
@@ -22,14 +22,16 @@ def test_hidden_folders_and_folders_inside_a_run_are_no_runs(tmp_path: Path) -> 
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.yaml").touch()
     runs, unfinished = find_runs([tmp_path])
-    assert ([run.folder.name for run in runs], unfinished) == (["run"], [])
+    assert ([run.folder.name for run in runs], unfinished) == (["run"], {})
 
 
 def test_a_run_without_result_is_unfinished(tmp_path: Path) -> None:
     write_run(tmp_path / "started")
     (tmp_path / "started" / "result.json").unlink()
     (tmp_path / "empty").mkdir()
-    assert find_runs([tmp_path / "started", tmp_path / "empty"]) == ([], [tmp_path / "empty", tmp_path / "started"])
+    why = "unfinished (no result.json)"
+    found = find_runs([tmp_path / "started", tmp_path / "empty"])
+    assert found == ([], {tmp_path / "empty": why, tmp_path / "started": why})
 
 
 def test_a_path_that_is_no_folder_is_refused(tmp_path: Path) -> None:
@@ -141,3 +143,38 @@ def test_a_key_that_no_config_has_is_named(tmp_path: Path, key: str) -> None:
     write_run(tmp_path / "run")
     with pytest.raises(ConfigError, match=f"--by {key}: "):
         find_runs([tmp_path], [key])
+
+
+def test_a_seed_that_another_mode_has_is_missing_with_the_command_that_makes_it(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        write_run(tmp_path / f"b{seed}", "baseline", seed)
+    (write_run(tmp_path / "c0", "composed", 0) / "overrides.yaml").write_text("[task=sanstype, seed=0, runs=r]")
+    (missing,) = missing_runs(find_runs([tmp_path]))
+    command = "composed-train task=sanstype runs=r seed=1"
+    assert (missing.mode, missing.seed, missing.command) == ("composed", 1, command)
+
+
+def test_a_mode_that_is_only_begun_is_missing_as_a_whole(tmp_path: Path) -> None:
+    write_run(tmp_path / "b", "baseline", 3, config={"profile": {"name": "quick"}})
+    begun = write_run(tmp_path / "c", "lora", 3, config={"profile": {"name": "quick"}})
+    other = write_run(tmp_path / "d", "ewc", 3, config={"profile": {"name": "paper"}})
+    for folder in (begun, other):
+        (folder / "result.json").unlink()
+    assert [(each.mode, each.seed) for each in missing_runs(find_runs([tmp_path]))] == [("lora", 3)]
+
+
+def test_what_cannot_be_read_is_not_missing(tmp_path: Path) -> None:
+    write_run(tmp_path / "b", "baseline")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "torn").mkdir()
+    (tmp_path / "torn" / "config.yaml").write_text("task: [")
+    assert missing_runs(find_runs([tmp_path])) == []
+    assert len(find_runs([tmp_path, tmp_path / "empty"]).left_out) == 2
+
+
+def test_the_task_of_most_runs_is_kept(tmp_path: Path) -> None:
+    for name, task in (("a", "fonts"), ("b", "spoc"), ("c", "spoc")):
+        write_run(tmp_path / name, task=task)
+    found = find_runs([tmp_path])
+    assert [run.folder.name for run in found.runs] == ["b", "c"]
+    assert found.left_out == {tmp_path / "a": "of task=fonts, not of task=spoc as most"}

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from composed.errors import ConfigError
-from composed.reporting.runs import CLASSES, Run, find_runs
+from composed.reporting.runs import CLASSES, Missing, Run, find_runs
 from composed.reporting.table import Table, build_table
 from tests.run_folders import counts, write_run, write_sweep
 
@@ -171,3 +171,21 @@ def test_the_only_reference_serves_every_variant(tmp_path: Path) -> None:
     table = build_table(find_runs([tmp_path], ["finetuning.composed_weight"])[0])
     claims = [(row.label, ref.label) for row, ref in table.claims() if (row.name, ref.name) == ("composed", "standard")]
     assert [label for label, _ in claims] == ["composed, composed_weight 0.1", "composed, composed_weight 0.3"]
+
+
+def test_a_mode_whose_runs_are_missing_has_an_empty_row(tmp_path: Path) -> None:
+    write_run(tmp_path / "run", "baseline", counted=counts((1, 1)))
+    table = build_table(find_runs([tmp_path])[0], missing=[Missing("lora", (("rank", 2),), 0, "")])
+    assert [(row.label, row.rate("id", "correct") is None) for row in table.rows] == [
+        ("baseline", False),
+        ("lora, rank 2", True),
+    ]
+    assert table.best("id") is None
+
+
+def test_a_chosen_reference_is_compared_with_every_other_row(tmp_path: Path) -> None:
+    table = build_table(find_runs([write_sweep(tmp_path)])[0], against="standard")
+    assert {reference.label for _, reference in table.claims()} == {"standard"}
+    assert [row.label for row, _ in table.claims()] == [row.label for row in table.rows if row.label != "standard"]
+    with pytest.raises(ConfigError, match="no such row"):
+        build_table(find_runs([tmp_path])[0], against="gold")

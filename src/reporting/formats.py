@@ -14,7 +14,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from composed.reporting.statistics import Estimate
-from composed.reporting.table import SPLIT_NAMES, Row, Table
+from composed.reporting.table import SPLIT_NAMES, Row, Table, variant_words
 
 WORDS = {1: "higher", -1: "lower", 0: "not distinguishable"}
 
@@ -32,7 +32,7 @@ class Block:
 def blocks(table: Table) -> Iterator[Block]:
     """The rates per split, then the claims per split as paired differences if there are any."""
     measures = [*table.measures]
-    digits = {name: 1 if table.of_programs else _digits(table, name) for name in measures}
+    digits = {name: 1 if table.of_programs else digits_of(table, name) for name in measures}
     for split in table.splits:
         found = {name: table.best(split, name) for name in table.compared}
         what = "programs" if table.of_programs else "examples"
@@ -40,7 +40,7 @@ def blocks(table: Table) -> Iterator[Block]:
             [f"{SPLIT_NAMES[split]} ({table.programs[split]} {what})", *map(_heading(table), measures), "seeds"],
             "l" + "r" * (len(measures) + 1),
             [
-                [row.label, *(_number(row.rate(split, name), digits[name]) for name in measures), str(len(row.seeds))]
+                [row.label, *(number(row.rate(split, name), digits[name]) for name in measures), str(len(row.seeds))]
                 for row in table.rows
             ],
             frozenset(
@@ -62,9 +62,10 @@ def _heading(table: Table) -> Callable[[str], str]:
     return lambda name: name if table.of_programs else name + arrows[table.measures[name]]
 
 
-def _digits(table: Table, name: str) -> int:
+def digits_of(table: Table, name: str) -> int:
     """Decimals that show four digits of the largest mean of a column, at least one."""
-    most = max(abs(row.rate(split, name).mean) for row in table.rows for split in table.splits)
+    rates = [row.rate(split, name) for row in table.rows for split in table.splits]
+    most = max(abs(rate.mean) for rate in rates if rate)
     return 1 if most == 0 else max(1, 3 - math.floor(math.log10(most)))
 
 
@@ -74,14 +75,16 @@ def _claim(row: Row, reference: Row, split: str, name: str, digits: int) -> list
     if difference is None:
         return [label, "–", "no seed in common", "0"]
     word = WORDS[difference.sign] if difference.n > 1 else "one seed, no interval"
-    return [label, _number(difference, digits, sign="+"), word, str(difference.n)]
+    return [label, number(difference, digits, sign="+"), word, str(difference.n)]
 
 
 def _grouped(label: str) -> str:
     return f"({label})" if " " in label else label
 
 
-def _number(value: Estimate, digits: int, sign: str = "") -> str:
+def number(value: Estimate | None, digits: int, sign: str = "") -> str:
+    if value is None:
+        return "–"
     mean = f"{value.mean:{sign}z.{digits}f}".replace("-", "−")
     return mean if value.half_width is None else f"{mean} ±{value.half_width:.{digits}f}"
 
@@ -103,6 +106,14 @@ def notes(best: str, table: Table) -> str:
     )
 
 
+def missing(table: Table) -> list[tuple[str, str]]:
+    """The runs that would make the table whole: which, and the command that makes each."""
+    return [
+        (f"{each.mode}{variant_words(each.variant)}, seed {each.seed}", each.command or "(its command is not known)")
+        for each in table.missing
+    ]
+
+
 def to_rich(table: Table) -> RenderableType:
     """For a terminal of 80 columns or more; the best rate is bold and starred."""
     grids: list[RenderableType] = []
@@ -120,7 +131,8 @@ def to_rich(table: Table) -> RenderableType:
                 cells[0] = Text(f"{line[0]} *")
             grid.add_row(*cells)
         grids += [Text(), grid]
-    return Group(Text(table.title, style="bold"), *grids, Text(), Text(notes("*", table), style="dim"))
+    gaps = [Text(f"missing: {which}:  {command}") for which, command in missing(table)]
+    return Group(Text(table.title, style="bold"), *grids, Text(), *gaps, Text(notes("*", table), style="dim"))
 
 
 def to_markdown(table: Table) -> str:
@@ -132,6 +144,8 @@ def to_markdown(table: Table) -> str:
             lines[row][column] = f"**{lines[row][column]}**"
         alignment = [":--" if side == "l" else "--:" for side in block.align]
         parts.append("\n".join(f"| {' | '.join(line)} |" for line in (block.header, alignment, *lines)))
+    if gaps := missing(table):
+        parts.append("\n".join(f"- missing: {_escape_markdown(which)}: `{command}`" for which, command in gaps))
     return "\n\n".join([*parts, notes("Bold", table)]) + "\n"
 
 
@@ -144,6 +158,7 @@ def to_latex(table: Table) -> str:
     caption = _escape_latex(f"{table.title}. {notes('Bold', table)}")
     lines = [
         "% needs \\usepackage{booktabs}",
+        *(f"% missing: {which}: {command}" for which, command in missing(table)),
         "\\begin{table}",
         "\\centering\\small",
         f"\\caption{{{caption}}}",
@@ -194,13 +209,11 @@ def to_csv(table: Table) -> str:
         lines = [(row.label, "", [row.rate(split, name) for name in table.measures]) for row in table.rows]
         for row, reference in table.claims():
             differences = [row.minus(reference, split, name) for name in table.measures]
-            if values := [difference for difference in differences if difference is not None]:
-                lines.append((row.label, reference.label, values))
+            if any(differences):
+                lines.append((row.label, reference.label, differences))
         for label, reference_label, values in lines:
-            numbers = [number for value in values for number in (value.mean, value.half_width)]
-            cells = [
-                "" if number is None else f"{number:z.4f}" if table.of_programs else f"{number:.6g}"
-                for number in numbers
-            ]
-            writer.writerow([label, reference_label, split, values[0].n, table.programs[split], *cells])
+            numbers = [each for value in values for each in ((value.mean, value.half_width) if value else (None, None))]
+            cells = ["" if x is None else f"{x:z.4f}" if table.of_programs else f"{x:.6g}" for x in numbers]
+            seeds = values[0].n if values[0] else 0
+            writer.writerow([label, reference_label, split, seeds, table.programs[split], *cells])
     return text.getvalue()

@@ -28,11 +28,11 @@ def draw(table: Table, path: Path) -> None:
         name = table.compared[0]
         sides = (-0.5, 0.5) if len(table.splits) > 1 else (0.0,)
         for split, side in zip(table.splits, sides, strict=True):
-            rates = [row.rate(split, name) for row in table.rows]
-            means = [rate.mean for rate in rates]
-            places = [number + side * BAR for number in range(len(rates))]
-            axes.barh(places, means, BAR, color=COLOURS[split], label=SPLIT_NAMES[split].lower())
-            for rate, place in zip(rates, places, strict=True):
+            every = [row.rate(split, name) for row in table.rows]
+            rates = {number + side * BAR: rate for number, rate in enumerate(every) if rate is not None}
+            means = [rate.mean for rate in rates.values()]
+            axes.barh([*rates], means, BAR, color=COLOURS[split], label=SPLIT_NAMES[split].lower())
+            for place, rate in rates.items():
                 end = rate.mean
                 if rate.half_width is not None:
                     start, end = max(0.0, end - rate.half_width), end + rate.half_width

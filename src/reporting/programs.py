@@ -3,11 +3,11 @@
 Leaves out the gold program: its style is one of many right ones, so the verdict judges, not the likeness.
 """
 
+import itertools
 import re
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
-from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,12 +36,16 @@ class Example:
     split: str
     number: int
     source: str
+    target: str
     texts: dict[str, str] = field(default_factory=dict)
     verdicts: dict[str, str] = field(default_factory=dict)
+    diagnostics: dict[str, str] = field(default_factory=dict)
 
     @property
     def fate(self) -> str:
-        """What Pi made of f's output, judged by the verdicts."""
+        """What Pi made of f's output, judged by the verdicts; "" where there is no Pi."""
+        if "composition" not in self.verdicts:
+            return ""
         base, composition = (self.verdicts[output] == "correct" for output in OUTPUTS)
         return FATES[base, composition]
 
@@ -53,12 +57,22 @@ class Line(NamedTuple):
     tokens: list[str]
 
 
+class Token(NamedTuple):
+    """A token as it is shown: the gap before it, and whether the other output has it too."""
+
+    gap: str
+    text: str
+    kept: bool
+
+
 def programs(run_folder: Path, count: int = 3) -> Group:
     """`count` programs of a run for a console, picked by the rule that the first lines state.
 
     Raises ConfigError if the run has no composition, DataError if its predictions and verdicts do not match.
     """
     examples = [example for split in SPLITS for example in read_examples(run_folder, split)]
+    if not all(example.fate for example in examples):
+        raise ConfigError(f"{run_folder}: f and Pi(f) have not both an output for every program")
     fates: dict[str, list[Example]] = {fate: [] for fate in FATES.values()}
     for example in examples:
         fates[example.fate].append(example)
@@ -76,12 +90,12 @@ def pick(fates: Mapping[str, Sequence[Example]], count: int) -> list[Example]:
     queues = {fate: _in_turn(members) for fate, members in fates.items()}
     repaired = queues.pop(REPAIRED)
     first = max(count - 1, 1)
-    return list(chain(repaired[:first], *queues.values(), repaired[first:]))[:count]
+    return list(itertools.chain(repaired[:first], *queues.values(), repaired[first:]))[:count]
 
 
 def _in_turn(examples: Sequence[Example]) -> list[Example]:
     by_split = [[example for example in examples if example.split == split] for split in SPLITS]
-    return [example for turn in zip_longest(*by_split) for example in turn if example is not None]
+    return [example for turn in itertools.zip_longest(*by_split) for example in turn if example is not None]
 
 
 def read_examples(run_folder: Path, split: str) -> list[Example]:
@@ -94,7 +108,9 @@ def read_examples(run_folder: Path, split: str) -> list[Example]:
     predictions, verdicts = (read_lines(path) for path in paths)
     examples: dict[int, Example] = {}
     nothing: dict[str, Any] = {}
-    for line, (prediction, verdict) in enumerate(zip_longest(predictions, verdicts, fillvalue=nothing), start=1):
+    for line, (prediction, verdict) in enumerate(
+        itertools.zip_longest(predictions, verdicts, fillvalue=nothing), start=1
+    ):
         try:
             if prediction["id"] != verdict["id"]:
                 raise DataError(
@@ -102,16 +118,15 @@ def read_examples(run_folder: Path, split: str) -> list[Example]:
                     f"judge again with `composed-evaluate {run_folder}`"
                 )
             number, output = prediction["example"], prediction["output"]
-            example = examples.setdefault(number, Example(split, number, prediction["source"]))
+            example = examples.setdefault(number, Example(split, number, prediction["source"], prediction["target"]))
             example.texts[output] = prediction["text"]
             example.verdicts[output] = verdict["verdict"]
+            example.diagnostics[output] = verdict.get("diagnostics", "")
         except (KeyError, TypeError) as error:
             raise DataError(
                 f"line {line} of {paths[0]} and of {paths[1].name} do not make one judged program ({error!r}); "
                 f"judge again with `composed-evaluate {run_folder}`"
             ) from error
-    if any(example.verdicts.keys() != set(OUTPUTS) for example in examples.values()):
-        raise ConfigError(f"{run_folder}: f and Pi(f) have not both an output for every program")
     return list(examples.values())
 
 
@@ -120,28 +135,43 @@ def side_by_side(example: Example) -> Grid:
     title = f"{example.split.upper()} program {example.number}: {example.fate}"
     grid = Grid(title=Text(title, style="bold"), title_justify="left", expand=True, padding=(0, 1), show_edge=False)
     grid.add_column("pseudocode x", ratio=1)
-    codes = {output: code_lines(example.texts[output]) for output in OUTPUTS}
-    tokens = [[token for line in codes[output] for token in line.tokens] for output in OUTPUTS]
-    matches = SequenceMatcher(None, tokens[0], tokens[1], autojunk=False).get_matching_blocks()
-    cells = [pseudocode(example.source)]
+    cells = [Text("\n".join(pseudocode(example.source)))]
     looks = (("f(x)", "- ", "bold red"), ("Pi(f(x))", "+ ", "bold green"))
-    for side, (output, (name, mark, style)) in enumerate(zip(OUTPUTS, looks, strict=True)):
-        kept = {match[side] + offset for match in matches for offset in range(match.size)}
+    for (output, lines), (name, mark, style) in zip(compared(example).items(), looks, strict=True):
         verdict = example.verdicts[output]
         colour = "green" if verdict == "correct" else "red"
         grid.add_column(Text.assemble(f"{name}: ", (verdict.replace("_", " "), colour)), ratio=1)
-        cells.append(_marked(codes[output], kept, mark, style))
+        cells.append(_marked(lines, mark, style))
     grid.add_row(*cells)
     return grid
 
 
-def pseudocode(source: str) -> Text:
+def compared(example: Example) -> dict[str, list[tuple[int, list[Token]]]]:
+    """Each output as lines of (depth, tokens); a token is `kept` if both outputs have it, or there is only one."""
+    codes = {output: code_lines(example.texts[output]) for output in OUTPUTS if output in example.texts}
+    tokens = [[token for line in lines for token in line.tokens] for lines in codes.values()]
+    matches = SequenceMatcher(None, tokens[0], tokens[-1], autojunk=False).get_matching_blocks()
+    found: dict[str, list[tuple[int, list[Token]]]] = {}
+    for side, (output, lines) in enumerate(codes.items()):
+        kept = {match[side] + offset for match in matches for offset in range(match.size)}
+        places = itertools.count()
+        found[output] = [(line.depth, list(_spaced(line.tokens, kept, places))) for line in lines]
+    return found
+
+
+def _spaced(tokens: Sequence[str], kept: Set[int], places: Iterator[int]) -> Iterator[Token]:
+    for before, token in zip(["(", *tokens], tokens, strict=False):
+        glued = before.endswith("(") or token in {";", ",", ")"}
+        yield Token("" if glued else " ", token, next(places) in kept)
+
+
+def pseudocode(source: str) -> list[str]:
     """One statement per line; what belongs to an if stands indented under it."""
     lines = []
     for statement in source.split("$"):
         parts = [part.strip() for part in re.split(r"\bTAB\b|(?<=;)\s", statement)]
         lines += ["    " * (place > 0) + part for place, part in enumerate(filter(None, parts))]
-    return Text("\n".join(lines))
+    return lines
 
 
 def code_lines(text: str) -> list[Line]:
@@ -166,16 +196,13 @@ def code_lines(text: str) -> list[Line]:
     return lines
 
 
-def _marked(lines: Sequence[Line], kept: Set[int], mark: str, style: str) -> Text:
-    """The lines as text: tokens whose place is not `kept` in `style`, their lines preceded by `mark`."""
+def _marked(lines: Sequence[tuple[int, list[Token]]], mark: str, style: str) -> Text:
+    """The lines as text: tokens that the other output lacks in `style`, their lines preceded by `mark`."""
     texts = []
-    place = 0
     for depth, tokens in lines:
-        styles = ["" if number in kept else style for number in range(place, place + len(tokens))]
-        text = Text.assemble((mark, style) if any(styles) else "  ", "    " * depth)
-        for before, token, look in zip(["(", *tokens], tokens, styles, strict=False):
-            glued = before.endswith("(") or token in {";", ",", ")"}
-            text.append("" if glued else " ").append(token, look)
+        changed = any(not token.kept for token in tokens)
+        text = Text.assemble((mark, style) if changed else "  ", "    " * depth)
+        for token in tokens:
+            text.append(token.gap).append(token.text, "" if token.kept else style)
         texts.append(text)
-        place += len(tokens)
     return Text("\n").join(texts)

@@ -1,14 +1,14 @@
-"""Finished runs, read back from their folders, and the refusal to compare what cannot be compared.
+"""Finished runs read back from their folders, which are missing, and the refusal to compare what cannot be compared.
 
-Leaves out single predictions (programs.py), learning curves (metrics.jsonl) and what the counts mean (table.py).
+Leaves out single predictions (programs.py), learning curves (background.py) and what the counts mean (table.py).
 """
 
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from composed.errors import ConfigError, DataError
 from composed.files import read_json
@@ -71,20 +71,80 @@ class Run:
         }
 
 
-def find_runs(paths: Iterable[Path], by: Sequence[str] = ()) -> tuple[list[Run], list[Path]]:
-    """The finished runs at or below `paths`, each once, and the folders of unfinished ones; both sorted.
+class Found(NamedTuple):
+    """Finished runs, and the folders that are left out, with the reason; both sorted."""
 
-    `by` are keys of the config that tell rows of one mode apart.
-    Raises ConfigError for a path that is no folder or a key that no config has, DataError for a broken result.json.
+    runs: list[Run]
+    left_out: dict[Path, str]
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A run that a table lacks beside the others, and the command that makes it ("" where no run tells it)."""
+
+    mode: str
+    variant: tuple[tuple[str, Any], ...]
+    seed: int
+    command: str
+
+
+def find_runs(paths: Iterable[Path], by: Sequence[str] = ()) -> Found:
+    """The runs at or below `paths`, each once. Left out: unfinished and unreadable ones, and those of other tasks than
+    most. `by` are keys of the config that tell rows of one mode apart.
+
+    Raises ConfigError for a path that is no folder or a key that no config has.
     """
     folders: dict[Path, Path] = {}
     for path in paths:
         if not path.is_dir():
             raise ConfigError(f"{path}: no such folder; give run folders, or a folder that holds some")
         folders.update({folder.resolve(): folder for folder in list(_run_folders(path)) or [path]})
-    ordered = sorted(folders.values())
-    finished = [folder for folder in ordered if RunFolder(folder).finished()]
-    return [read_run(folder, by) for folder in finished], [each for each in ordered if each not in finished]
+    runs, left_out = [], {}
+    for folder in sorted(folders.values()):
+        try:
+            if RunFolder(folder).finished():
+                runs.append(read_run(folder, by))
+            else:
+                left_out[folder] = "unfinished (no result.json)"
+        except DataError as error:
+            left_out[folder] = str(error)
+    tasks = Counter(run.task for run in runs)
+    for run in runs:
+        task = max(tasks, key=lambda name: tasks[name])  # of equally many the first
+        if run.task != task:
+            left_out[run.folder] = f"of task={run.task}, not of task={task} as most"
+    return Found([run for run in runs if run.folder not in left_out], left_out)
+
+
+def missing_runs(found: Found, by: Sequence[str] = ()) -> list[Missing]:
+    """Of every configuration, finished or begun, the seeds that another has."""
+    begun: dict[tuple[str, Any], dict[int, Path | None]] = defaultdict(dict)  # configuration: seed: its folder
+    for run in found.runs:
+        begun[run.mode, run.variant][run.seed] = run.folder
+    finished = {folder for seeds in begun.values() for folder in seeds.values()}
+    for folder in found.left_out:
+        try:
+            config = RunFolder.existing(folder).config()
+            place = config["task"]["name"], config["profile"]["name"]
+            mode, seed = config["finetuning"]["name"], config["seed"]
+            if all(place == (run.task, run.profile) for run in found.runs):
+                begun[mode, _variant(folder, by)].setdefault(seed, folder)
+        except (DataError, ConfigError, OSError, KeyError, TypeError):
+            continue  # what cannot be read says nothing about what is missing
+    every = sorted({seed for seeds in begun.values() for seed in seeds})
+    return [
+        Missing(mode, variant, seed, _command(seeds.get(seed) or next(iter(seeds.values())), seed))
+        for (mode, variant), seeds in begun.items()
+        for seed in every
+        if seeds.get(seed) not in finished
+    ]
+
+
+def _command(folder: Path | None, seed: int) -> str:
+    try:
+        return RunFolder(folder).command(seed=str(seed)) if folder else ""
+    except OSError:
+        return ""
 
 
 def _run_folders(top: Path) -> Iterator[Path]:
@@ -96,9 +156,10 @@ def _run_folders(top: Path) -> Iterator[Path]:
 
 
 def read_run(folder: Path, by: Sequence[str] = ()) -> Run:
-    """The run in `folder`, see `find_runs`; raises DataError if its result.json is broken or counts wrongly."""
+    """The run in `folder`, see `find_runs`; raises DataError if its files are broken or it counts wrongly."""
     path = RunFolder(folder).result
     result = read_json(path)
+    RunFolder.existing(folder).config()  # what lies behind the numbers is read from there
     try:
         measured = {name: result[name] for name in ("values", "measures", "examples")} if "values" in result else {}
         counts = {
@@ -191,7 +252,7 @@ def _check_one_configuration(mode: str, members: Sequence[Run]) -> None:
     first = members[0]
     for run in members:
         if run.config_key != first.config_key:
-            ours, theirs = (_shaping_entries(each.folder) for each in (first, run))
+            ours, theirs = (shaping_entries(each.folder) for each in (first, run))
             differing = [key for key in sorted(ours | theirs) if ours.get(key) != theirs.get(key)]
             lines = [f"  {key}: {ours.get(key, 'absent')} | {theirs.get(key, 'absent')}" for key in differing]
             raise ConfigError(
@@ -201,7 +262,7 @@ def _check_one_configuration(mode: str, members: Sequence[Run]) -> None:
             )
 
 
-def _shaping_entries(folder: Path) -> dict[str, Any]:
+def shaping_entries(folder: Path) -> dict[str, Any]:
     """The configuration as {dotted key: value}, without the seed and what shapes no number."""
     entries = _flat(RunFolder.existing(folder).config())
     return {key: value for key, value in entries.items() if key.partition(".")[0] not in (*NOT_SHAPING, "seed")}

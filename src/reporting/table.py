@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from composed.errors import ConfigError
-from composed.reporting.runs import Run, check_comparable
+from composed.reporting.runs import Missing, Run, check_comparable
 from composed.reporting.statistics import Estimate, estimate
 
 MAIN_MODES = ("baseline", "standard", "composed")
@@ -48,9 +48,10 @@ class Row:
     def seeds(self) -> list[int]:
         return sorted({seed for measures in self.rates.values() for of in measures.values() for seed in of})
 
-    def rate(self, split: str, name: str) -> Estimate:
-        """Mean and interval over seeds of the measure `name`."""
-        return estimate(list(self.rates[split][name].values()))
+    def rate(self, split: str, name: str) -> Estimate | None:
+        """Mean and interval over seeds of the measure `name`; None where there is no run."""
+        values = list(self.rates[split][name].values())
+        return estimate(values) if values else None
 
     def minus(self, other: "Row", split: str, name: str = "correct") -> Estimate | None:
         """The paired difference over the seeds of both rows (of rates in points); None if they share none."""
@@ -64,6 +65,8 @@ class Table:
     """Rows in reporting order; `programs[split]` is the number of test programs, or examples, behind every number.
 
     `measures` are the columns, and whether higher or lower is better; `of_programs`: they are classes of verdicts.
+    `missing` are the runs that would make it whole; `against` is the label of the row that all others are compared
+    with, "" for the pairs that a table of modes is about.
     """
 
     title: str
@@ -71,6 +74,8 @@ class Table:
     programs: Mapping[str, int]
     measures: Mapping[str, str]
     of_programs: bool = True
+    missing: Sequence[Missing] = ()
+    against: str = ""
 
     @property
     def splits(self) -> list[str]:
@@ -91,17 +96,20 @@ class Table:
         return None
 
     def claims(self) -> list[tuple[Row, Row]]:
-        """The pairs (row, reference) of CLAIMS, then each further mode against the one of its kind, as far as both are
-        here: the reference of the same variant, or the only one.
+        """The pairs (row, reference): all others with the row `against`, or those of CLAIMS, then each further mode
+        with the one of its kind, as far as both are here: the reference of the same variant, or the only one.
         """
+        if self.against:
+            reference = next(row for row in self.rows if row.label == self.against)
+            return [(row, reference) for row in self.rows if row is not reference]
         named: dict[str, dict[str, Row]] = {}
         for row in self.rows:
             named.setdefault(row.name, {})[row.variant] = row
         further = [name for name in named if _is_further_mode(name)]
         pairs = [*CLAIMS, *((name, "composed" if name.startswith("composed") else "standard") for name in further)]
         found = []
-        for name, reference in pairs:
-            references = named.get(reference, {})
+        for name, kind in pairs:
+            references = named.get(kind, {})
             only = next(iter(references.values())) if len(references) == 1 else None
             for variant, row in named.get(name, {}).items():
                 other = references.get(variant, only)
@@ -114,33 +122,47 @@ def _is_further_mode(name: str) -> bool:
     return name not in MAIN_MODES and " " not in name
 
 
-def build_table(runs: Iterable[Run], title: str | None = None) -> Table:
-    """One row per mode and output, over all seeds.
+def build_table(
+    runs: Iterable[Run], title: str | None = None, missing: Sequence[Missing] = (), against: str = ""
+) -> Table:
+    """One row per mode and output, over all seeds; a mode of which every run is missing has an empty one.
 
     `title` replaces the runs' own; the seeds and the nature of the verdicts are added to either.
-    Raises ConfigError if there is no run or if `check_comparable` refuses them.
+    Raises ConfigError if there is no run, no row `against`, or if `check_comparable` refuses the runs.
     """
-    ordered = sorted(runs, key=_reporting_order)
+    ordered = sorted(runs, key=reporting_order)
     if not ordered:
         raise ConfigError("no finished run to report; a finished run holds result.json")
     check_comparable(ordered)
     rows: dict[str, Row] = {}
-    for run in ordered:
-        numbers = run.numbers
-        for output in sorted(numbers, key=lambda output: output != run.own_output):
-            row = Row(row_name(run, output), "".join(f", {key} {_word(value)}" for key, value in run.variant))
+    every: list[Run | Missing] = [*ordered, *missing]
+    for each in sorted(every, key=reporting_order):
+        variant = variant_words(each.variant)
+        if isinstance(each, Missing):
+            rows.setdefault(each.mode + variant, Row(each.mode, variant))
+            continue
+        numbers = each.numbers
+        for output in sorted(numbers, key=lambda output: output != each.own_output):
+            row = Row(row_name(each, output), variant)
             row = rows.setdefault(row.label, row)
             for split, measured in numbers[output].items():
                 for name, number in measured.items():
-                    row.rates[split][name][run.seed] = number
-    counts = sorted({len(row.seeds) for row in rows.values()})
+                    row.rates[split][name][each.seed] = number
+    if against and against not in rows:
+        raise ConfigError(f"--against {against}: no such row; the rows are {', '.join(rows)}")
+    counts = sorted({len(row.seeds) for row in rows.values() if row.seeds})
     seeds = " to ".join(str(n) for n in dict.fromkeys((counts[0], counts[-1])))
     first = ordered[0]
     of_programs = not first.values
     suffix = f"{seeds} seed{'s' * (seeds != '1')}"
     suffix += "; verdicts from compiling and running every program" if of_programs else ""
     heading = f"{title or first.title}; {suffix}"
-    return Table(heading, list(rows.values()), first.programs, first.measures, of_programs)
+    return Table(heading, list(rows.values()), first.programs, first.measures, of_programs, missing, against)
+
+
+def variant_words(variant: Iterable[tuple[str, Any]]) -> str:
+    """What follows a mode's name in a row's label."""
+    return "".join(f", {key} {_word(value)}" for key, value in variant)
 
 
 def row_name(run: Run, output: str) -> str:
@@ -154,7 +176,7 @@ def _word(value: Any) -> str:
     return "none" if value is None else str(value)
 
 
-def _reporting_order(run: Run) -> tuple[Any, ...]:
+def reporting_order(run: Run | Missing) -> tuple[Any, ...]:
     main = MAIN_MODES.index(run.mode) if run.mode in MAIN_MODES else len(MAIN_MODES)
     variant = [(isinstance(value, str), value if value is not None else -1) for _, value in run.variant]
     return main, run.mode.startswith("composed"), run.mode, variant, run.seed

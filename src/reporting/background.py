@@ -1,0 +1,126 @@
+"""What lies behind a table's numbers: learning curves, cost, machines and how the configurations of its rows differ.
+
+Read from the run folders. Left out: what says nothing about this run, such as the denoiser's own training.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from composed.errors import DataError
+from composed.files import read_json, read_lines
+from composed.reporting.runs import Run, shaping_entries
+from composed.reporting.table import variant_words
+
+UNPLOTTED = ("stage", "split", "update", "lr", "selection")
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """A mode in one of its variants, and its runs in the order of their seeds."""
+
+    name: str
+    runs: list[Run]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One metric over the updates: a line for each run that has it, by the name of its configuration."""
+
+    name: str
+    lines: list[tuple[str, int, list[tuple[float, float]]]]  # configuration, seed, points
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What the runs of a configuration took, from the least to the most."""
+
+    name: str
+    runs: int
+    updates: tuple[int, int]
+    seconds: dict[str, tuple[float, float]]
+    machines: list[str]
+    resumed: int
+
+
+def configurations(runs: Sequence[Run]) -> list[Configuration]:
+    """The runs, which are in reporting order, by mode and variant."""
+    groups = groupby(runs, key=lambda run: run.mode + variant_words(run.variant))
+    return [Configuration(name, list(members)) for name, members in groups]
+
+
+def curves(groups: Sequence[Configuration]) -> list[Curve]:
+    """Every metric of metrics.jsonl that is no schedule, validation first."""
+    found: defaultdict[str, list[tuple[str, int, list[tuple[float, float]]]]] = defaultdict(list)
+    for group in groups:
+        for run in group.runs:
+            lines: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
+            for row in _rows(run.folder / "metrics.jsonl"):
+                for name in row.keys() - UNPLOTTED:
+                    if isinstance(row[name], int | float):
+                        lines[f"{row['split']} {name.replace('_', ' ')}"].append((row["update"], row[name]))
+            for name, points in lines.items():
+                found[name].append((group.name, run.seed, points))
+    return [
+        Curve(name, found[name])
+        for name in sorted(found, key=lambda name: (not name.startswith("val"), len(name), name))
+    ]
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a file of metrics; none where there is no file, or from its first unreadable line on."""
+    try:
+        yield from read_lines(path)
+    except (DataError, UnicodeDecodeError):
+        return
+
+
+def costs(groups: Sequence[Configuration]) -> list[Cost]:
+    found = []
+    for group in groups:
+        results = [read_json(run.folder / "result.json") for run in group.runs]
+        steps = dict.fromkeys(step for result in results for step in result.get("seconds", {}))
+        seconds = {step: [result["seconds"][step] for result in results if step in result["seconds"]] for step in steps}
+        updates = [result.get("updates", 0) for result in results]
+        found.append(
+            Cost(
+                group.name,
+                len(group.runs),
+                (min(updates), max(updates)),
+                {step: (min(of), max(of)) for step, of in seconds.items()},
+                sorted({_machine(run.folder / "environment.json") for run in group.runs}),
+                sum(_resumed(run.folder / "training.json") for run in group.runs),
+            )
+        )
+    return found
+
+
+def _machine(path: Path) -> str:
+    try:
+        facts = read_json(path)
+        return facts["gpu"] or f"{facts['processor']}, {facts['cores']} cores"
+    except (DataError, KeyError):
+        return "unknown"
+
+
+def _resumed(path: Path) -> bool:
+    try:
+        return read_json(path)["resumed"]
+    except (DataError, KeyError):
+        return False
+
+
+def differences(groups: Sequence[Configuration]) -> dict[str, list[str]]:
+    """Of every key of the configurations that is not the same in all of them, the value in each."""
+    entries = [shaping_entries(group.runs[0].folder) for group in groups]
+    keys = sorted(set().union(*entries))
+    values = {key: [_shown(each.get(key, "–")) for each in entries] for key in keys}
+    return {key: of for key, of in values.items() if len(set(of)) > 1 and key != "finetuning.name"}
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,220 @@
+"""A report as one HTML file: table, differences, error classes, curves, cost, configurations, samples.
+
+The file asks for nothing from elsewhere, which its content security policy enforces, and everything can be read without
+JavaScript, which only filters, sorts and chooses. Left out: numbers that the other formats do not have.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from composed.reporting import charts
+from composed.reporting.background import Curve, configurations, costs, curves, differences
+from composed.reporting.formats import WORDS, blocks, digits_of, missing, notes, number
+from composed.reporting.glyphs import faces
+from composed.reporting.runs import CLASSES, Run
+from composed.reporting.samples import samples
+from composed.reporting.statistics import Estimate
+from composed.reporting.table import SPLIT_NAMES, Row, Table, reporting_order
+
+COLOURS = 8  # that the style has for modes; further ones repeat them, dashed
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A number as text and as a dot with its interval; `tone` is its class in the style."""
+
+    text: str
+    chart: Markup
+    tone: str = ""
+    words: str = ""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A column: one measure on one split, or the differences in it; a cell for each row, None without a run."""
+
+    split: str
+    measure: str
+    better: str
+    scale: charts.Scale
+    cells: list[Cell | None]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Rows of (row, reference) and their differences; `reference` is "" for the table's own pairs."""
+
+    reference: str
+    rows: list[tuple[str, str]]
+    panels: list[Panel]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A curve in a box of 100 by 100: lines of (configuration, seed, path)."""
+
+    name: str
+    across: charts.Scale
+    up: charts.Scale
+    lines: list[tuple[str, int, str]]
+
+
+def page(table: Table, runs: Sequence[Run], left_out: Mapping[Path, str], count: int) -> str:
+    """The file's text; `count` is the number of test programs to show of every mode."""
+    ordered = sorted(runs, key=reporting_order)
+    groups = configurations(ordered)
+    names = [group.name for group in groups]
+    environment = Environment(
+        loader=PackageLoader("composed.reporting", "html"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    files = resources.files("composed.reporting") / "html"
+    what, _, sizes = table.title.partition(";")[0].partition(": ")
+    return environment.get_template("report.html").render(
+        style=Markup(files.joinpath("report.css").read_text("utf-8")),
+        script=Markup(files.joinpath("report.js").read_text("utf-8")),
+        what=what,
+        sizes=sizes,
+        table=table,
+        split_names=SPLIT_NAMES,
+        seeds=sorted({run.seed for run in runs}),
+        runs=ordered,
+        groups=groups,
+        findings=_findings(table),
+        panels=_panels(table),
+        comparisons=_comparisons(table),
+        groups_of=lambda panels: _tables(table, panels),
+        modes={row.name for row in table.rows} & {run.mode for run in runs} | {each.mode for each in table.missing},
+        bars=_bars(table),
+        blocks=list(blocks(table)),
+        notes=notes("Coloured", table),
+        missing=missing(table),
+        drawings=[_drawing(curve) for curve in curves(groups)],
+        colour={name: place % COLOURS for place, name in enumerate(names)},
+        dashed={name: place >= COLOURS for place, name in enumerate(names)},
+        costs=costs(groups),
+        differences=differences(groups),
+        samples=samples(groups, count) if table.of_programs else None,
+        faces=[] if table.of_programs else faces(groups),
+        left_out=left_out,
+        classes=CLASSES,
+    )
+
+
+def _measures(table: Table) -> list[str]:
+    return [*table.compared] if table.of_programs else [*table.measures]
+
+
+def _findings(table: Table) -> list[tuple[str, dict[str, list[str]]]]:
+    """Per split the measures in which a row beats every other, by the row; "" for those in which none does."""
+    found = []
+    for split in table.splits:
+        winners: defaultdict[str, list[str]] = defaultdict(list)
+        for name in table.compared:
+            best = table.best(split, name)
+            winners[best.label if best else ""].append(name)
+        found.append((SPLIT_NAMES.get(split, split), dict(sorted(winners.items(), reverse=True))))
+    return found
+
+
+def _panels(table: Table) -> list[Panel]:
+    measures = _measures(table)
+    values = {
+        (split, name): [row.rate(split, name) for row in table.rows] for split in table.splits for name in measures
+    }
+    best = {key: table.best(*key) if table.measures[key[1]] else None for key in values}
+    tones = {key: ["best" if row is best[key] else "" for row in table.rows] for key in values}
+    return _scaled(table, values, tones)
+
+
+def _scaled(
+    table: Table,
+    values: Mapping[tuple[str, str], Sequence[Estimate | None]],
+    tones: Mapping[tuple[str, str], Sequence[str]],
+    zero: bool = False,
+) -> list[Panel]:
+    """A panel for each (split, measure); all splits of a measure have one scale. `zero`: the values are differences."""
+    panels = []
+    for (split, name), column in values.items():
+        digits = 1 if table.of_programs else digits_of(table, name)
+        every = [value for (_, other), of in values.items() if other == name for value in of]
+        scale = charts.scale_of(every, zero=zero, count=5 if table.of_programs else 3)
+        cells = [
+            None
+            if value is None
+            else Cell(
+                number(value, digits, sign="+" if zero else ""),
+                charts.interval(value, scale, zero=zero),
+                tone,
+                (WORDS[value.sign] if value.n > 1 else "one seed") if zero else "",
+            )
+            for value, tone in zip(column, tones[split, name], strict=True)
+        ]
+        panels.append(Panel(SPLIT_NAMES.get(split, split), name, table.measures[name], scale, cells))
+    return panels
+
+
+def _tables(table: Table, panels: list[Panel]) -> list[list[Panel]]:
+    """The panels of one table on the page: those of programs all together, others by split."""
+    if table.of_programs:
+        return [panels]
+    return [[panel for panel in panels if panel.split == SPLIT_NAMES.get(split, split)] for split in table.splits]
+
+
+def _comparisons(table: Table) -> list[Comparison]:
+    """The table's own pairs first, then every row as the reference of all others."""
+    every = [(row.label, [(other, row) for other in table.rows if other is not row]) for row in table.rows]
+    named = [("", table.claims()), *every] if table.claims() else every
+    return [
+        Comparison(name, [(row.label, reference.label) for row, reference in pairs], _differences(table, pairs))
+        for name, pairs in named
+        if pairs
+    ]
+
+
+def _differences(table: Table, pairs: Sequence[tuple[Row, Row]]) -> list[Panel]:
+    values = {
+        (split, name): [row.minus(reference, split, name) for row, reference in pairs]
+        for split in table.splits
+        for name in table.compared
+    }
+    tones = {key: [_tone(value, table.measures[key[1]]) for value in column] for key, column in values.items()}
+    return _scaled(table, values, tones, zero=True)
+
+
+def _tone(difference: Estimate | None, better: str) -> str:
+    if difference is None or difference.sign == 0:
+        return "same"
+    return "better" if (difference.sign > 0) == (better == "higher") else "worse"
+
+
+def _bars(table: Table) -> list[tuple[str, list[tuple[Markup, dict[str, float]] | None]]]:
+    """Per row its classes of verdicts, for every split; none where outputs are no programs."""
+    found = []
+    for row in table.rows if table.of_programs else ():
+        bars: list[tuple[Markup, dict[str, float]] | None] = []
+        for split in table.splits:
+            rates = {name: row.rate(split, name) for name in CLASSES}
+            shares = {name: rate.mean for name, rate in rates.items() if rate}
+            bars.append((charts.stack(shares), shares) if shares else None)
+        found.append((row.label, bars))
+    return found
+
+
+def _drawing(curve: Curve) -> Drawing:
+    lines = [charts.thinned(points, charts.MOST_POINTS) for _, _, points in curve.lines]
+    up = charts.log_or_linear(lines)
+    across = charts.Scale(0, max(x for line in lines for x, _ in line) or 1)
+    paths = [
+        (name, seed, charts.path(line, across, up)) for (name, seed, _), line in zip(curve.lines, lines, strict=True)
+    ]
+    return Drawing(curve.name, across, up, paths)
