@@ -16,7 +16,7 @@ from torch import nn
 from composed.console import main_process, say
 from composed.datamodules.fonts import faces
 from composed.datamodules.fonts.glyphs import Sizes, Splits, split
-from composed.errors import ComposedError, ConfigError
+from composed.errors import ComposedError, ConfigError, DataError
 from composed.files import read_json, write_atomically, write_json
 from composed.judges.images import BETTER, MEASURES
 from composed.models.composition import fingerprint, freeze
@@ -250,6 +250,35 @@ def predict_again(folder: RunFolder, config: dict[str, Any]) -> None:
     load_weights(folder.checkpoints / "best.safetensors", model, vocabulary=data.metadata["vocabulary"])
     stored = {**config, "denoiser": "store"} if config["denoiser"] == "auto" else config
     predict(folder, config, data, model, denoiser(stored, data, folder.command(denoiser="auto", redo="true")))
+
+
+@torch.inference_mode()
+def write(folder: RunFolder, config: dict[str, Any], text: str, face: int) -> dict[str, np.ndarray]:
+    """f, and Pi(f) where there is a denoiser, on each character of `text` in the face with this number; a blank is
+    empty. (N, S, S) from -1 to 1 (ink) by output.
+
+    Raises DataError for characters and faces that f does not know.
+    """
+    faces, known = config["task"]["sizes"]["faces"], config["task"]["characters"]
+    if not 0 <= face < faces:
+        raise DataError(f"--font {face}: f knows the faces 0 to {faces - 1}")
+    if unknown := [each for each in text if each not in known and each != " "]:
+        raise DataError(f"--text: f does not know {' '.join(unknown)}, only {known} and blanks")
+    if not text:
+        raise DataError("--text: is empty")
+    data = image_data(config)
+    model = make_predictor(config, data, seed=0).eval()
+    load_weights(folder.checkpoints / "best.safetensors", model, vocabulary=data.metadata["vocabulary"])
+    stored = {**config, "denoiser": "store"} if config["denoiser"] == "auto" else config
+    pi = denoiser(stored, data, folder.command(denoiser="auto", redo="true"))
+    places = [place for place, each in enumerate(text) if each != " "]
+    outputs = {"base": model(torch.tensor([[known.index(text[place]), face] for place in places]).view(-1, 2))}
+    if pi is not None:
+        outputs["composition"] = pi(outputs["base"])
+    images = {name: np.full((len(text), data.size, data.size), -1.0, np.float32) for name in outputs}
+    for name, output in outputs.items():
+        images[name][places] = output[:, 0].numpy()
+    return images
 
 
 def measure(folder: RunFolder, _config: dict[str, Any]) -> dict[str, Any]:

@@ -1,9 +1,10 @@
-"""`composed-predict RUN`: uses what a run of a text task trained; pseudocode in, programs out, a line each.
+"""`composed-predict RUN`: uses what a run trained; pseudocode in, programs out, a line each, or text in, a picture out.
 
     echo "set var_1 to 3; print var_1;" | composed-predict RUN
+    composed-predict RUN --font 3 --text Hello -o hello.png
 
 The prediction is the mode's own: Pi(f(x)) where it predicts through the denoiser, else f(x). Only programs go to
-standard output. Left out: prediction on a GPU, and tasks whose outputs are no text.
+standard output. Left out: prediction on a GPU, and staircases.
 """
 
 import argparse
@@ -30,13 +31,7 @@ def predict(path: Path, lines: list[str]) -> list[dict[str, str]]:
 
     Raises DataError for an empty line, for words that the vocabulary does not have, and for a run that is not finished.
     """
-    run = RunFolder.existing(path)
-    config = run.config()
-    if config["task"]["kind"] != "text":
-        raise ConfigError(f"{path} is a run of task={config['task']['name']}; composed-predict takes text tasks")
-    if not run.predicted():
-        raise DataError(f"{path} is not trained to its end; go on with the command that began it:\n  {run.command()}")
-
+    run, config = _trained(path, "text", "it takes --font N --text T -o FILE.png")
     from composed import build, evaluate
     from composed.datamodules.batching import Pairs, encode
     from composed.models.composition import Composition
@@ -65,6 +60,34 @@ def predict(path: Path, lines: list[str]) -> list[dict[str, str]]:
     return [{**dict(zip(names, row, strict=True)), "own": row[own]} for row in map(list, zip(*texts, strict=True))]
 
 
+def picture(path: Path, text: str, face: int, out: Path, *, show_base: bool) -> None:
+    """Writes `text` in a face as the run predicts it, as a PNG; with `show_base` f(x) in a row of its own.
+
+    Raises DataError for a run that is not finished, and for characters and faces that f does not know.
+    """
+    run, config = _trained(path, "image", "it takes pseudocode on standard input")
+
+    from composed import image
+    from composed.reporting.pictures import sheet
+
+    images = image.write(run, config, text, face)
+    own = "composition" if config["finetuning"]["predict_through"] else "base"
+    rows = {"f(x)": images["base"], "Pi(f(x))": images[own]} if show_base and own != "base" else {"": images[own]}
+    sheet([[*rows.items()]], out, scale=2)
+
+
+def _trained(path: Path, kind: str, instead: str) -> tuple[RunFolder, dict[str, Any]]:
+    """The run and its config. Raises ConfigError for another kind of task, DataError before the end of its training."""
+    run = RunFolder.existing(path)
+    config = run.config()
+    if config["task"]["kind"] != kind:
+        what = instead if config["task"]["kind"] in ("text", "image") else "composed-predict does not take it"
+        raise ConfigError(f"{path} is a run of task={config['task']['name']}: {what}")
+    if not run.predicted():
+        raise DataError(f"{path} is not trained to its end; go on with the command that began it:\n  {run.command()}")
+    return run, config
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="composed-predict", description=__doc__.split("\n", 1)[0])
     parser.add_argument("run", type=Path, metavar="RUN", help="folder of a finished run")
@@ -72,9 +95,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--judge", action="store_true", help="compile and run each program; what it prints on standard error"
     )
+    parser.add_argument("--font", type=int, metavar="N", help="of a run of task=fonts: the number of a face")
+    parser.add_argument("--text", metavar="T", help="what to write in it")
+    parser.add_argument("-o", "--out", type=Path, metavar="FILE", help="the picture to write")
     options = parser.parse_args(arguments)
     raise_on_signals()
     try:
+        wanted = (options.font, options.text, options.out)
+        if any(each is not None for each in wanted):
+            if any(each is None for each in wanted):
+                raise ConfigError("a picture needs all of --font, --text and -o")
+            picture(options.run, options.text, options.font, options.out, show_base=options.show_base)
+            return 0
         lines = sys.stdin.read().splitlines()
         if not lines:
             raise DataError("nothing on standard input; give pseudocode, a program per line")

@@ -26,6 +26,7 @@ from composed.files import locked, write_json, write_text
 
 # Where things lie, how many processes judge, who else gets the metrics: keys that shape no number of a result.
 NOT_SHAPING = ("runs", "store", "redo", "logger", "judge")
+CODE = Path(__file__).resolve().parents[1]
 RECORDED_PACKAGES = (
     "composed",
     "torch",
@@ -153,17 +154,17 @@ def environment() -> dict[str, Any]:
 
     return {
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
-        "git_revision": _git_revision(Path(__file__).resolve().parent.parent),
+        "git_revision": git_revision(),
         "python": platform.python_version(),
         "packages": {package: installed(package) for package in RECORDED_PACKAGES},
         "system": f"{platform.system()} {platform.machine()}",
-        "processor": _processor(),
+        "processor": processor(),
         "cores": len(os.sched_getaffinity(0)),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }
 
 
-def _processor() -> str:
+def processor() -> str:
     """The model's name, where Linux tells it."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
@@ -173,7 +174,7 @@ def _processor() -> str:
     return names[0] if names else platform.machine()
 
 
-def _git_revision(source: Path) -> str | None:
+def git_revision(source: Path = CODE) -> str | None:
     """12 digits of the commit, with `-dirty` where files differ from it; None outside a clone."""
     if not (source / ".git").exists() or not shutil.which("git"):
         return None

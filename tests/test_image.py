@@ -11,7 +11,7 @@ from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 from PIL import Image
 
-from composed import evaluate, image, train
+from composed import evaluate, image, predict, train
 from composed.command import check_command_line
 from composed.errors import ComposedError, ConfigError, Interrupted
 from composed.files import read_json, read_lines
@@ -70,6 +70,36 @@ def test_the_same_seed_gives_the_same_bits_and_predictions_can_be_made_again(run
     (first.path / "predictions-test.npz").unlink()
     assert evaluate.main(["--predict", str(first.path)]) == 0
     assert read_json(first.result)["values"] == values
+
+
+def test_text_is_written_in_a_face_as_the_run_predicts_it(run, tmp_path, capsys):
+    folder = run("runs")
+    with np.load(folder.path / "predictions-test.npz") as saved:
+        (character, face), base, own = saved["labels"][0], saved["base"][0], saved["composition"][0]
+    letter = folder.config()["task"]["characters"][character]
+    images = image.write(folder, folder.config(), f"{letter} ", int(face))
+    assert np.allclose(images["base"][0], base, atol=2e-3)
+    assert np.allclose(images["composition"][0], own, atol=2e-3)
+    assert (images["composition"][1] == -1).all()
+    words = [str(folder.path), "--font", str(face), "--text", f"{letter} {letter}", "-o", str(tmp_path / "t.png")]
+    assert predict.main(words) == 0
+    with Image.open(tmp_path / "t.png") as picture:
+        assert picture.size[0] >= 3 * 32
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        (["--font", "99", "--text", "A", "-o", "x"], "--font 99: f knows the faces 0 to"),
+        (["--font", "0", "--text", "A?", "-o", "x"], "f does not know ?, only"),
+        (["--font", "0"], "a picture needs all of --font, --text and -o"),
+        (["--font", "0", "--text", "", "-o", "x"], "--text: is empty"),
+    ],
+)
+def test_what_cannot_be_written_is_named(run, capsys, words, answer):
+    assert predict.main([str(run("runs").path), *words]) > 0
+    assert answer in capsys.readouterr().err
 
 
 def test_a_stopped_training_goes_on_to_the_same_bits(run, monkeypatch):

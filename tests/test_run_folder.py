@@ -112,19 +112,19 @@ def test_a_folder_that_is_no_run_is_named(tmp_path):
 
 
 def test_the_code_is_known_by_its_commit_where_there_is_one(tmp_path, monkeypatch):
-    assert run_folder._git_revision(tmp_path) is None
+    assert run_folder.git_revision(tmp_path) is None
     git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
     subprocess.run([*git, "init", "-q"], check=True)
     (tmp_path / "file").write_text("1")
     subprocess.run([*git, "add", "file"], check=True)
     subprocess.run([*git, "commit", "-q", "-m", "first"], check=True)
-    revision = run_folder._git_revision(tmp_path)
+    revision = run_folder.git_revision(tmp_path)
     assert revision is not None
     assert len(revision) == 12
     (tmp_path / "file").write_text("2")
-    assert run_folder._git_revision(tmp_path) == f"{revision}-dirty"
+    assert run_folder.git_revision(tmp_path) == f"{revision}-dirty"
     monkeypatch.setenv("PATH", "")
-    assert run_folder._git_revision(tmp_path) is None
+    assert run_folder.git_revision(tmp_path) is None
 
 
 def test_the_environment_is_plain_data():
