@@ -1,4 +1,4 @@
-"""Text to ids and back: C++ lexer tokens (`word`) or byte-pair pieces (`bpe`), one vocabulary for both sides.
+"""Text to ids and back: C++ lexer tokens (`word`) or byte-pair pieces (`bpe`, `bpe_bytes`), one vocabulary for both sides.
 
 `decode(encode(text))` differs from `text` by blanks at most, unless part of it is unknown. Callers add bos, eos, pads.
 Left out: normalisation of the text, and sampling among segmentations.
@@ -108,6 +108,7 @@ class BpeTokenizer(Tokenizer):
     """Byte-pair pieces of sentencepiece; Xie, Ma and Liang (2021) have 600 on SansType."""
 
     kind = "bpe"
+    in_bytes: ClassVar[bool] = False  # whether characters that the training data lack are spelled in bytes, not unknown
 
     def __init__(self, model: str) -> None:
         self.model = model  # the serialized sentencepiece model in base64
@@ -129,6 +130,7 @@ class BpeTokenizer(Tokenizer):
                 vocab_size=size,
                 hard_vocab_limit=False,
                 character_coverage=1.0,
+                byte_fallback=cls.in_bytes,
                 normalization_rule_name="identity",
                 max_sentence_length=1 << 24,  # bytes; longer lines would be dropped in silence
                 num_threads=1,
@@ -155,15 +157,26 @@ class BpeTokenizer(Tokenizer):
         return _single_blanks(self._processor.decode(list(ids)))
 
 
-_KINDS: dict[str, type[WordTokenizer] | type[BpeTokenizer]] = {"word": WordTokenizer, "bpe": BpeTokenizer}
+class ByteBpeTokenizer(BpeTokenizer):
+    """Byte-pair pieces, 256 of them single bytes, so that every text comes back as it was."""
+
+    kind = "bpe_bytes"
+    in_bytes = True
+
+
+_KINDS: dict[str, type[WordTokenizer] | type[BpeTokenizer]] = {
+    each.kind: each for each in (WordTokenizer, BpeTokenizer, ByteBpeTokenizer)
+}
 
 
 def train(kind: str, texts: Iterable[str], size: int = 600) -> Tokenizer:
-    """Train a tokenizer of `kind`; `size` counts for `bpe` alone. Raises ConfigError for an unknown kind."""
+    """Train a tokenizer of `kind`; `size` does not count for `word`. Raises ConfigError for an unknown kind."""
     if kind == "word":
         return WordTokenizer.train(texts)
     if kind == "bpe":
         return BpeTokenizer.train(texts, size)
+    if kind == "bpe_bytes":
+        return ByteBpeTokenizer.train(texts, size)
     raise ConfigError(f"tokenizer kind={kind!r}: unknown; valid are {', '.join(sorted(_KINDS))}")
 
 

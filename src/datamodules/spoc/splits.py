@@ -1,0 +1,121 @@
+"""Which programs of the SPoC release train, validate and test, with whatever parts of it are at hand.
+
+In distribution is the pseudocode of new workers (testw), out of it are new problems (testp), as in Xie, Ma and Liang
+2021. Without the training part its eval and test parts train; without testp those problems of testw that training does
+not have are the new ones. The title of results says so.
+"""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from composed.datamodules.spoc import release, sample
+from composed.datamodules.spoc.code import as_source, to_cpp
+from composed.datamodules.spoc.folder import programs_below
+from composed.datamodules.spoc.release import PARTS, Program, Skipped
+from composed.datamodules.text import Execute, Split, Tests, TextData
+from composed.errors import DataError
+
+HELD_OUT = 0.05  # share of the submissions that validate where the eval part has to train
+
+_Parts = Mapping[str, list[Program]]
+
+
+def load(settings: Mapping[str, Any], execute: Execute) -> TextData:
+    """The data by the settings of conf/task/spoc.yaml. Raises DataError."""
+    folder = Path(settings["folder"]) if settings["folder"] else sample.prepare(Path(settings["data"]))
+    if not folder.is_dir():
+        raise DataError(f"task.folder={folder}: no such folder; get the release with scripts/download_spoc.sh {folder}")
+    skipped = Skipped(settings["skip_bad"])
+    parts = {name: release.read(folder / file, skipped) for name, file in PARTS.items() if (folder / file).exists()}
+    train, val, trained_on = _training(folder, parts, settings["seed"])
+    judged, judged_on = _judged(folder, parts, train)
+    select = _selector(settings)
+
+    @cache
+    def tests(problem: str) -> Tests:
+        try:
+            return release.tests(folder, problem, settings["cases"])
+        except DataError as error:
+            skipped.add(str(error))
+            return ()
+
+    def split(programs: Sequence[Program], tests: Callable[[str], Tests]) -> Split:
+        sources = [one.source(settings["unannotated"]) for one in programs]
+        return Split(sources, [one.target for one in programs], [tests(one.key.problem) for one in programs])
+
+    train, val = select("train", train), select("val", val)
+    unlabeled = [one.target for one in train]
+    if settings["unlabeled"]:
+        unlabeled += programs_below(Path(settings["unlabeled"]), skipped)
+    found = {
+        name: split(select("test", [one for one in programs if tests(one.key.problem)]), tests)
+        for name, programs in judged.items()
+    }
+    notes = []
+    absent = [file for name, file in PARTS.items() if name not in parts and name != "all"]
+    if absent:
+        notes.append(
+            f"{folder} is without {', '.join(absent)}; get what there is with scripts/download_spoc.sh {folder}. "
+            f"So: {trained_on}; {judged_on}."
+        )
+    if skipped.reasons:
+        notes.append(f"{len(skipped.reasons)} bad programs or problems left out, such as {skipped.reasons[0]}")
+    return TextData(
+        train=split(train, lambda _: ()),
+        val=split(val, lambda _: ()),
+        tests=found,
+        unlabeled=list(dict.fromkeys(unlabeled)),
+        unlabeled_val=list(dict.fromkeys(one.target for one in val)),
+        to_cpp=to_cpp,
+        as_source=as_source,
+        about=f"{trained_on}; {judged_on}",
+        notes=tuple(notes),
+    )
+
+
+def _training(folder: Path, parts: _Parts, seed: int) -> tuple[list[Program], list[Program], str]:
+    """Programs to train and to validate on, and what they are in words."""
+    others = {one.key for name in ("eval", "test") for one in parts.get(name, ())}
+    train = parts.get("train") or [one for one in parts.get("all", ()) if one.key not in others]
+    if train and "eval" in parts:
+        return train, parts["eval"], "trained on the training part"
+    names = [name for name in ("eval", "test") if name in parts] if not train else []
+    programs = train or [one for name in names for one in parts[name]]
+    if not programs:
+        raise DataError(f"{folder} has no programs to train on, such as {PARTS['eval']}")
+    submissions = sorted({one.key[:2] for one in programs})
+    held_out = set(random.Random(f"spoc/{seed}/val").sample(submissions, max(1, round(HELD_OUT * len(submissions)))))
+    return (
+        [one for one in programs if one.key[:2] not in held_out],
+        [one for one in programs if one.key[:2] in held_out],
+        f"trained on the {' and '.join(names)} parts, without the training part" if names else "trained on all of it",
+    )
+
+
+def _judged(folder: Path, parts: _Parts, train: Sequence[Program]) -> tuple[dict[str, list[Program]], str]:
+    if "testw" in parts and "testp" in parts:
+        return {"id": parts["testw"], "ood": parts["testp"]}, "ID is testw, OOD is testp"
+    if "testw" not in parts:
+        raise DataError(f"{folder} has no {PARTS['testw']}, which is judged")
+    known = {one.key.problem for one in train}
+    by_known: dict[str, list[Program]] = {"id": [], "ood": []}
+    for one in parts["testw"]:
+        by_known["id" if one.key.problem in known else "ood"].append(one)
+    return by_known, "ID is testw on problems of the training, OOD is testw on other problems, without testp"
+
+
+def _selector(settings: Mapping[str, Any]) -> Callable[[str, Sequence[Program]], list[Program]]:
+    """Leaves out what is longer than `longest`, and all but `at_most` programs."""
+
+    def select(name: str, programs: Sequence[Program]) -> list[Program]:
+        longest, most = settings["longest"][name], settings["at_most"][name]
+        kept = [one for one in programs if longest is None or len(one.target) <= longest]
+        if most is None or most >= len(kept):
+            return kept
+        chosen = random.Random(f"spoc/{settings['seed']}/{name}").sample(range(len(kept)), most)
+        return [kept[place] for place in sorted(chosen)]
+
+    return select

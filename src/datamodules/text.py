@@ -1,0 +1,56 @@
+"""What a text task answers: its splits, its tests, and how its lines become C++ and pseudocode becomes its sources.
+
+A task `NAME` of kind text is a package `composed.datamodules.NAME` with a function `load(settings, execute)` that
+returns this. Left out: tokens (tokenizers.py) and batches (batching.py).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+PRELUDE = "#include <bits/stdc++.h>\n#include <string>\nusing namespace std;\n\n"
+
+# Of one program: a text for standard input each, and the output that it must give.
+Tests = Sequence[tuple[str, str]]
+
+
+class Outcome(Protocol):
+    """What became of a program: `verdict` is 'correct' or how it failed, `diagnostics` says more."""
+
+    @property
+    def verdict(self) -> str: ...
+    @property
+    def stdout(self) -> bytes: ...
+    @property
+    def diagnostics(self) -> str: ...
+
+
+# C++ texts and a text for the standard input of each -> their outcomes
+Execute = Callable[[list[str], list[str]], Sequence[Outcome]]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Examples in the order of the data: pseudocode, program, tests. `sources` and `targets` are single lines."""
+
+    sources: list[str]
+    targets: list[str]
+    tests: list[Tests]
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+
+@dataclass(frozen=True)
+class TextData:
+    """A text task's data. A program is one line of words between blanks, `$` between its lines."""
+
+    train: Split
+    val: Split
+    tests: dict[str, Split]  # by the name they have in results: id, ood
+    unlabeled: list[str]  # programs for the denoiser; none: there is nothing to train it on
+    unlabeled_val: list[str]
+    to_cpp: Callable[[str], str]  # of a target, or of a prediction in its format
+    as_source: Callable[[str], str]  # of a line of pseudocode that a person wrote
+    about: str = ""  # which data these are, for the title of results
+    notes: tuple[str, ...] = ()  # what a person should be told before these data are used
