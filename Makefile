@@ -43,10 +43,13 @@ TABLE = $(BIN)/composed-table --jobs $(JOBS) $(if $(RETRY),--retry-failed) $(if 
 SETTINGS = profile=$(PROFILE) trainer=$(TRAINER) $(if $(SEEDS),seed=$(call list,$(SEEDS))) \
 	$(if $(filter-out all,$(MODES)),finetuning=$(call list,$(MODES)))
 
-tables: table-sanstype table-fonts figure-staircase $(ABLATIONS)  ## all of these, which takes days
+tables: table-sanstype table-spoc table-fonts figure-staircase $(ABLATIONS)  ## all of these, which takes days
 
 table-sanstype: $(INSTALLED)  ## PROFILE=quick SEEDS="0 1 2" MODES="..." or all, TRAINER=cpu, JOBS=1; RETRY=1: failed runs too; DRY=1: only says what is to do
 	$(TABLE) sanstype$(if $(filter all,$(MODES)),-modes) $(SETTINGS)
+
+table-spoc: $(INSTALLED)  ## pseudocode of people: the same; SPOC=FOLDER of the SPoC release, data/spoc by default
+	$(TABLE) spoc $(SETTINGS) $(if $(SPOC),task.folder=$(SPOC))
 
 table-fonts: $(INSTALLED)  ## glyphs: the same; FONTS_FACES=FILE takes fonts.hdf5
 	$(TABLE) fonts $(SETTINGS) $(FACES)
@@ -104,5 +107,5 @@ machine:
 	command -v g++ >/dev/null || need "A C++ compiler is needed: apt-get install g++ (Fedora: dnf install gcc-c++)"; \
 	exit $$missing
 
-.PHONY: help setup demo test test-all lint types tables table-sanstype table-fonts figure-staircase $(ABLATIONS) \
+.PHONY: help setup demo test test-all lint types tables table-sanstype table-spoc table-fonts figure-staircase $(ABLATIONS) \
 	bench bench-quick bench-estimators bench-fonts bench-judge clean machine

@@ -124,7 +124,7 @@ def trained(
     optimizer = torch.optim.AdamW(
         f.parameters(), betas=settings.betas, weight_decay=settings.weight_decay, fused=True, lr=settings.lr
     )
-    stream = Updates(task.pairs(task.train), batch_tokens=settings.batch_tokens, accumulate=1, seed=seed)
+    stream = Updates(task.pairs(task.data.train), batch_tokens=settings.batch_tokens, accumulate=1, seed=seed)
     stream.stop = updates
     for batch in stream:
         optimizer.param_groups[0]["lr"] = settings.rate(batch.update)

@@ -4,6 +4,7 @@ Below the root files nobody sees a config. `_target_` outside the package is ref
 """
 
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,7 @@ from composed.console import main_process, say
 from composed.datamodules import tokenizers
 from composed.datamodules.batching import Pairs, encode
 from composed.datamodules.noise import corrupt
-from composed.datamodules.sanstype import files as sanstype
-from composed.datamodules.sanstype.grammar import Grammar
+from composed.datamodules.text import Split, TextData
 from composed.errors import ConfigError, DataError
 from composed.evaluate import decode_all
 from composed.files import read_lines, write_lines
@@ -36,65 +36,43 @@ from composed.tasks.training import train
 class TextTask:
     """A text task with its data read and its tokenizer trained."""
 
-    folder: Path
+    data: TextData
     tokenizer: tokenizers.Tokenizer
-    train: sanstype.Split
-    val: sanstype.Split
-    tests: dict[str, sanstype.Split]  # by the name they have in results: id, ood
     max_length: int  # of a decoded program, in tokens
 
-    def pairs(self, split: sanstype.Split) -> Pairs:
+    def pairs(self, split: Split) -> Pairs:
         return Pairs(encode(self.tokenizer, split.sources), encode(self.tokenizer, split.targets), self.tokenizer.pad)
 
 
 def text_task(config: dict[str, Any]) -> TextTask:
     """Reads the data of the config, makes it where it is missing, and trains the tokenizer (seconds, deterministic)."""
     task = config["task"]
-    if task["folder"]:
-        folder = Path(task["folder"])
-        if not folder.is_dir():
-            raise DataError(f"task.folder={folder}: no such folder; task.folder=null generates the data")
-    else:
-        workers, unsafe = config["judge"]["workers"], config["judge"]["unsafe"]
+    workers, unsafe = config["judge"]["workers"], config["judge"]["unsafe"]
 
-        def execute(codes: list[str], inputs: list[str]) -> list[judges.Execution]:
-            say(f"running {len(codes)} gold programs for their expected outputs")
-            return judges.execute(codes, inputs, workers=workers, unsafe=unsafe)
+    def execute(codes: list[str], inputs: list[str]) -> list[judges.Execution]:
+        say(f"running {len(codes)} gold programs for their expected outputs")
+        return judges.execute(codes, inputs, workers=workers, unsafe=unsafe)
 
-        try:
-            folder = sanstype.prepare(
-                Path(task["data"]),
-                sizes=sanstype.Sizes(**task["sizes"]),
-                grammar=Grammar(**task["grammar"]),
-                seed=task["seed"],
-                execute=execute,
-            )
-        except (JudgeError, OSError) as error:
-            raise DataError(str(error)) from error
-    labeled = {
-        name: sanstype.read(folder, name)
-        for name in ("train", "val", "test", "ood")
-        if (folder / f"{name}.tgt").exists()
-    }
-    for name in ("train", "val", "test"):
-        if name not in labeled:
-            raise DataError(
-                f"{folder}/{name}.tgt is missing: a data folder has at least the splits train, val and test"
-            )
-    texts = [*labeled["train"].sources, *labeled["train"].targets]
+    try:
+        data = import_module(f"composed.datamodules.{task['name']}").load(task, execute)
+    except (JudgeError, OSError) as error:
+        raise DataError(str(error)) from error
+    for note in data.notes:
+        say(note)
+    texts = [*data.train.sources, *data.train.targets]
     kind = config["tokenizer"]["kind"]
-    if kind == "word" and (folder / "unlabeled.tgt").exists():
-        texts += sanstype.read(folder, "unlabeled").targets
+    if kind == "word":
+        texts += data.unlabeled
     tokenizer = tokenizers.train(kind, texts, config["tokenizer"]["size"])
-    longest = max(len(tokenizer.encode(line)) for line in labeled["train"].targets)
-    return TextTask(
-        folder,
-        tokenizer,
-        labeled["train"],
-        labeled["val"],
-        {name: labeled[split] for name, split in (("id", "test"), ("ood", "ood")) if split in labeled},
-        task["max_length"] or round(1.25 * longest) + 1,
+    return TextTask(data, tokenizer, task["max_length"] or _longest(tokenizer, data))
+
+
+def _longest(tokenizer: tokenizers.Tokenizer, data: TextData) -> int:
+    """Tokens that every gold program fits into, and a quarter more than training has."""
+    train, *tests = (
+        max(len(tokenizer.encode(line)) for line in split.targets) for split in (data.train, *data.tests.values())
     )
+    return max(round(1.25 * train), *tests) + 1
 
 
 def model_settings(config: dict[str, Any]) -> dict[str, Any]:
@@ -120,9 +98,8 @@ def optim(settings: dict[str, Any]) -> Optim:
 
 def denoiser_shape(config: dict[str, Any], task: TextTask) -> dict[str, Any]:
     """All that shapes the denoiser's weights: the key of the store."""
-    unlabeled = {name: sanstype.read(task.folder, name).targets for name in ("unlabeled", "unlabeled_val")}
     return {
-        "data": content_key(unlabeled),
+        "data": content_key({"unlabeled": task.data.unlabeled, "unlabeled_val": task.data.unlabeled_val}),
         "vocabulary": task.tokenizer.hash,
         "noise": config["noise"],
         "model": model_settings(config),
@@ -143,10 +120,10 @@ def denoiser(config: dict[str, Any], task: TextTask, command: str) -> Transforme
         return None
     else:
         for name in ("unlabeled", "unlabeled_val"):
-            if not (task.folder / f"{name}.tgt").exists():
+            if not getattr(task.data, name):
                 raise DataError(
-                    f"{task.folder}/{name}.tgt is missing: the denoiser is trained on unlabeled outputs, one per line. "
-                    "Put them there, give denoiser=PATH, or use finetuning=baseline pretraining=none."
+                    f"the data have no {name} programs, which the denoiser is trained on (a file {name}.tgt, one per "
+                    "line). Add them, give denoiser=PATH, or use finetuning=baseline pretraining=none."
                 )
         may_train = config["denoiser"] == "auto"
         weights = Store(Path(config["store"])).find(
@@ -164,7 +141,7 @@ def denoiser(config: dict[str, Any], task: TextTask, command: str) -> Transforme
 
 def denoising_pairs(config: dict[str, Any], task: TextTask, split: str, seed: int) -> Pairs:
     """(noised, clean) pairs of the unlabeled outputs of a split."""
-    clean = sanstype.read(task.folder, split).targets
+    clean = getattr(task.data, split)
     noise = instantiate(config["noise"], _convert_="all")
     return Pairs(encode(task.tokenizer, corrupt(clean, noise, seed)), encode(task.tokenizer, clean), task.tokenizer.pad)
 
@@ -190,9 +167,9 @@ def backtranslated(config: dict[str, Any], task: TextTask, command: str) -> Pair
     """The unlabeled outputs, each with the input that a reverse model writes for it; from the store or made."""
     settings = config["backtranslation"]
     budget = {**config["optim"], **config["schedules"][settings["schedule"]]}
-    targets = sanstype.read(task.folder, "unlabeled").targets
+    targets = task.data.unlabeled
     shape = {
-        "labeled": content_key([task.train.sources, task.train.targets]),
+        "labeled": content_key([task.data.train.sources, task.data.train.targets]),
         "unlabeled": content_key(targets),
         "vocabulary": task.tokenizer.hash,
         "model": model_settings(config),
@@ -206,8 +183,8 @@ def backtranslated(config: dict[str, Any], task: TextTask, command: str) -> Pair
         reverse = model(config, task.tokenizer, seed=settings["seed"])
         train(
             SequenceTask(reverse, optim(budget), seed=settings["seed"]),
-            [reversed_pairs(task.pairs(task.train))],
-            reversed_pairs(task.pairs(task.val)),
+            [reversed_pairs(task.pairs(task.data.train))],
+            reversed_pairs(task.pairs(task.data.val)),
             stage="reverse",
             checkpoints=folder,
             metrics=folder / "metrics.jsonl",
@@ -216,7 +193,7 @@ def backtranslated(config: dict[str, Any], task: TextTask, command: str) -> Pair
             loggers=[],
         )
         say(f"writing inputs for {len(targets)} unlabeled outputs")
-        longest = max(map(len, task.pairs(task.train).sources))
+        longest = max(map(len, task.pairs(task.data.train).sources))
         rows = encode(task.tokenizer, targets)
         longest = round(1.25 * longest) + 1
         (sources,) = decode_all(
@@ -282,7 +259,7 @@ def fine_tuning(config: dict[str, Any], task: TextTask, pi: Transformer | None, 
     mode = config["finetuning"]
     settings = optim(config["optim"])
     f = predictor(config, task, pi)
-    labeled = every = task.pairs(task.train)
+    labeled = every = task.pairs(task.data.train)
     if mode["extra_pairs"]:
         extra = backtranslated(config, task, command)
         every = Pairs([*labeled.sources, *extra.sources], [*labeled.targets, *extra.targets], labeled.pad)

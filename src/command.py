@@ -34,8 +34,15 @@ TYPES: dict[str, tuple[type, ...]] = {
     "judge.workers": (int, NoneType),
     "optim.clip": (float, NoneType),
     "pretraining.optim.clip": (float, NoneType),
+    "task.at_most.test": (int, NoneType),
+    "task.at_most.train": (int, NoneType),
+    "task.at_most.val": (int, NoneType),
     "task.folder": (str, NoneType),
+    "task.longest.test": (int, NoneType),
+    "task.longest.train": (int, NoneType),
+    "task.longest.val": (int, NoneType),
     "task.max_length": (int, NoneType),
+    "task.unlabeled": (str, NoneType),
     "trainer.devices": (int, str, list),
     "trainer.threads": (int, NoneType),
 }
@@ -57,7 +64,9 @@ CHOICES: dict[str, tuple[str | None, ...]] = {
     "pretraining.optim.decay": ("inverse_sqrt", "linear", "constant"),
     "pretraining.gradient": ("straight_through", "smooth"),
     "task.kind": ("text", "image", "curve"),
-    "tokenizer.kind": ("word", "bpe"),
+    "task.cases": ("hidden", "public", "all"),
+    "task.unannotated": ("code", "omit"),
+    "tokenizer.kind": ("word", "bpe", "bpe_bytes"),
 }
 # What numbers may be, by the last part of their key.
 RANGES: tuple[tuple[str, str, Callable[[float], bool]], ...] = (
@@ -67,7 +76,7 @@ RANGES: tuple[tuple[str, str, Callable[[float], bool]], ...] = (
         lambda x: x > 0,
     ),
     ("width layers heads feedforward size workers threads samples beams", "above 0", lambda x: x > 0),
-    ("max_length max_variables max_rounds max_draws points beyond scale kinks", "above 0", lambda x: x > 0),
+    ("max_length seconds max_variables max_rounds max_draws points beyond scale kinks", "above 0", lambda x: x > 0),
     ("train val test ood unlabeled unlabeled_val", "above 0", lambda x: x > 0),
     ("temperature cap reach", "above 0", lambda x: x > 0),
     ("batch_size count batch_norm_eps", "above 0", lambda x: x > 0),
@@ -90,7 +99,7 @@ KINDS: dict[str, dict[str, str]] = {
     "text": {
         "estimator": "samples",
         "model": "composed.models.transformer.",
-        "noise": "composed.datamodules.noise.",
+        "noise": "composed.datamodules.noise",
         "optim": "batch_tokens",
     },
     "image": {
@@ -136,7 +145,7 @@ def help_text(program: str) -> str:
         names = sorted(options(group), key=lambda name: (name != default, name))
         lines += [f"  {group:<12} {meaning}", *textwrap.wrap(", ".join(names), 118, **HANGING)]
     lines += ["", "keys outside the groups (`--cfg job` prints all keys):"]
-    own = text.split("_self_\n", 1)[1].split("\nhydra:", 1)[0]
+    own = text.split("\n\n", 1)[1].split("\nhydra:", 1)[0]
     section = ""
     for indent, key, value, meaning in re.findall(r"^( *)(\w+):(?: (\S+))? *(?:# (.+))?$", own, re.MULTILINE):
         if not indent:

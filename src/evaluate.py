@@ -37,7 +37,7 @@ def predict(
 ) -> float:
     """Writes what f says on every test program, and what Pi, if any, makes of it. Returns the seconds it took."""
     started = time.monotonic()
-    for split in task.tests:
+    for split in task.data.tests:
         write_lines(run.predictions(split), _predictions(task, split, model, denoiser, beams=config["task"]["beams"]))
     return round(time.monotonic() - started, 1)
 
@@ -46,10 +46,9 @@ def _predictions(
     task: "TextTask", split: str, model: "Transformer", denoiser: "Transformer | None", *, beams: int
 ) -> Iterator[dict[str, Any]]:
     """A row for each example and output, in the data's order."""
-    from composed.datamodules.sanstype.files import to_cpp
     from composed.models.composition import Composition
 
-    data = task.tests[split]
+    data = task.data.tests[split]
     device = next(model.parameters()).device
     model.eval()
     composition = None if denoiser is None else Composition(model, denoiser.to(device))
@@ -72,8 +71,8 @@ def _predictions(
                 "source": data.sources[example],
                 "target": data.targets[example],
                 "text": text,
-                "code": to_cpp(text),
-                "tests": [{"input": data.inputs[example], "output": data.outputs[example]}],
+                "code": task.data.to_cpp(text),
+                "tests": [{"input": given, "output": expected} for given, expected in data.tests[example]],
             }
 
 
@@ -104,12 +103,12 @@ def conclude(run: RunFolder, config: dict[str, Any]) -> dict[str, Any]:
     facts = read_json(run.training)
     started = time.monotonic()
     if config["task"]["kind"] == "text":
-        found = {"counts": _counts(run, facts["splits"], config["judge"])}
+        found = {"counts": _counts(run, facts, config["judge"])}
     else:
         found = kind(config).measure(run, config)
     result = {
         "task": config["task"]["name"],
-        "title": _title(config),
+        "title": _title(config, facts.get("about", "")),
         "profile": config["profile"]["name"],
         "finetuning": config["finetuning"]["name"],
         "seed": config["seed"],
@@ -129,12 +128,12 @@ def kind(config: dict[str, Any]) -> ModuleType:
     return import_module(f"composed.{config['task']['kind']}")
 
 
-def _counts(run: RunFolder, splits: list[str], settings: dict[str, Any]) -> dict[str, dict[str, dict[str, int]]]:
+def _counts(run: RunFolder, facts: dict[str, Any], settings: dict[str, Any]) -> dict[str, dict[str, dict[str, int]]]:
     """Judges the programs; the number of each verdict, per output and split."""
     counts: dict[str, dict[str, dict[str, int]]] = {}
-    for split in splits:
+    for split in facts["splits"]:
         rows = list(read_lines(run.predictions(split)))
-        verdicts = _judge(run, rows, settings)
+        verdicts = _judge(run, rows, facts.get("rules", {}), settings)
         write_lines(run.verdicts(split), map(dataclasses.asdict, verdicts))
         for output in sorted({row["output"] for row in rows}):
             seen = Counter(v.verdict for row, v in zip(rows, verdicts, strict=True) if row["output"] == output)
@@ -142,24 +141,29 @@ def _counts(run: RunFolder, splits: list[str], settings: dict[str, Any]) -> dict
     return counts
 
 
-def _judge(run: RunFolder, rows: list[dict[str, Any]], settings: dict[str, Any]) -> list[judges.Verdict]:
+def _judge(
+    run: RunFolder, rows: list[dict[str, Any]], rules: dict[str, Any], settings: dict[str, Any]
+) -> list[judges.Verdict]:
     programs = [
         judges.Program(row["id"], row["code"], tuple(judges.Test(**test) for test in row["tests"])) for row in rows
     ]
     try:
-        return judges.judge(programs, workers=settings["workers"], unsafe=settings["unsafe"])
+        return judges.judge(
+            programs,
+            limits=judges.Limits(cpu=rules.get("seconds", 2.0)),
+            compare=rules.get("compare", "exact"),
+            workers=settings["workers"],
+            unsafe=settings["unsafe"],
+        )
     except judges.JudgeError as error:
         raise ComposedError(
             f"{error}\nThe training is safe: judge its predictions later with\n  composed-evaluate {run.path}"
         ) from error
 
 
-def _title(config: dict[str, Any]) -> str:
+def _title(config: dict[str, Any], about: str) -> str:
     title = f"{config['task']['title']}, {config['profile']['name']} profile"
-    grammar = config["task"].get("grammar")
-    if grammar is None or config["task"]["folder"]:
-        return title
-    return f"{title}: programs of at most {grammar['max_variables']} variables and {grammar['max_rounds']} extra rounds"
+    return f"{title}: {about}" if about else title
 
 
 def metrics(result: dict[str, Any]) -> dict[str, float]:

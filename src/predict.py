@@ -18,16 +18,8 @@ from composed.errors import ComposedError, ConfigError, DataError, Interrupted
 from composed.run_folder import RunFolder
 
 
-def as_source(line: str) -> str:
-    """A line of statements that end in `;` in the format of the data, with a `$` between the statements."""
-    if "$" in line:
-        return line
-    statements = [statement.strip() for statement in line.split(";")]
-    return " ".join(["$", *(f"{statement}; $" for statement in statements if statement)])
-
-
 def predict(path: Path, lines: list[str]) -> list[dict[str, str]]:
-    """The texts of `base`, of `composition` where there is a denoiser, and of `own`, the mode's, for each line.
+    """The C++ of `base`, of `composition` where there is a denoiser, and of `own`, the mode's, for each line.
 
     Raises DataError for an empty line, for words that the vocabulary does not have, and for a run that is not finished.
     """
@@ -37,7 +29,7 @@ def predict(path: Path, lines: list[str]) -> list[dict[str, str]]:
     from composed.models.composition import Composition
 
     task = build.text_task(config)
-    sources = [as_source(line) for line in lines]
+    sources = [task.data.as_source(line) for line in lines]
     for number, source in enumerate(sources, 1):
         words = [word for word in source.split() if task.tokenizer.unk in task.tokenizer.encode(word)]
         if not source.replace("$", "").strip() or words:
@@ -54,7 +46,7 @@ def predict(path: Path, lines: list[str]) -> list[dict[str, str]]:
 
     rows = encode(task.tokenizer, sources)
     decoded = evaluate.decode_all(Pairs(rows, rows, task.tokenizer.pad), decode, next(model.parameters()).device)
-    texts = [[task.tokenizer.decode(ids) for ids in output] for output in decoded]
+    texts = [[task.data.to_cpp(task.tokenizer.decode(ids)) for ids in output] for output in decoded]
     own = 1 if config["finetuning"]["predict_through"] else 0
     names = ["base", "composition"][: len(texts)]
     return [{**dict(zip(names, row, strict=True)), "own": row[own]} for row in map(list, zip(*texts, strict=True))]
@@ -125,15 +117,15 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _plain(text: str) -> str:
-    return " ".join(text.translate(str.maketrans("$~", "  ")).split())
+def _plain(code: str) -> str:
+    """Without the prelude; a program of one line with single blanks."""
+    body = code.removeprefix(judges.PRELUDE).strip()
+    return body if "\n" in body else " ".join(body.split())
 
 
-def _judge(texts: list[str]) -> None:
-    from composed.datamodules.sanstype.files import to_cpp
-
+def _judge(codes: list[str]) -> None:
     try:
-        executions = judges.execute([to_cpp(text) for text in texts], [""] * len(texts))
+        executions = judges.execute(codes, [""] * len(codes))
     except judges.JudgeError as error:
         raise ComposedError(str(error)) from error
     for number, execution in enumerate(executions, 1):

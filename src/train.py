@@ -3,6 +3,7 @@
 Left out: what the objects are (`build.py`) and how predictions become a result (`evaluate.py`).
 """
 
+import dataclasses
 import shlex
 import signal
 import sys
@@ -91,7 +92,7 @@ def _train_and_predict(folder: RunFolder, config: dict[str, Any], loggers: list[
     best = train(
         tuning.task,
         tuning.train,
-        task.pairs(task.val),
+        task.pairs(task.data.val),
         denoising=tuning.denoising,
         stage=config["finetuning"]["name"],
         checkpoints=folder.checkpoints,
@@ -112,7 +113,9 @@ def _train_and_predict(folder: RunFolder, config: dict[str, Any], loggers: list[
             "best": best,
             "resumed": resumed,
             "seconds": seconds,
-            "splits": [*task.tests],
+            "splits": [*task.data.tests],
+            "about": task.data.about,
+            "rules": dataclasses.asdict(task.data.rules),
         }
         write_json(folder.training, facts)
 

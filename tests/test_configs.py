@@ -11,7 +11,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from composed import build, curve, image
-from composed.command import CHOICES, CONF, GROUPS, TYPES, _keys, check, options
+from composed.command import CHOICES, GROUPS, TYPES, _keys, check, options
 from composed.datamodules import tokenizers
 from composed.datamodules.sanstype.files import Sizes
 from composed.datamodules.sanstype.grammar import Grammar
@@ -32,6 +32,7 @@ COMPANIONS = {
     ("optim", "adam_images"): ["task=fonts"],
     ("pretraining", "denoise_images"): ["task=fonts"],
     **{("noise", option): ["task=fonts"] for option in ("blur", "chain", "contrast", "emboss")},
+    ("noise", "code"): ["task=spoc"],
     ("optim", "full_batch"): ["task=staircase"],
     ("pretraining", "rounding"): ["task=staircase"],
     ("trainer", "ddp"): ["trainer.accelerator=cpu", "trainer.devices=2"],
@@ -69,10 +70,11 @@ def build_curve(settings: dict[str, Any]) -> None:
 
 def build_text(settings: dict[str, Any]) -> None:
     task = settings["task"]
-    Sizes(**task["sizes"])
-    Grammar(**task["grammar"])
+    if task["name"] == "sanstype":
+        Sizes(**task["sizes"])
+        Grammar(**task["grammar"])
     tokenizer = tokenizers.train("word", [PROGRAM], settings["tokenizer"]["size"])
-    folder = build.TextTask(CONF, tokenizer, None, None, {}, max_length=20)  # type: ignore[arg-type]
+    folder = build.TextTask(None, tokenizer, max_length=20)  # type: ignore[arg-type]
     optim = build.optim(settings["optim"])
     pi = freeze(build.model(settings, tokenizer, seed=0))
     if settings["finetuning"]["start_from"] in ("scratch", "denoiser"):
@@ -144,3 +146,10 @@ def test_the_modes_of_a_task_differ_in_no_budget():
             for mode in ("baseline", "standard", "composed")
         }
         assert len(set(updates.values())) == 1, updates
+
+
+def test_sizes_and_tasks_choose_the_tokenizer():
+    """They come after config.yaml's own keys, or it would be its default everywhere."""
+    assert config("profile=paper")["tokenizer"] == {"kind": "bpe", "size": 600}
+    assert config("task=spoc", "profile=paper")["tokenizer"] == {"kind": "bpe_bytes", "size": 10_000}
+    assert config("profile=paper", "tokenizer.kind=word")["tokenizer"]["kind"] == "word"

@@ -123,6 +123,17 @@ def test_every_mode_trains_is_judged_and_stands_in_the_table(train, tmp_path):
     }
 
 
+def test_spoc_runs_on_the_tiny_release_of_the_project(train, tmp_path):
+    train("-m", "task=spoc", "finetuning=baseline,composed")
+    for folder in run_folders(tmp_path / "runs"):
+        found = result(folder)
+        assert found["title"].endswith("trained on the training part; ID is testw, OOD is testp")
+        assert {split: of["n"] for split, of in found["counts"]["base"].items()} == {"id": 4, "ood": 4}
+        row = next(read_lines(folder / "predictions-id.jsonl"))
+        assert len(row["tests"]) == 2  # the hidden ones
+    assert command("report", "runs", "--out", "report", cwd=tmp_path).returncode == 0
+
+
 def test_the_same_command_twice_gives_the_same_numbers_programs_and_weights(train, one):
     train("runs=first", PYTHONHASHSEED="1")
     train("runs=second", PYTHONHASHSEED="2")

@@ -1,7 +1,6 @@
 """Predictions become verdicts and a result that counts them; when judging fails, everything before it stays."""
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -34,6 +33,7 @@ CONFIG = {
     "seed": 1,
 }
 FACTS = {"updates": 12, "best": {"update": 8, "selection": 0.5}, "seconds": {"training": 3.0}, "splits": ["id", "ood"]}
+FACTS |= {"about": "programs of at most 2 variables and 3 extra rounds", "rules": {"compare": "tokens", "seconds": 1.5}}
 VERDICTS = {
     "id": {"base": ["correct", "compile_error", "wrong_output"], "composition": ["correct", "correct", "time_limit"]},
     "ood": {"base": ["runtime_error", "compile_error"], "composition": ["correct", "memory_limit"]},
@@ -69,8 +69,8 @@ def judge(monkeypatch):
     """A judge that knows the verdicts, and what it was given."""
     seen = []
 
-    def known(programs, *, workers, unsafe):
-        seen.append((programs, workers, unsafe))
+    def known(programs, *, limits, compare, workers, unsafe):
+        seen.append((programs, limits.cpu, compare))
         split = programs[0].code.split()[0]
         verdicts = [verdict for of in VERDICTS[split].values() for verdict in of]
         return [judges.Verdict(p.id, v) for p, v in zip(programs, verdicts, strict=True)]
@@ -98,6 +98,7 @@ def test_the_result_counts_each_verdict_of_each_output_and_split(run, judge):
     assert [json.loads(line)["id"] for line in run.verdicts("id").read_text().splitlines()] == [
         row["id"] for row in rows("id")
     ]
+    assert judge[0][1:] == (1.5, "tokens")
     assert judge[0][0][0].tests == (judges.Test("1\n", "2"),)
 
 
@@ -168,7 +169,7 @@ def test_prediction_keeps_the_order_of_the_data_and_feeds_the_denoiser_what_f_sa
     import torch
 
     from composed.build import TextTask
-    from composed.datamodules.sanstype.files import Split
+    from composed.datamodules.text import Split, TextData
     from composed.datamodules.tokenizers import train
     from tests import toys
 
@@ -184,13 +185,15 @@ def test_prediction_keeps_the_order_of_the_data_and_feeds_the_denoiser_what_f_sa
             return source
 
     lines = [" ".join(["a"] * (1 + 7 * n % 5) + [f"w{n}"]) for n in range(9)]
-    data = Split(lines, [f"t{n}" for n in range(9)], ["" for _ in lines], [str(n) for n in range(9)])
-    task = TextTask(Path(), train("word", lines, 0), data, data, {"id": data}, max_length=9)
+    split = Split(lines, [f"t{n}" for n in range(9)], [[("", str(n))] for n in range(9)])
+    data = TextData(split, split, {"id": split}, [], [], to_cpp=str.upper, as_source=str)
+    task = TextTask(data, train("word", lines, 0), max_length=9)
     run, f, pi = RunFolder(tmp_path), Echo(), Echo()
     config = {"task": {"beams": 1}}
     assert evaluate.predict(run, config, task, f, pi) >= 0  # type: ignore[arg-type]
     found = [json.loads(line) for line in run.predictions("id").read_text().splitlines()]
     assert [row["id"] for row in found] == [f"{n}-{output}" for output in ("base", "composition") for n in range(9)]
     assert [row["text"] for row in found] == lines * 2
+    assert [row["code"] for row in found] == [line.upper() for line in lines] * 2
     assert [row["tests"][0]["output"] for row in found] == [str(n) for n in range(9)] * 2
     assert f.calls == pi.calls > 0

@@ -4,7 +4,8 @@ import io
 
 import pytest
 
-from composed.predict import as_source, main
+from composed.datamodules.sanstype.files import as_source
+from composed.predict import main
 
 
 @pytest.mark.parametrize(

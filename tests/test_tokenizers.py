@@ -154,7 +154,7 @@ def test_nothing_is_printed(capfd):
 
 
 def test_an_unknown_kind_is_refused_with_the_valid_ones():
-    with pytest.raises(ConfigError, match=r"'char'.*bpe, word"):
+    with pytest.raises(ConfigError, match=r"'char'.*bpe, bpe_bytes, word"):
         train("char", TEXTS)
 
 
@@ -169,3 +169,11 @@ def test_pieces_of_the_published_data_are_as_many_as_measured_before():
         lengths = [len(tokenizer.encode(text)) for text in texts]
         assert sum(lengths) / len(lengths) == pytest.approx(mean, abs=0.05)
         assert max(lengths) == longest
+
+
+def test_characters_that_training_lacks_come_back_from_bytes():
+    tokenizer = train("bpe_bytes", TEXTS[:50], 600)
+    text = 'cout << "\u2423\u732b" ; ~~ \uff5e @ `'
+    assert tokenizer.unk not in tokenizer.encode(text)
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+    assert tokenizer.encode("a <unk> b").count(tokenizer.unk) == 1

@@ -6,7 +6,7 @@ returns this. Left out: tokens (tokenizers.py) and batches (batching.py).
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 PRELUDE = "#include <bits/stdc++.h>\n#include <string>\nusing namespace std;\n\n"
 
@@ -27,6 +27,14 @@ class Outcome(Protocol):
 
 # C++ texts and a text for the standard input of each -> their outcomes
 Execute = Callable[[list[str], list[str]], Sequence[Outcome]]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How a program is judged: what it prints against the expected output, in CPU seconds for each test."""
+
+    compare: Literal["exact", "tokens"] = "exact"
+    seconds: float = 2.0
 
 
 @dataclass(frozen=True)
@@ -52,5 +60,6 @@ class TextData:
     unlabeled_val: list[str]
     to_cpp: Callable[[str], str]  # of a target, or of a prediction in its format
     as_source: Callable[[str], str]  # of a line of pseudocode that a person wrote
+    rules: Rules = Rules()
     about: str = ""  # which data these are, for the title of results
     notes: tuple[str, ...] = ()  # what a person should be told before these data are used

@@ -1,4 +1,4 @@
-"""Text to ids and back: C++ lexer tokens (`word`) or byte-pair pieces (`bpe`, `bpe_bytes`), one vocabulary for both sides.
+"""Text to ids and back: C++ lexer tokens (`word`) or byte-pair pieces (`bpe`, `bpe_bytes`), one vocabulary for both.
 
 `decode(encode(text))` differs from `text` by blanks at most, unless part of it is unknown. Callers add bos, eos, pads.
 Left out: normalisation of the text, and sampling among segmentations.

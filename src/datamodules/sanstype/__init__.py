@@ -1,0 +1,48 @@
+"""SansType: synthetic pseudocode and programs, generated or in the published format (Xie, Ma and Liang 2021)."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from composed.datamodules.sanstype.files import LABELED, UNLABELED, Sizes, as_source, prepare, read, to_cpp
+from composed.datamodules.sanstype.grammar import Grammar
+from composed.datamodules.text import Execute, Split, TextData
+from composed.errors import DataError
+
+
+def load(settings: Mapping[str, Any], execute: Execute) -> TextData:
+    """The data by the settings of conf/task/sanstype.yaml, made where they are missing. Raises DataError."""
+    grammar = Grammar(**settings["grammar"])
+    if settings["folder"]:
+        folder, about = Path(settings["folder"]), ""
+        if not folder.is_dir():
+            raise DataError(f"task.folder={folder}: no such folder; task.folder=null generates the data")
+    else:
+        folder = prepare(
+            Path(settings["data"]),
+            sizes=Sizes(**settings["sizes"]),
+            grammar=grammar,
+            seed=settings["seed"],
+            execute=execute,
+        )
+        about = f"programs of at most {grammar.max_variables} variables and {grammar.max_rounds} extra rounds"
+    found = {name: read(folder, name) for name in (*LABELED, *UNLABELED) if (folder / f"{name}.tgt").exists()}
+    for name in ("train", "val", "test"):
+        if name not in found:
+            raise DataError(
+                f"{folder}/{name}.tgt is missing: a data folder has at least the splits train, val and test"
+            )
+    splits = {
+        name: Split(split.sources, split.targets, [[pair] for pair in zip(split.inputs, split.outputs, strict=True)])
+        for name, split in found.items()
+    }
+    return TextData(
+        train=splits["train"],
+        val=splits["val"],
+        tests={name: splits[split] for name, split in (("id", "test"), ("ood", "ood")) if split in splits},
+        unlabeled=found["unlabeled"].targets if "unlabeled" in found else [],
+        unlabeled_val=found["unlabeled_val"].targets if "unlabeled_val" in found else [],
+        to_cpp=to_cpp,
+        as_source=as_source,
+        about=about,
+    )

@@ -8,17 +8,16 @@ every use.
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
 
 from filelock import FileLock
 
 from composed.datamodules.sanstype.grammar import Example, Grammar, generate
+from composed.datamodules.text import PRELUDE, Execute
 from composed.errors import DataError
 
-PRELUDE = "#include <bits/stdc++.h>\n#include <string>\nusing namespace std;\n\n"
 LABELED = ("train", "val", "test", "ood")
 UNLABELED = ("unlabeled", "unlabeled_val")
 
@@ -52,24 +51,17 @@ class Split:
     outputs: list[str]
 
 
-class Outcome(Protocol):
-    """What became of a program: `verdict` is 'correct' or how it failed, `diagnostics` says more."""
-
-    @property
-    def verdict(self) -> str: ...
-    @property
-    def stdout(self) -> bytes: ...
-    @property
-    def diagnostics(self) -> str: ...
-
-
-# C++ texts and a text for the standard input of each -> their outcomes
-Execute = Callable[[list[str], list[str]], Sequence[Outcome]]
-
-
 def to_cpp(line: str) -> str:
     """The C++ source text of a `.tgt` line or of a prediction in that format."""
     return PRELUDE + line.replace("<unk>", "unk").translate(_TO_CODE)
+
+
+def as_source(line: str) -> str:
+    """A line of statements that end in `;` in the format of the data, with a `$` between the statements."""
+    if "$" in line:
+        return line
+    statements = [statement.strip() for statement in line.split(";")]
+    return " ".join(["$", *(f"{statement}; $" for statement in statements if statement)])
 
 
 def prepare(root: Path, *, sizes: Sizes, grammar: Grammar, seed: int, execute: Execute) -> Path:

@@ -1,8 +1,8 @@
 """SPoC's programs and pseudocode as single lines of words, and back as C++ that means the same.
 
-`$` stands between lines, and a line begins with a `~` for each level of its indentation. Code is spelled token by token between blanks, but
-preprocessor lines as they are. What could be mistaken for the format's own marks, and blanks in literals, have stand-ins.
-Left out: trigraphs, and raw strings over several lines.
+`$` stands between lines, and a line begins with a `~` for each level of its indentation. Code is spelled token by
+token, a blank between two, but preprocessor lines as they are. Blanks in literals, and the format's own marks where
+they are code, have stand-ins. Left out: trigraphs, and raw strings over several lines.
 """
 
 import re
@@ -10,12 +10,15 @@ from collections.abc import Iterable
 
 from composed.datamodules.text import PRELUDE
 
-_STAND_INS = {"$": "＄", "~": "～"}
-_IN_LITERALS = str.maketrans(_STAND_INS | {" ": "␣", "\t": "␉"})
-_ELSEWHERE = str.maketrans(_STAND_INS)
-_BACK = str.maketrans({stand_in: chr(code) for code, stand_in in _IN_LITERALS.items()})
+_STAND_INS = "\uff04\uff5e\u2423\u2409"
+_IN_LITERALS = str.maketrans("$~ \t", _STAND_INS)
+_ELSEWHERE = str.maketrans("$~", _STAND_INS[:2])
+_BACK = str.maketrans(_STAND_INS, "$~ \t")
 
-_LITERAL = r"""(?:u8|[uUL])?R"(?P<raw>[^\s()\\]{0,16})\(.*?\)(?P=raw)"\w* | (?:u8|[uUL])?(?:"(?:\\.|[^"\\])*" | '(?:\\.|[^'\\])+')\w*"""
+_LITERAL = r"""
+    (?:u8|[uUL])?R"(?P<raw>[^\s()\\]{0,16})\(.*?\)(?P=raw)"\w*
+    | (?:u8|[uUL])?(?:"(?:\\.|[^"\\])*" | '(?:\\.|[^'\\])+')\w*
+"""
 _REST = r"""
     | \.?\d(?:[eEpP][-+] | [\w.] | '(?=\w))*       # numbers
     | [\w$]+
@@ -50,22 +53,19 @@ def to_cpp(line: str) -> str:
 
 
 def _cpp(words: str) -> str:
-    indent = re.match(r"[ ~]*", words).group().count("~")  # type: ignore[union-attr]
-    return "\t" * indent + words.lstrip(" ~").rstrip().translate(_BACK)
+    code = words.lstrip(" ~")
+    return "\t" * words[: len(words) - len(code)].count("~") + code.rstrip().translate(_BACK)
 
 
 def _words(pattern: re.Pattern[str], text: str, strict: bool = True) -> list[str]:
-    if strict and not set(text).isdisjoint(_BACK_CHARACTERS):
-        raise ValueError(f"one of the characters {' '.join(sorted(_BACK_CHARACTERS))}, which stand for others here")
+    if strict and not set(text).isdisjoint(_STAND_INS):
+        raise ValueError(f"one of the characters {' '.join(_STAND_INS)}, which stand for others here")
     words = []
     for match in pattern.finditer(text):
         if strict and match.group() in ('"', "'"):
             raise ValueError(f"the quote at column {match.start() + 1} has no partner")
         words.append(match.group().translate(_IN_LITERALS if match["literal"] else _ELSEWHERE))
     return words
-
-
-_BACK_CHARACTERS = frozenset(map(chr, _BACK))
 
 
 def as_source(line: str) -> str:

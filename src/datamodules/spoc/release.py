@@ -1,6 +1,6 @@
 """The SPoC release (Kulal et al. 2019) as it is published: programs from its .tsv files, tests from `testcases/`.
 
-Anything that is wrong in a file is a DataError that names file and line, or, if asked, skips the program and is counted.
+Whatever is wrong in a file is a DataError that names file and line, or, if asked, its program is skipped and counted.
 Left out: which programs a split has (splits.py).
 """
 
@@ -93,7 +93,8 @@ def read(path: Path, skipped: Skipped) -> list[Program]:
 
 def _blocks(rows: list[str]) -> Iterator[tuple[int, list[str]]]:
     """The rows of each program, and the number of the first: a program begins where `line` returns to 0."""
-    first, block = 2, []
+    block: list[str] = []
+    first = 2
     for number, row in enumerate(rows[1:], 2):
         if not row.strip():
             continue
@@ -116,7 +117,8 @@ def _program(first: int, rows: list[str]) -> Program:
         *parts, worker, problem, submission, line, indent = middle
         code = "\t".join(parts)  # a tab among them belongs to the code
         if max(len(text), len(code)) > LONGEST:
-            raise ValueError(f"{first + place}: a line of {max(len(text), len(code)):,} characters; {LONGEST:,} is most")
+            longest = max(len(text), len(code))
+            raise ValueError(f"{first + place}: a line of {longest:,} characters; {LONGEST:,} is most")
         if line != str(place) or not indent.isdecimal():
             raise ValueError(f"{first + place}: line {line}, indent {indent}: expected line {place} of the program")
         try:
@@ -140,8 +142,7 @@ def tests(folder: Path, problem: str, which: str) -> Tests:
     cases: list[tuple[str, str]] = []
     given: list[str] | None = None
     lines: list[str] = []
-    number = 0
-    for number, line in enumerate(text.split("\n"), 1):
+    for number, line in enumerate(text.split("\n"), 1):  # noqa: B007  (the last one is named)
         if not line.startswith("###END"):
             lines.append(line)
         elif line == "###ENDINPUT###" and given is None:

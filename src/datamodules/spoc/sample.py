@@ -4,6 +4,7 @@ A line of a program is `code ## pseudocode ## other pseudocode`; two blanks inde
 """
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from composed.datamodules.spoc.release import COLUMNS, PARTS
@@ -50,9 +51,9 @@ int main() {
 #define TWICE(x) ((x) + (x))  ## define TWICE of x as x plus x ## macro TWICE(x) is (x) + (x)
 int a[5];  ## create integer array a of size 5 ## a is an array of 5 integers
 int main() {
-  for (int i = 0; i < 5; i++) cin >> a[i];  ## read 5 values into a ## for i in 0 to 4 read a[i]
+  for (int i = 0; i < 5; i++) cin >> a[i];  ## read 5 values into a ## for i in 0 to 4 get a[i]
   int total = 0;  ## set total to 0 ## make integer total = 0
-  for (int i = 0; i < 5; i++) total += TWICE(a[i]);  ## add TWICE of each a[i] to total ## total += TWICE(a[i]) for all i
+  for (int i = 0; i < 5; i++) total += TWICE(a[i]);  ## add TWICE of each a[i] to total ## total += TWICE(a[i])
   cout << total << '\n';  ## print total and a new line ## output total
 }
 =
@@ -132,19 +133,18 @@ def prepare(root: Path) -> Path:
     return folder
 
 
-def _files():
+def _files() -> Iterator[tuple[str, str]]:
     programs = [program.strip("\n").split("\n") for program in _PROGRAMS.split("\n=\n")]
     for part, chosen in _PROGRAMS_OF.items():
         rows = [COLUMNS]
         for problem, wording in chosen:
             for number, line in enumerate(programs[problem - 1]):
-                code, *texts = line.split("  ## " if "  ## " in line else " ## ")
-                texts = line[len(code) :].split(" ## ")[1:]
+                code, *texts = line.split(" ## ")
                 indent = (len(code) - len(code.lstrip())) // 2
-                text = texts[wording] if texts else ""
-                rows.append((text, code.strip(), f"{wording:02}", f"{problem}A", f"{100 + problem}", str(number), str(indent)))
+                key = f"{wording:02}", f"{problem}A", f"{100 + problem}"
+                rows.append((texts[wording].strip() if texts else "", code.strip(), *key, str(number), str(indent)))
         yield PARTS[part], "".join("\t".join(row) + "\n" for row in rows)
     for problem, cases in enumerate(_TESTS, 1):
-        for suffix, chosen in (("", cases), ("_public", cases[:1]), ("_hidden", cases[1:])):
-            text = "".join(f"{given}\n###ENDINPUT###\n{output}\n###ENDOUTPUT###\n" for given, output in chosen)
+        for suffix, some in (("", cases), ("_public", cases[:1]), ("_hidden", cases[1:])):
+            text = "".join(f"{given}\n###ENDINPUT###\n{output}\n###ENDOUTPUT###\n" for given, output in some)
             yield f"testcases/{problem}A/{problem}A_testcases{suffix}.txt", text

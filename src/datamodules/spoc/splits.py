@@ -15,7 +15,7 @@ from composed.datamodules.spoc import release, sample
 from composed.datamodules.spoc.code import as_source, to_cpp
 from composed.datamodules.spoc.folder import programs_below
 from composed.datamodules.spoc.release import PARTS, Program, Skipped
-from composed.datamodules.text import Execute, Split, Tests, TextData
+from composed.datamodules.text import Execute, Rules, Split, Tests, TextData
 from composed.errors import DataError
 
 HELD_OUT = 0.05  # share of the submissions that validate where the eval part has to train
@@ -71,6 +71,7 @@ def load(settings: Mapping[str, Any], execute: Execute) -> TextData:
         unlabeled_val=list(dict.fromkeys(one.target for one in val)),
         to_cpp=to_cpp,
         as_source=as_source,
+        rules=Rules("tokens", settings["seconds"]),
         about=f"{trained_on}; {judged_on}",
         notes=tuple(notes),
     )
