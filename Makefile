@@ -67,11 +67,16 @@ endif
 $(ABLATIONS): $(INSTALLED)
 	$(TABLE) $@ $(SETTINGS)
 
-bench: $(INSTALLED)  ## speed of the engine against its peers, at length; scripts/install_fairseq.sh installs them
-	$(BIN)/python benchmarks/race.py --rounds 15 --parts 4
+bench: $(INSTALLED)  ## speed of all parts, the engine beside its peers, at length; scripts/install_fairseq.sh installs them
+	$(BIN)/python benchmarks/race.py --rounds 5
+	$(BIN)/python benchmarks/growth.py
+	$(BIN)/python benchmarks/profile_steps.py
+	$(BIN)/python benchmarks/compiled.py
+	$(BIN)/python benchmarks/fonts.py
+	$(BIN)/python benchmarks/judge.py
 
-bench-quick: $(INSTALLED)  ## the same in minutes
-	$(BIN)/python benchmarks/race.py --rounds 2 --parts 1 --out build/race
+bench-quick: $(INSTALLED)  ## the engine and its peers in minutes
+	$(BIN)/python benchmarks/race.py --rounds 1 --parts 1 --out build/race
 
 bench-estimators: $(INSTALLED)  ## the estimators' gradients
 	$(BIN)/python benchmarks/estimators.py

@@ -3,9 +3,11 @@
     PYTHON benchmarks/contenders.py NAME SETUP.json     with PYTHON of the environment that has NAME
 
 Reads one request per line, {"do": "train", "precision": "bf16", ...}, does it and answers {"cpu", "wall", "tokens"} in
-a line: so one process can let them take turns. This file must run where only a peer is installed.
+a line, with {"memory": true} also the bytes that the process took at most above what it had: so one process can let
+them take turns. This file must run where only a peer is installed.
 """
 
+import ctypes
 import json
 import os
 import sys
@@ -27,10 +29,18 @@ class Contender:
 
     def __init__(self, setup: dict[str, Any]) -> None:
         self.sizes, self.dropouts, self.vocabulary = setup["sizes"], setup["dropouts"], setup["vocabulary"]
-        self.batches = [(torch.tensor(source), torch.tensor(target)) for source, target in setup["batches"]]
+        self.batches, self.denoising = self.read(setup["batches"]), self.read(setup.get("denoising", []))
         torch.manual_seed(0)
         self.model = self.build()
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), 1e-4, fused=True)
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), 2e-3 if "learned" in setup else 1e-4, fused=True)
+        for batch in self.read(setup.get("learned", [])):
+            self.train("bf16", [batch])
+        for group in self.optimizer.param_groups:
+            group["lr"] = 1e-4
+
+    @staticmethod
+    def read(batches: Any) -> list[tuple[Tensor, Tensor]]:
+        return [(torch.tensor(source), torch.tensor(target)) for source, target in batches]
 
     def build(self) -> Any:
         raise NotImplementedError
@@ -43,12 +53,12 @@ class Contender:
         """One row of exactly `length` tokens for each source."""
         raise NotImplementedError
 
-    def train(self, precision: str, term: Any = None) -> int:
-        """One update, whose gradient is accumulated over all batches."""
+    def train(self, precision: str, batches: list[tuple[Tensor, Tensor]], term: Any = None) -> int:
+        """One update, whose gradient is accumulated over the batches."""
         self.model.train()
         self.optimizer.zero_grad()
         tokens = 0
-        for source, target in self.batches:
+        for source, target in batches:
             count = int((target != PAD).sum())
             with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
                 loss = self.loss(source, target)
@@ -62,7 +72,7 @@ class Contender:
     def answer(self, request: dict[str, Any]) -> int:
         """Does what is asked; returns the tokens it took."""
         if request["do"] == "train":
-            return self.train(request["precision"])
+            return self.train(request["precision"], self.batches)
         self.model.eval()
         source = self.batches[0][0]
         bf16 = torch.autocast("cpu", torch.bfloat16) if request["precision"] == "bf16" else nullcontext()
@@ -94,10 +104,13 @@ class Composed(Contender):
             estimator = reinforce(1) if request["samples"] == 1 else rloo(request["samples"])
 
             def term(source: Tensor, target: Tensor) -> Tensor:
-                # A new f seldom ends a row, so samples are as long as the longest target.
-                return estimator.surrogate(self.model, self.denoiser, source, target, max_length=target.shape[1]).sum()
+                return estimator.surrogate(
+                    self.model, self.denoiser, source, target, max_length=2 * target.shape[1]
+                ).sum()
 
-            return self.train(request["precision"], term)
+            return self.train(request["precision"], self.batches, term)
+        if request["do"] == "denoising":
+            return self.train(request["precision"], self.denoising)
         if request["do"] == "matmul":
             dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[request["precision"]]
             square = torch.ones(1024, 1024, dtype=dtype)
@@ -108,7 +121,7 @@ class Composed(Contender):
             from torch.utils.flop_counter import FlopCounterMode
 
             with FlopCounterMode(display=False) as counter:
-                self.train("fp32")
+                self.train("fp32", self.batches)
             return counter.get_total_flops()
         return super().answer(request)
 
@@ -217,19 +230,33 @@ class Bart(Contender):
         )
 
 
+def idle_memory() -> int:
+    """Bytes that the process holds, once it gave back what it does not use; its peak is counted from here."""
+    ctypes.CDLL(None).malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5")
+    return memory("VmRSS")
+
+
+def memory(which: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(which))
+
+
 def main() -> None:
     name, path = sys.argv[1:]
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what libraries print is no answer
     setup = json.loads(Path(path).read_text())
     torch.set_num_threads(setup["threads"])
-    contender = {"composed": Composed, "fairseq": Fairseq, "bart": Bart}[name](setup)
+    contender = {"composed": Composed, "quick": Composed, "fairseq": Fairseq, "bart": Bart}[name](setup)
     print(json.dumps({"torch": torch.__version__}), file=answers)
     for line in sys.stdin:
+        before = idle_memory()
         cpu, wall = time.process_time(), time.perf_counter()
-        tokens = contender.answer(json.loads(line))
+        tokens = contender.answer(request := json.loads(line))
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-        print(json.dumps({"cpu": cpu, "wall": wall, "tokens": tokens}), file=answers)
+        most = {"bytes": memory("VmHWM") - before} if request.get("memory") else {}
+        print(json.dumps({"cpu": cpu, "wall": wall, "tokens": tokens, **most}), file=answers)
 
 
 if __name__ == "__main__":

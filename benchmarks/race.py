@@ -2,9 +2,10 @@
 
     python benchmarks/race.py [--rounds 5] [--threads 2] [--parts 1] [--out results/benchmarks/NAME]
 
-SansType at paper size (BPE of 600, 3+3 layers, width 256), batches of 4,000 padded tokens. Every round asks every
-contender for every task once; a ratio is taken within a round, so that the load of the machine falls on both sides.
-Rates are per CPU second and per wall second; CPU seconds are the sturdier. Left out: fonts, the judge (`judge.py`).
+SansType at paper size (BPE of 600, 3+3 layers, width 256), batches of 4,000 padded tokens; what a composed step costs
+is measured at quick size (words, 2+2 layers, width 128, batches of 1,000 tokens), by an f that has learned to end its
+programs. Every round asks every contender for every task once; a ratio is taken within a round, so that the load of
+the machine falls on both sides. Rates are per CPU second and per wall second; CPU seconds are the sturdier.
 """
 
 import argparse
@@ -23,9 +24,9 @@ from typing import Any
 import numpy as np
 
 from composed.datamodules import tokenizers
-from composed.datamodules.batching import Pairs, Updates, encode
+from composed.datamodules.batching import Batch, Pairs, Updates, encode
 from composed.datamodules.noise import TemplateNoise, corrupt
-from composed.datamodules.sanstype.grammar import generate
+from composed.datamodules.sanstype.grammar import Grammar, generate
 
 PEERS = Path("build/peers/fairseq/bin/python")
 INSTALL = "scripts/install_fairseq.sh"
@@ -36,8 +37,6 @@ TASKS: dict[str, tuple[str, dict[str, Any]]] = {  # name -> contender, request
     "train fp32": ("composed", {"do": "train", "precision": "fp32"}),
     "train, fairseq bf16": ("fairseq", {"do": "train", "precision": "bf16"}),
     "train bf16": ("composed", {"do": "train", "precision": "bf16"}),
-    "composed step bf16, 1 sample": ("composed", {"do": "composed", "precision": "bf16", "samples": 1}),
-    "composed step bf16, 4 samples": ("composed", {"do": "composed", "precision": "bf16", "samples": 4}),
     "greedy, fairseq fp32": ("fairseq", {"do": "greedy", "precision": "fp32", "length": LENGTH}),
     "greedy, BART fp32": ("bart", {"do": "greedy", "precision": "fp32", "length": LENGTH}),
     "greedy fp32": ("composed", {"do": "greedy", "precision": "fp32", "length": LENGTH}),
@@ -45,6 +44,10 @@ TASKS: dict[str, tuple[str, dict[str, Any]]] = {  # name -> contender, request
     "sampling, fairseq fp32": ("fairseq", {"do": "sample", "precision": "fp32", "length": LENGTH}),
     "sampling fp32": ("composed", {"do": "sample", "precision": "fp32", "length": LENGTH}),
     "sampling bf16": ("composed", {"do": "sample", "precision": "bf16", "length": LENGTH}),
+    "quick: standard step": ("quick", {"do": "train", "precision": "bf16"}),
+    "quick: composed step, 1 sample": ("quick", {"do": "composed", "precision": "bf16", "samples": 1}),
+    "quick: composed step, 4 samples": ("quick", {"do": "composed", "precision": "bf16", "samples": 4}),
+    "quick: denoising step": ("quick", {"do": "denoising", "precision": "bf16"}),
     "matmul fp32": ("composed", {"do": "matmul", "precision": "fp32"}),
     "matmul bf16": ("composed", {"do": "matmul", "precision": "bf16"}),
 }
@@ -58,16 +61,22 @@ RATIOS = (  # of the first's rate to the second's; the last two: of the second's
     ("greedy fp32", "greedy, BART fp32"),
     ("sampling fp32", "sampling, fairseq fp32"),
     ("sampling bf16", "sampling, fairseq fp32"),
-    ("train bf16", "composed step bf16, 1 sample"),
-    ("train bf16", "composed step bf16, 4 samples"),
+    ("quick: standard step", "quick: composed step, 1 sample"),
+    ("quick: standard step", "quick: composed step, 4 samples"),
 )
+MEMORY = {name: request for name, (who, request) in TASKS.items() if who == "quick" and "step" in name}
+FREED_AT_ONCE = {
+    "MALLOC_MMAP_THRESHOLD_": "16384",
+    "MALLOC_ARENA_MAX": "1",
+}  # what is freed is given back, and counts no more
+LEARNED = 800  # updates of the f whose composed step is measured
 
 
 class Worker:
     """A contender in a process of its own."""
 
-    def __init__(self, python: str, name: str, setup: Path, threads: int) -> None:
-        environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}
+    def __init__(self, python: str, name: str, setup: Path, threads: int, **variables: str) -> None:
+        environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE", **variables}
         script = str(Path(__file__).with_name("contenders.py"))
         self.process = subprocess.Popen(
             [python, script, name, str(setup)],
@@ -83,6 +92,10 @@ class Worker:
         assert self.process.stdin is not None
         print(json.dumps(request), file=self.process.stdin, flush=True)
         return self._read()
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait()
 
     def _read(self) -> dict[str, Any]:
         assert self.process.stdout is not None
@@ -108,15 +121,55 @@ def data_rates() -> tuple[Pairs, tokenizers.Tokenizer, dict[str, float]]:
     start = clock()
     pairs = Pairs(encode(tokenizer, sources), encode(tokenizer, targets), tokenizer.pad)
     rates["tokens encoded"] = sum(map(len, [*pairs.sources, *pairs.targets])) / (clock() - start)
-    updates = Updates(pairs, batch_tokens=16000, accumulate=4, seed=0)
-    updates.stop = 40
     start = clock()
-    batches = list(updates)
+    batches = updates_of(pairs, 40, batch_tokens=16000, accumulate=4)
     rates["target tokens batched"] = sum(int((batch.target != 0).sum()) for batch in batches) / (clock() - start)
     for name in ("source", "target"):
         rows = [getattr(batch, name) for batch in batches]
         rates[f"share of pads, {name}"] = 1 - sum(int((row != 0).sum()) for row in rows) / sum(map(len_of, rows))
     return pairs, tokenizer, rates
+
+
+def updates_of(pairs: Pairs, count: int, *, batch_tokens: int, accumulate: int) -> list[Batch]:
+    updates = Updates(pairs, batch_tokens=batch_tokens, accumulate=accumulate, seed=0)
+    updates.stop = count
+    return list(updates)
+
+
+def paper_setup(pairs: Pairs, vocabulary: int, parts: int) -> dict[str, Any]:
+    """Batches nearest to the mean length."""
+    batches = updates_of(pairs, 4, batch_tokens=16000, accumulate=4)
+    return {
+        "vocabulary": vocabulary,
+        "sizes": {"width": 256, "layers": 3, "heads": 2, "feedforward": 1024},
+        "dropouts": [0.1, 0.2, 0.2],
+        "batches": listed(
+            sorted(batches, key=lambda batch: abs(batch.target.shape[1] - np.mean(pairs.cost())))[:parts]
+        ),
+    }
+
+
+def quick_setup() -> dict[str, Any]:
+    """As conf/sizes/sanstype_quick.yaml."""
+    examples = generate(1000, seed=0, split="train", grammar=Grammar(max_variables=2, max_rounds=3))
+    sources, targets = [one.source for one in examples], [one.target for one in examples]
+    tokenizer = tokenizers.train("word", [*sources, *targets], 600)
+    clean = encode(tokenizer, targets)
+    noised = encode(tokenizer, corrupt(targets, TemplateNoise(unchanged=0.1, max_draws=3), 0))
+    sizes = {"batch_tokens": 1000, "accumulate": 1}
+    batches = updates_of(Pairs(encode(tokenizer, sources), clean, tokenizer.pad), LEARNED, **sizes)
+    return {
+        "vocabulary": tokenizer.size,
+        "sizes": {"width": 128, "layers": 2, "heads": 4, "feedforward": 512},
+        "dropouts": [0.1, 0.0, 0.0],
+        "learned": listed(batches),
+        "batches": listed(batches[:8]),
+        "denoising": listed(updates_of(Pairs(noised, clean, tokenizer.pad), 8, **sizes)),
+    }
+
+
+def listed(batches: list[Batch]) -> list[tuple[list[Any], list[Any]]]:
+    return [(batch.source.tolist(), batch.target.tolist()) for batch in batches]
 
 
 def len_of(rows: Any) -> int:
@@ -135,22 +188,20 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("results/benchmarks/race"))
     options = parser.parse_args()
     pairs, tokenizer, rates = data_rates()
-    updates = Updates(pairs, batch_tokens=16000, accumulate=4, seed=0)
-    updates.stop = 4
-    batches = sorted(updates, key=lambda batch: abs(batch.target.shape[1] - np.mean(pairs.cost())))[: options.parts]
-    setup = {
-        "threads": options.threads,
-        "vocabulary": tokenizer.size,
-        "sizes": {"width": 256, "layers": 3, "heads": 2, "feedforward": 1024},
-        "dropouts": [0.1, 0.2, 0.2],
-        "batches": [(batch.source.tolist(), batch.target.tolist()) for batch in batches],
-    }
+    setups = {"paper": paper_setup(pairs, tokenizer.size, options.parts), "quick": quick_setup()}
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "setup.json"
-        path.write_text(json.dumps(setup))
-        workers = {"composed": Worker(sys.executable, "composed", path, options.threads)}
+        paths = {}
+        for name, setup in setups.items():
+            paths[name] = Path(folder) / f"{name}.json"
+            paths[name].write_text(json.dumps({**setup, "threads": options.threads}))
+
+        def worker(name: str, **variables: str) -> Worker:
+            python = sys.executable if name in ("composed", "quick") else str(PEERS)
+            return Worker(python, name, paths["quick" if name == "quick" else "paper"], options.threads, **variables)
+
+        workers = {name: worker(name) for name in ("composed", "quick")}
         if PEERS.exists():
-            workers |= {name: Worker(str(PEERS), name, path, options.threads) for name in ("fairseq", "bart")}
+            workers |= {name: worker(name) for name in ("fairseq", "bart")}
         else:
             print(f"no peers: {INSTALL} installs fairseq and transformers into {PEERS.parents[1]}", file=sys.stderr)
         operations = workers["composed"].ask({"do": "count"})["tokens"]
@@ -164,18 +215,31 @@ def main() -> None:
                         seen.setdefault(name, []).append(figures)
             loads.append(os.getloadavg()[0])
             print(f"round {round_} of {options.rounds}, load {loads[-1]:.1f}", file=sys.stderr, flush=True)
-        for worker in workers.values():
-            worker.process.kill()
-            worker.process.wait()
-    report = table(options, seen, rates, operations, loads)
+        memory = {}
+        for name, request in MEMORY.items():
+            workers["fresh"] = worker("quick", **FREED_AT_ONCE)
+            workers["fresh"].ask(request)  # loads code, and makes kernels for its shapes
+            memory[name] = workers["fresh"].ask({**request, "memory": True})["bytes"]
+            workers["fresh"].end()
+        for one in workers.values():
+            one.end()
+    report = table(options, seen, rates, operations, memory, loads)
     print(report)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.with_suffix(".md").write_text(report + "\n")
     facts = {"options": {k: str(v) for k, v in vars(options).items()}, "loads": loads, "data": rates, "rounds": seen}
+    facts["memory"] = memory
     options.out.with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n")
 
 
-def table(options: Any, seen: dict[str, Any], rates: dict[str, float], operations: float, loads: list[float]) -> str:
+def table(
+    options: Any,
+    seen: dict[str, Any],
+    rates: dict[str, float],
+    operations: float,
+    memory: dict[str, int],
+    loads: list[float],
+) -> str:
     import torch
 
     def per(name: str, clock: str) -> list[float]:
@@ -213,6 +277,9 @@ def table(options: Any, seen: dict[str, Any], rates: dict[str, float], operation
                 for clock in ("cpu", "wall")
             ]
             lines.append(f"| {mine} | {other} | {' | '.join(columns)} |")
+    first = next(iter(memory.values()))
+    lines += ["", "| memory above the idle process | MiB | |", "| --- | --- | --- |"]
+    lines += [f"| {name} | {size / 2**20:.0f} | {size / first:.2f} |" for name, size in memory.items()]
     lines += ["", "| data | |", "| --- | --- |"]
     lines += [
         f"| {name}{'' if 'pads' in name else ' per CPU second'} | {value:.1%} |"
