@@ -247,6 +247,10 @@ def check(config: dict[str, Any]) -> None:
             "denoiser; denoiser=auto trains one"
         )
     model = config["model"]
+    if config["trainer"]["gradient_checkpointing"] and config["task"]["kind"] != "text":
+        raise ConfigError(
+            f"trainer.gradient_checkpointing=true: task={config['task']['name']} has no transformer; set it to false"
+        )
     if "heads" in model and model["width"] % (2 * model["heads"]):
         raise ConfigError(f"model.width={model['width']}: must be a multiple of 2 * heads = {2 * model['heads']}")
     if config["finetuning"]["train_through"] and config["task"]["kind"] == "text":

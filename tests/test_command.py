@@ -121,6 +121,7 @@ def test_right_overrides_pass(arguments):
     ("arguments", "answer"),
     [
         (["estimator=vimco", "estimator.samples=1"], "vimco compares samples"),
+        (["task=fonts", "finetuning=baseline", "trainer.gradient_checkpointing=true"], "task=fonts has no transformer"),
         (["noise=infilling", "noise.span=0.5"], "noise.span=0.5: must be from 1"),
         (["noise=mixture", "noise.weights.masking=-1"], "masking=-1: must be at least 0"),
         (["noise=mixture", "noise.parts.masking.probability=2"], "must be from 0 to 1"),

@@ -179,6 +179,28 @@ def test_a_nan_loss_stops_at_its_update_and_keeps_the_last_checkpoint(tmp_path):
     assert all(torch.isfinite(value).all() for value in last(tmp_path)["model"].values())
 
 
+@pytest.mark.parametrize(
+    "error",
+    [torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), RuntimeError("DefaultCPUAllocator: no")],
+)
+def test_where_memory_does_not_suffice_the_error_says_what_to_lower(tmp_path, monkeypatch, error):
+    def too_much(*_arguments, **_knobs):
+        raise error
+
+    monkeypatch.setattr(SequenceTask, "training_step", too_much)
+    with pytest.raises(TrainingError, match=r"(?s)out of memory at update 0: .*optim.accumulate=4 .*precision=bf16"):
+        fit(tmp_path, accumulate=2)
+
+
+def test_another_runtime_error_stays_what_it_is(tmp_path, monkeypatch):
+    def wrong(*_arguments, **_knobs):
+        raise RuntimeError("shapes do not match")
+
+    monkeypatch.setattr(SequenceTask, "training_step", wrong)
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        fit(tmp_path)
+
+
 def test_a_full_disk_is_an_error_and_the_older_checkpoint_stays(tmp_path, monkeypatch):
     real, saved = os.fsync, []
 

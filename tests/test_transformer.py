@@ -96,3 +96,24 @@ def test_dropout_drops_the_same_elements_of_the_gradient(dtype):
     assert dropped.dtype == states.grad.dtype == dtype
     assert torch.equal(states.grad * 2, dropped)
     assert 0 < (dropped == 0).sum() < dropped.numel()
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_checkpointing_changes_no_gradient_and_keeps_less(source, precision):
+    """Dropout draws the same elements again when a layer is run again."""
+    model, target = tiny(dropout=0.3, layers=4).train(), rows([4, 5, 6, EOS], [7, 8, 9, EOS], [10, 4, 4, EOS])
+    gradients, kept = [], []
+    for model.checkpointing in (False, True):
+        torch.manual_seed(0)
+        model.zero_grad()
+        saved: list[int] = []
+        with (
+            torch.autograd.graph.saved_tensors_hooks(lambda t, saved=saved: saved.append(t.numel()) or t, lambda t: t),
+            torch.autocast("cpu", precision, enabled=precision == torch.bfloat16),
+        ):
+            loss = model.nll(source, target).sum()
+        loss.backward()
+        gradients.append([parameter.grad.clone() for parameter in model.parameters()])
+        kept.append(sum(saved))
+    assert all(map(torch.equal, *gradients))
+    assert kept[1] < 0.5 * kept[0]

@@ -7,7 +7,7 @@ Letters: B rows, S source length, T target length, D width, H heads, V vocabular
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.utils.checkpoint import checkpoint
 
 from composed.models import decoding, native
 
@@ -160,15 +161,13 @@ class DecoderLayer(nn.Module):
         self.norms = nn.ModuleList([nn.LayerNorm(width) for _ in range(3)])
         self.dropout = Dropout(dropouts[0])
 
-    def forward(self, states: Tensor, memory: tuple[Tensor, Tensor], mask: Tensor | None) -> Tensor:
+    def forward(self, states: Tensor, memory: Tensor, mask: Tensor | None) -> Tensor:
+        """states (B*k, T, D), memory (B, S, D): rows of a source stand side by side."""
         normed = self.norms[0](states)
         states = states + self.dropout(self.attention(normed, *self.attention.project(normed), causal=True))
-        return self._after(states, memory, mask)
-
-    def _after(self, states: Tensor, memory: tuple[Tensor, Tensor], mask: Tensor | None) -> Tensor:
         # All rows of a source ask its memory in one go: (B*k, T, D) as (B, k*T, D).
-        asking = self.norms[1](states).view(len(memory[0]), -1, states.shape[-1])
-        states = states + self.dropout(self.cross(asking, *memory, mask).view_as(states))
+        asking = self.norms[1](states).view(len(memory), -1, states.shape[-1])
+        states = states + self.dropout(self.cross(asking, *self.cross.project(memory), mask).view_as(states))
         return states + self.dropout(self.feed_forward(self.norms[2](states)))
 
 
@@ -209,6 +208,7 @@ class Transformer(nn.Module):
         self.encoder_norm = nn.LayerNorm(width)
         self.decoder_norm = nn.LayerNorm(width)
         self.dropout = Dropout(dropout)
+        self.checkpointing = False  # with gradients: keep only what goes from layer to layer, work out the rest again
         self.register_buffer("positions", sinusoids(512, width), persistent=False)
         self.positions: Tensor
 
@@ -247,7 +247,7 @@ class Transformer(nn.Module):
         mask = (source.any(-1) if source.dim() == 3 else source != self.specials.pad)[:, None, None, :]
         states = self._embed(source)
         for layer in self.encoder:
-            states = layer(states, mask)
+            states = self._run(layer, states, mask)
         return Encoded(self.encoder_norm(states), mask)
 
     def _decode(self, source: Tensor | Encoded, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -255,9 +255,14 @@ class Transformer(nn.Module):
         shifted = F.pad(target[:, :-1], (1, 0), value=self.specials.bos)
         states = self._embed(shifted)
         for layer in self.decoder:
-            states = layer(states, layer.cross.project(encoded.states), encoded.mask)  # (B, T, D)
+            states = self._run(layer, states, encoded.states, encoded.mask)  # (B, T, D)
         real = target != self.specials.pad
         return self.decoder_norm(states[real]), real
+
+    def _run(self, layer: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
+        if self.checkpointing and torch.is_grad_enabled():
+            return checkpoint(layer, *inputs, use_reentrant=False)
+        return layer(*inputs)
 
     def _embed(self, ids: Tensor) -> Tensor:
         if ids.dim() == 3:

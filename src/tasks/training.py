@@ -14,12 +14,16 @@ from torch.utils.data import DataLoader
 from composed.datamodules.batching import Batch, Pairs, Updates, plan
 from composed.errors import ConfigError, Interrupted, TrainingError
 from composed.models.adaptation import merge_low_rank
+from composed.models.transformer import Transformer
 from composed.models.weights import load_weights
 from composed.tasks.progress import Checkpoints, Recorder, StopSignals
 from composed.tasks.sequence import SequenceTask
 
 for name in ("pytorch_lightning", "lightning_fabric"):
     logging.getLogger(name).setLevel(logging.ERROR)
+
+
+OURS = ("threads", "gradient_checkpointing")  # keys of the trainer group that are not Lightning's
 
 
 class Data(pl.LightningDataModule):
@@ -83,13 +87,26 @@ class _Beside:
 
 def check_trainer(settings: dict[str, Any]) -> None:
     """Raises ConfigError where Lightning refuses these settings, or this machine lacks what they ask for."""
-    settings = {key: value for key, value in settings.items() if key != "threads"}
+    settings = {key: value for key, value in settings.items() if key not in OURS}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric")
         try:
             pl.Trainer(**settings, logger=False, enable_checkpointing=False, enable_progress_bar=False)
         except (MisconfigurationException, ValueError, TypeError, ImportError) as error:
             raise ConfigError(f"trainer: {str(error).rstrip(' .!')}; trainer=cpu runs on every machine") from error
+
+
+def _too_large(error: RuntimeError, task: SequenceTask) -> TrainingError:
+    """What to lower, in the order of what costs least."""
+    optim = task.optim
+    samples = getattr(task.through.estimator, "samples", 1) if task.through else 1
+    return TrainingError(
+        f"out of memory at update {task.updates}: {str(error).splitlines()[0]}. The last good checkpoint stays; lower "
+        f"what is in memory at a time: optim.accumulate={2 * optim.accumulate} (the same update in smaller parts), "
+        "trainer.precision=bf16-mixed, trainer.gradient_checkpointing=true (a third more time)"
+        + (f", estimator.samples={samples // 2}" if samples > 2 else "")
+        + ", or optim.batch_tokens and the model's sizes"
+    )
 
 
 def train(
@@ -112,12 +129,15 @@ def train(
 
     Returns where the best weights are from: {"update", "selection"}.
 
-    Raises Interrupted on SIGINT or SIGTERM and TrainingError on a loss that is not finite; `checkpoints` is good then.
+    Raises Interrupted on SIGINT or SIGTERM and TrainingError on a loss that is not finite or where memory does not
+    suffice; `checkpoints` is good then.
     """
-    settings = dict(trainer)
-    threads = settings.pop("threads", None)
-    if threads:
-        torch.set_num_threads(threads)
+    settings = {key: value for key, value in trainer.items() if key not in OURS}
+    if trainer.get("threads"):
+        torch.set_num_threads(trainer["threads"])
+    for model in (task.model, task.through.denoiser if task.through else None):
+        if isinstance(model, Transformer):
+            model.checkpointing = trainer.get("gradient_checkpointing", False)
     with StopSignals() as signals, warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric")
         keeper = Checkpoints(checkpoints, task, metadata, signals)
@@ -142,6 +162,10 @@ def train(
             recorder.start()
             try:
                 engine.fit(task, datamodule=Data(task, train, val, denoising))
+            except RuntimeError as error:  # of CUDA, and of the CPU
+                if isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error):
+                    raise _too_large(error, task) from error
+                raise
             finally:
                 recorder.stop()
     if signals.received:
