@@ -87,7 +87,7 @@ def main() -> None:
             compose("config", ["profile=quick", *options.settings]), resolve=True
         )
     task = build.text_task(config)
-    denoiser = build.denoiser(config, task, "composed-train")
+    denoiser = build.denoiser(config, task, build.denoiser_weights(config, task, "composed-train"))
     assert denoiser is not None
     f, batches = trained(config, task, denoiser, options.updates, options.batches, options.seed)
     torch.manual_seed(options.seed)

@@ -108,8 +108,8 @@ def denoiser_shape(config: dict[str, Any], task: TextTask) -> dict[str, Any]:
     }
 
 
-def denoiser(config: dict[str, Any], task: TextTask, command: str) -> Transformer | None:
-    """The frozen denoiser: from the store (trained first where it is missing), from a path, None with pretraining=none.
+def denoiser_weights(config: dict[str, Any], task: TextTask, command: str) -> Path | None:
+    """The denoiser's file: of the store (trained first where it is missing), of a path, None with pretraining=none.
 
     `command` makes it, for the error of denoiser=store where it is missing.
     """
@@ -134,6 +134,13 @@ def denoiser(config: dict[str, Any], task: TextTask, command: str) -> Transforme
             command,
             alone=main_process(),
         )
+    return weights
+
+
+def denoiser(config: dict[str, Any], task: TextTask, weights: Path | None) -> Transformer | None:
+    """The frozen denoiser from its file."""
+    if weights is None:
+        return None
     pi = model(config, task.tokenizer, seed=0)
     load_weights(weights, pi, vocabulary=task.tokenizer.hash)
     return freeze(pi)  # type: ignore[return-value]

@@ -167,21 +167,22 @@ def _title(config: dict[str, Any], about: str) -> str:
 
 
 def metrics(result: dict[str, Any]) -> dict[str, float]:
-    """The result as numbers for a logger: the share of each verdict, or the values."""
-    if "values" in result:
-        return {
-            f"test/{split}/{output}/{name}": value
-            for output, by_split in result["values"].items()
-            for split, values in by_split.items()
-            for name, value in values.items()
-        }
-    return {
-        f"test/{split}/{output}/{name}": of[name] / of["n"]
-        for output, by_split in result["counts"].items()
-        for split, of in by_split.items()
-        for name in CLASSES
-        if of["n"]
+    """The result as numbers for a logger: test/SPLIT/OUTPUT/MEASURE, the share of each verdict or the values.
+
+    OUTPUT is base, composition, and own for the one of both that is the mode's, so that a name means the same in all.
+    """
+    shares = {
+        output: {split: {name: of[name] / of["n"] for name in CLASSES if of["n"]} for split, of in by_split.items()}
+        for output, by_split in result.get("counts", {}).items()
     }
+    outputs = result.get("values", shares)
+    outputs = {**outputs, "own": outputs["composition" if result["predict_through"] else "base"]}
+    return {
+        f"test/{split}/{output}/{name}": value
+        for output, by_split in outputs.items()
+        for split, values in by_split.items()
+        for name, value in values.items()
+    } | {f"seconds/{step}": seconds for step, seconds in result["seconds"].items()}
 
 
 def summary(result: dict[str, Any], path: Path) -> str:
@@ -243,7 +244,8 @@ def _predict_again(run: RunFolder, config: dict[str, Any]) -> None:
     model = build.finished_predictor(config, task, run.checkpoints / "best.safetensors")
     if config["denoiser"] == "auto":
         config = {**config, "denoiser": "store"}
-    predict(run, config, task, model, build.denoiser(config, task, run.command(denoiser="auto", redo="true")))
+    weights = build.denoiser_weights(config, task, run.command(denoiser="auto", redo="true"))
+    predict(run, config, task, model, build.denoiser(config, task, weights))
 
 
 if __name__ == "__main__":

@@ -91,28 +91,31 @@ def optim(settings: dict[str, Any]) -> Optim:
     )
 
 
-def denoiser(config: dict[str, Any], data: ImageData, command: str) -> nn.Module | None:
-    """The frozen denoiser: from the store (trained first where it is missing), from a path, or none."""
+def denoiser_weights(config: dict[str, Any], data: ImageData, command: str) -> Path | None:
+    """The denoiser's file: of the store (trained first where it is missing), of a path, or none."""
     settings = config["pretraining"]
     if config["denoiser"] not in ("auto", "store"):
         path = Path(config["denoiser"])
-        weights = path / "best.safetensors" if path.is_dir() else path
-    elif settings["name"] == "none":
+        return path / "best.safetensors" if path.is_dir() else path
+    if settings["name"] == "none":
         return None
-    else:
-        sizes = config["task"]["sizes"]
-        shape = {
-            "data": data.key,
-            "sizes": {name: sizes[name] for name in ("faces", "train", "unlabeled", "unlabeled_val")},
-            "noise": config["noise"],
-            "model": config["model"]["denoiser"],
-            "pretraining": settings,
-            "precision": config["trainer"]["precision"],
-        }
-        make = (lambda folder: _pretrain(config, data, folder)) if config["denoiser"] == "auto" else None
-        weights = Store(Path(config["store"])).find(
-            "denoiser", "best.safetensors", shape, make, command, alone=main_process()
-        )
+    sizes = config["task"]["sizes"]
+    shape = {
+        "data": data.key,
+        "sizes": {name: sizes[name] for name in ("faces", "train", "unlabeled", "unlabeled_val")},
+        "noise": config["noise"],
+        "model": config["model"]["denoiser"],
+        "pretraining": settings,
+        "precision": config["trainer"]["precision"],
+    }
+    make = (lambda folder: _pretrain(config, data, folder)) if config["denoiser"] == "auto" else None
+    return Store(Path(config["store"])).find("denoiser", "best.safetensors", shape, make, command, alone=main_process())
+
+
+def denoiser(config: dict[str, Any], data: ImageData, weights: Path | None) -> nn.Module | None:
+    """The frozen denoiser from its file."""
+    if weights is None:
+        return None
     pi = make_denoiser(config, seed=0)
     load_weights(weights, pi, vocabulary=data.metadata["vocabulary"])
     return freeze(pi)
@@ -156,7 +159,8 @@ def image_task(config: dict[str, Any], data: ImageData, pi: nn.Module | None) ->
 def train_and_predict(folder: RunFolder, config: dict[str, Any], loggers: list[Any]) -> None:
     """Raises ComposedError, and Interrupted, as the training of text does."""
     data = image_data(config)
-    pi = denoiser(config, data, folder.command(denoiser="auto"))
+    weights = denoiser_weights(config, data, folder.command(denoiser="auto"))
+    pi = denoiser(config, data, weights)
     before = fingerprint(pi.state_dict().values()) if pi is not None else None
     task = image_task(config, data, pi)
     resumed = (folder.checkpoints / "last.ckpt").exists()
@@ -180,12 +184,10 @@ def train_and_predict(folder: RunFolder, config: dict[str, Any], loggers: list[A
     if main_process():
         seconds["prediction"] = predict(folder, config, data, task.model, pi)
         curves(folder.metrics, folder.path / "pictures" / "curves.png")
-        for logger in loggers:
-            for picture in sorted((folder.path / "pictures").glob("*.png")):
-                logger.log_image(f"pictures/{picture.stem}", picture)
         norm = float(task.penalty().detach().sqrt())
         facts = {"updates": task.optim.updates, "best": best, "resumed": resumed, "seconds": seconds}
-        write_json(folder.training, {**facts, "splits": ["test"], "norm": norm})
+        kept = {"splits": ["test"], "norm": norm, "denoiser": str(weights) if weights else None}
+        write_json(folder.training, {**facts, **kept})
 
 
 @torch.inference_mode()
@@ -249,7 +251,8 @@ def predict_again(folder: RunFolder, config: dict[str, Any]) -> None:
     model = make_predictor(config, data, seed=0)
     load_weights(folder.checkpoints / "best.safetensors", model, vocabulary=data.metadata["vocabulary"])
     stored = {**config, "denoiser": "store"} if config["denoiser"] == "auto" else config
-    predict(folder, config, data, model, denoiser(stored, data, folder.command(denoiser="auto", redo="true")))
+    weights = denoiser_weights(stored, data, folder.command(denoiser="auto", redo="true"))
+    predict(folder, config, data, model, denoiser(stored, data, weights))
 
 
 @torch.inference_mode()
@@ -270,7 +273,7 @@ def write(folder: RunFolder, config: dict[str, Any], text: str, face: int) -> di
     model = make_predictor(config, data, seed=0).eval()
     load_weights(folder.checkpoints / "best.safetensors", model, vocabulary=data.metadata["vocabulary"])
     stored = {**config, "denoiser": "store"} if config["denoiser"] == "auto" else config
-    pi = denoiser(stored, data, folder.command(denoiser="auto", redo="true"))
+    pi = denoiser(stored, data, denoiser_weights(stored, data, folder.command(denoiser="auto", redo="true")))
     places = [place for place, each in enumerate(text) if each != " "]
     outputs = {"base": model(torch.tensor([[known.index(text[place]), face] for place in places]).view(-1, 2))}
     if pi is not None:

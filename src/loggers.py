@@ -1,21 +1,21 @@
 """Where metrics go beside metrics.jsonl. No logger stops a training: one that fails is named once, then left alone.
 
-Left out: metrics.jsonl itself (`tasks/progress.py`).
+Left out: metrics.jsonl itself (`tasks/progress.py`), and how W&B is kept at a distance (`mirror.py`).
 """
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
+from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from composed.console import main_process, say
+from composed.mirror import Mirror
 
 
 class Sheltered:
-    """A logger whose failures end itself alone; `make` opens it."""
+    """A logger of metrics whose failures end itself alone; `make` opens it."""
 
     def __init__(self, what: str, make: Callable[[], Logger]) -> None:
         self._what = what
@@ -26,15 +26,11 @@ class Sheltered:
         if self._logger:
             self._try(self._logger.log_metrics, metrics, step)
 
-    def log_image(self, name: str, path: Path) -> None:
-        """A picture, where the logger takes pictures; it lies in the run folder anyway."""
-        if isinstance(self._logger, WandbLogger):
-            self._try(self._logger.log_image, name, [str(path)])
+    def log_run(self, folder: Path) -> None:
+        """Samples and pictures lie in the run folder; these loggers take none."""
 
     def close(self) -> None:
-        if isinstance(self._logger, WandbLogger):
-            self._try(self._logger.experiment.finish)
-        elif self._logger:
+        if self._logger:
             self._try(self._logger.finalize, "success")
         self._logger = None
 
@@ -49,39 +45,36 @@ class Sheltered:
 
 
 @contextmanager
-def open_logger(
-    settings: dict[str, Any], folder: Path, *, group: str, config: dict[str, Any]
-) -> Iterator[list[Sheltered]]:
+def open_logger(settings: dict[str, Any], folder: Path, config: dict[str, Any]) -> Iterator[list[Sheltered | Mirror]]:
     """The logger of the settings (conf/logger) for the run in `folder`, if this process is the one that writes."""
-
-    def wandb() -> Logger:
-        import wandb
-
-        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
-        quiet = wandb.Settings(silent=True, console="off", init_timeout=30, x_disable_stats=True)
-        run = wandb.init(
-            project=settings["project"],
-            name=folder.name,
-            id=folder.name,
-            resume="allow" if settings["mode"] == "online" else None,
-            group=group,
-            dir=folder,
-            mode=settings["mode"],
-            config=config,
-            settings=quiet,
-        )
-        return WandbLogger(experiment=run)
-
-    make: dict[str, Callable[[], Logger]] = {
-        "csv": lambda: CSVLogger(folder, name="csv", version=""),
-        "tensorboard": lambda: TensorBoardLogger(folder, name="tensorboard", version=""),
-        "wandb": wandb,
+    make: dict[str, Callable[[], Sheltered | Mirror]] = {
+        "csv": lambda: Sheltered("csv", lambda: CSVLogger(folder, name="csv", version="")),
+        "tensorboard": lambda: Sheltered(
+            "tensorboard", lambda: TensorBoardLogger(folder, name="tensorboard", version="")
+        ),
+        "wandb": lambda: Mirror(wandb_settings(settings, folder.name, config), folder),
     }
     if not main_process():
         yield []
         return
-    logger = Sheltered(settings["name"], make[settings["name"]])
+    logger = make[settings["name"]]()
     try:
         yield [logger]
     finally:
         logger.close()
+
+
+def wandb_settings(settings: dict[str, Any], name: str, config: dict[str, Any]) -> dict[str, Any]:
+    """What a W&B run is called: the same run folder is the same W&B run, however often it is resumed."""
+    task, profile, mode = (config[key]["name"] for key in ("task", "profile", "finetuning"))
+    return {
+        "project": settings["project"],
+        "mode": settings["mode"],
+        "name": name,
+        "id": name,
+        "resume": "allow" if settings["mode"] == "online" else None,
+        "group": f"{task}-{profile}-{mode}",
+        "job_type": "fine-tuning",
+        "tags": [task, profile, mode, f"seed-{config['seed']}"],
+        "config": config,
+    }

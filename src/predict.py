@@ -37,7 +37,8 @@ def predict(path: Path, lines: list[str]) -> list[dict[str, str]]:
             raise DataError(f"line {number} of the input: {what}")
     stored = {**config, "denoiser": "store"} if config["denoiser"] == "auto" else config
     model = build.finished_predictor(config, task, run.checkpoints / "best.safetensors").eval()
-    denoiser = build.denoiser(stored, task, run.command(denoiser="auto", redo="true"))
+    weights = build.denoiser_weights(stored, task, run.command(denoiser="auto", redo="true"))
+    denoiser = build.denoiser(config, task, weights)
     composition = Composition(model, denoiser) if denoiser is not None else None
 
     def decode(source: Any) -> list[Any]:

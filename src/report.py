@@ -4,6 +4,7 @@ Starts without torch and Hydra; what draws and renders is loaded only to do so. 
 """
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -57,6 +58,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--samples", type=int, default=12, metavar="N", help="programs of each mode in report.html (default: 12)"
     )
+    parser.add_argument(
+        "--wandb", choices=("offline", "online"), metavar="MODE", help="offline or online: also an artefact of W&B"
+    )
+    parser.add_argument("--project", default="composed", metavar="P", help="W&B's project (default: composed)")
     return parser
 
 
@@ -82,6 +87,18 @@ def _report(arguments: argparse.Namespace) -> None:
     console = Console(width=None if sys.stdout.isatty() else PLAIN_TEXT_COLUMNS)
     console.print(*parts, sep="\n")
     print("\nwritten:", *files, picture)
+    if arguments.wandb:
+        _send(arguments, out, [run.folder.name for run in found.runs])
+
+
+def _send(arguments: argparse.Namespace, out: Path, runs: list[str]) -> None:
+    from composed.mirror import Mirror
+
+    name = re.sub(r"\W+", "-", f"table-{out.resolve().name}")
+    settings = {"project": arguments.project, "mode": arguments.wandb, "name": name, "job_type": "report"}
+    mirror = Mirror({**settings, "config": {"runs": runs}}, out)
+    mirror.log_report(out)
+    mirror.close()
 
 
 def _run_to_show(runs: Sequence[Run]) -> Run:

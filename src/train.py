@@ -55,8 +55,7 @@ def run(config: dict[str, Any], overrides: list[str], *, wait: bool = False) -> 
                 folder.clear()
             folder.describe(config, overrides)
         say(f"run {folder.path}")
-        group = "-".join(config[key]["name"] for key in ("task", "profile", "finetuning"))
-        with open_logger(config["logger"], folder.path, group=group, config=config) as loggers:
+        with open_logger(config["logger"], folder.path, config) as loggers:
             if not folder.predicted():
                 started = {**config, "finetuning": {**config["finetuning"], "start_from": start_from}}
                 _train_and_predict(folder, started, loggers)
@@ -64,6 +63,7 @@ def run(config: dict[str, Any], overrides: list[str], *, wait: bool = False) -> 
                 result = evaluate.conclude(folder, config)
                 for logger in loggers:
                     logger.log_metrics(evaluate.metrics(result), step=result["updates"])
+                    logger.log_run(folder.path)
     return folder
 
 
@@ -84,7 +84,8 @@ def _train_and_predict(folder: RunFolder, config: dict[str, Any], loggers: list[
 
     task = build.text_task(config)
     command = folder.command(denoiser="auto")
-    denoiser = build.denoiser(config, task, command)
+    weights = build.denoiser_weights(config, task, command)
+    denoiser = build.denoiser(config, task, weights)
     before = fingerprint(denoiser.parameters()) if denoiser is not None else None
     tuning = build.fine_tuning(config, task, denoiser, command)
     resumed = (folder.checkpoints / "last.ckpt").exists()
@@ -116,6 +117,7 @@ def _train_and_predict(folder: RunFolder, config: dict[str, Any], loggers: list[
             "splits": [*task.data.tests],
             "about": task.data.about,
             "rules": dataclasses.asdict(task.data.rules),
+            "denoiser": str(weights) if weights else None,
         }
         write_json(folder.training, facts)
 

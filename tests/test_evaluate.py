@@ -107,6 +107,8 @@ def test_shares_are_logged_and_summed_up(run, judge):
     shares = evaluate.metrics(result)
     assert shares["test/id/composition/correct"] == pytest.approx(2 / 3)
     assert shares["test/ood/base/compile_error"] == 0.5
+    assert shares["test/id/own/correct"] == pytest.approx(2 / 3)
+    assert {"seconds/training", "seconds/judging"} <= shares.keys()
     summary = evaluate.summary(result, run.path)
     assert "f(x)      id  33.3% correct,  33.3% do not compile (n 3)   ood   0.0% correct" in summary
     assert "Pi(f(x))  id  66.7% correct" in summary

@@ -5,14 +5,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from composed.loggers import Sheltered, open_logger
+from composed.loggers import Sheltered, open_logger, wandb_settings
 
 CSV = {"name": "csv"}
-WANDB = {"name": "wandb", "project": "composed", "mode": "offline"}
 
 
 def opened(settings, folder):
-    return open_logger(settings, folder, group="group", config={"seed": 1})
+    return open_logger(settings, folder, {"seed": 1})
 
 
 def test_metrics_are_in_the_csv_file(tmp_path):
@@ -24,16 +23,15 @@ def test_metrics_are_in_the_csv_file(tmp_path):
     assert len(rows) == 3
 
 
-@pytest.mark.parametrize("settings", [WANDB, {"name": "tensorboard"}])
-def test_a_logger_that_is_not_installed_is_left_out(tmp_path, monkeypatch, capsys, settings):
-    for module in ("wandb", "tensorboard", "torch.utils.tensorboard", "tensorboardX"):
+def test_a_logger_that_is_not_installed_is_left_out(tmp_path, monkeypatch, capsys):
+    for module in ("tensorboard", "torch.utils.tensorboard", "tensorboardX"):
         monkeypatch.setitem(sys.modules, module, None)
     monkeypatch.setattr("pytorch_lightning.loggers.tensorboard.TensorBoardLogger.__init__", _not_there)
-    with opened(settings, tmp_path) as loggers:
+    with opened({"name": "tensorboard"}, tmp_path) as loggers:
         loggers[0].log_metrics({"loss": 1.0}, 1)
     said = capsys.readouterr().err
     assert said.count("\n") == 1
-    assert said.startswith(f"{settings['name']} gets no metrics from here on (")
+    assert said.startswith("tensorboard gets no metrics from here on (")
     assert said.endswith("metrics.jsonl has them\n")
 
 
@@ -82,3 +80,12 @@ def test_an_error_of_the_run_passes_and_the_logger_is_closed(tmp_path):
     with pytest.raises(ZeroDivisionError):
         fail()
     assert (tmp_path / "csv" / "metrics.csv").exists()
+
+
+def test_a_run_of_w_and_b_is_known_by_its_folder_and_found_by_task_mode_and_seed():
+    config = {"task": {"name": "fonts"}, "profile": {"name": "quick"}, "finetuning": {"name": "composed"}, "seed": 3}
+    settings = wandb_settings({"project": "p", "mode": "online"}, "fonts-quick-composed-s3-1234", config)
+    assert (settings["id"], settings["resume"]) == ("fonts-quick-composed-s3-1234", "allow")
+    assert settings["group"] == "fonts-quick-composed"
+    assert settings["tags"] == ["fonts", "quick", "composed", "seed-3"]
+    assert wandb_settings({"project": "p", "mode": "offline"}, "x", config)["resume"] is None

@@ -1,0 +1,196 @@
+"""Weights & Biases in a process of its own, so that it cannot stop, slow or litter a training, whatever happens to it.
+
+The training sends lines of JSON; the mirror makes a W&B run of them: metrics over `update`, and in the end the run
+folder's samples, pictures and denoiser. metrics.jsonl stays the source of truth. Left out: system metrics, code, logs.
+"""
+
+import hashlib
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from composed.console import say
+from composed.errors import ComposedError
+from composed.files import read_json
+from composed.reporting.programs import read_examples
+
+PATIENCE = 25  # seconds that the training waits in the end
+INIT_SECONDS, FINISH_SECONDS = 15, 15  # that W&B has for reaching its server, and for sending what is left
+MOST_SAMPLES = 50  # of each split
+LOG = "mirror.log"
+
+
+class Mirror:
+    """The training's side: sends and never waits, but for the end; says once if the mirror is gone."""
+
+    def __init__(self, settings: dict[str, Any], folder: Path) -> None:
+        """`settings` are what wandb.init takes; `folder` gets a folder wandb/."""
+        self._log = folder / "wandb" / LOG
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        quiet = {"WANDB_ERROR_REPORTING": "false", "WANDB_SILENT": "true"}
+        with open(self._log, "w", encoding="utf-8") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "composed.mirror"],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                text=True,
+                env={**os.environ, **quiet},
+                start_new_session=True,  # Ctrl-C is the training's business
+            )
+        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._broken = False
+        self._sender = threading.Thread(target=self._send_all, daemon=True)
+        self._sender.start()
+        self._send({**settings, "dir": str(folder)})
+
+    def log_metrics(self, metrics: dict[str, float], step: int) -> None:
+        self._send({"metrics": {**metrics, "update": step}})
+
+    def log_run(self, folder: Path) -> None:
+        self._send({"run": str(folder)})
+
+    def log_report(self, folder: Path) -> None:
+        self._send({"report": str(folder)})
+
+    def close(self) -> None:
+        """Waits at most PATIENCE seconds."""
+        self._lines.put(None)
+        try:
+            self._process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._lost(f"no answer for {PATIENCE} s")
+        if self._process.returncode:
+            self._lost(self._reason())
+
+    def _send(self, event: dict[str, Any]) -> None:
+        self._lines.put(json.dumps(event) + "\n")
+
+    def _send_all(self) -> None:
+        assert self._process.stdin is not None
+        try:
+            with self._process.stdin as pipe:
+                for line in iter(self._lines.get, None):
+                    pipe.write(line)
+                    pipe.flush()
+        except OSError:  # it has ended before its time; its log says why
+            self._process.wait()
+            self._lost(self._reason())
+
+    def _reason(self) -> str:
+        lines = self._log.read_text(encoding="utf-8", errors="replace").split("\n")
+        return next((line for line in reversed(lines) if line.strip()), f"exit code {self._process.returncode}")
+
+    def _lost(self, reason: str) -> None:
+        if not self._broken:
+            self._broken = True
+            say(f"wandb gets no metrics from here on ({reason}); metrics.jsonl has them")
+
+
+def main() -> None:
+    """The mirror's side: the settings, then events, until the training closes the pipe."""
+    import wandb
+
+    quiet = wandb.Settings(
+        console="off", x_disable_stats=True, init_timeout=INIT_SECONDS, finish_timeout=FINISH_SECONDS
+    )
+    settings: Any = {**json.loads(sys.stdin.readline()), "settings": quiet}
+    try:
+        run = wandb.init(**settings)
+    except wandb.Error as error:
+        if settings["mode"] == "offline":
+            raise
+        print(f"{next(iter(str(error).splitlines()), error)}; recording offline instead", flush=True)
+        run = wandb.init(**{**settings, "mode": "offline", "resume": None})
+    run.define_metric("*", step_metric="update")
+    for event in map(json.loads, sys.stdin):
+        if "metrics" in event:
+            run.log(event["metrics"])
+        elif "run" in event:
+            log_run(run, Path(event["run"]))
+        else:
+            log_report(run, Path(event["report"]))
+    run.finish()
+
+
+def log_run(run: Any, folder: Path) -> None:
+    """What a finished run has beside its metrics: samples, pictures and the denoiser that it used."""
+    import wandb
+
+    facts = read_json(folder / "training.json")
+    if rows := list(_samples(folder, facts["splits"])):
+        run.log({"samples": wandb.Table(columns=[*rows[0]], data=[[*row.values()] for row in rows])})
+    for picture in sorted((folder / "pictures").glob("*.png")):
+        run.log({f"pictures/{picture.stem}": wandb.Image(str(picture))})
+    if facts.get("denoiser"):
+        _log_denoiser(run, Path(facts["denoiser"]))
+
+
+def _samples(folder: Path, splits: list[str]) -> Iterator[dict[str, Any]]:
+    """The first test programs of each split with what was predicted for them; none where outputs are no programs."""
+    for split in splits:
+        try:
+            examples = read_examples(folder, split)[:MOST_SAMPLES]
+        except ComposedError:
+            return
+        for each in examples:
+            yield {
+                "split": split,
+                "program": each.number,
+                "pseudocode": each.source,
+                **{f"{what} of {output}": of[output] for output in each.texts for what, of in _told(each)},
+                "what Pi did": each.fate,
+            }
+
+
+def _told(example: Any) -> tuple[tuple[str, dict[str, str]], ...]:
+    return ("text", example.texts), ("verdict", example.verdicts), ("diagnostics", example.diagnostics)
+
+
+def _log_denoiser(run: Any, weights: Path) -> None:
+    """As an artefact named by its key in the store; runs that used the same one have the same digest and name.
+
+    Offline W&B records no use of an artefact: the name and the hash are in the run's config as well, from which
+    scripts/wandb_dashboard.py draws the lines after `wandb sync`.
+    """
+    import wandb
+
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    in_store = weights.parent.name.startswith("denoiser-")
+    name = weights.parent.name if in_store else f"denoiser-{digest[:12]}"
+    key = weights.with_name("key.json")
+    shape = read_json(key) if key.exists() else {}
+    artifact = wandb.Artifact(name, type="denoiser", metadata={"sha256": digest, "shape": shape})
+    artifact.add_file(str(weights), policy="immutable")  # the store's entries never change, so none is copied
+    run.config.update({"denoiser_artifact": name, "denoiser_sha256": digest})
+    if run.offline:
+        run.log_artifact(artifact)
+    else:
+        run.use_artifact(artifact)
+
+
+def log_report(run: Any, folder: Path) -> None:
+    """The files of a report as an artefact, and its page and table to look at."""
+    import csv
+
+    import wandb
+
+    artifact = wandb.Artifact(run.name, type="table")
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(("table.", "report.")):
+            artifact.add_file(str(path))
+    run.log_artifact(artifact)
+    with open(folder / "table.csv", encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file)
+    run.log({"table": wandb.Table(columns=[*header], data=rows), "report": wandb.Html(str(folder / "report.html"))})
+
+
+if __name__ == "__main__":
+    main()
