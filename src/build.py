@@ -3,18 +3,21 @@
 Below the root files nobody sees a config. `_target_` outside the package is refused (`command.check`).
 """
 
+import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from hydra.utils import instantiate
 
 from composed import judges
 from composed.console import main_process, say
 from composed.datamodules import tokenizers
-from composed.datamodules.batching import Pairs, encode
+from composed.datamodules.batching import Pairs, Redrawn, encode
 from composed.datamodules.noise import corrupt
 from composed.datamodules.text import Split, TextData
 from composed.errors import ConfigError, DataError
@@ -23,10 +26,11 @@ from composed.files import read_lines, write_lines
 from composed.judges.records import JudgeError
 from composed.models.adaptation import add_adapters, add_low_rank
 from composed.models.anchor import Anchor, fisher
-from composed.models.composition import freeze
+from composed.models.classifier import Classifier
+from composed.models.composition import Composition, fingerprint, freeze
 from composed.models.transformer import Specials, Transformer
 from composed.models.weights import load_weights
-from composed.run_folder import RunFolder, content_key
+from composed.run_folder import RunFolder, content_key, without_later
 from composed.store import Store
 from composed.tasks.sequence import Optim, SequenceTask, Stage, Through
 from composed.tasks.training import train
@@ -98,12 +102,13 @@ def optim(settings: dict[str, Any]) -> Optim:
 
 def denoiser_shape(config: dict[str, Any], task: TextTask) -> dict[str, Any]:
     """All that shapes the denoiser's weights: the key of the store."""
+    pretraining = without_later(config)["pretraining"]
     return {
         "data": content_key({"unlabeled": task.data.unlabeled, "unlabeled_val": task.data.unlabeled_val}),
         "vocabulary": task.tokenizer.hash,
         "noise": config["noise"],
         "model": model_settings(config),
-        "pretraining": config["pretraining"],
+        "pretraining": {key: value for key, value in pretraining.items() if key != "classifier"},
         "precision": config["trainer"]["precision"],
     }
 
@@ -146,21 +151,55 @@ def denoiser(config: dict[str, Any], task: TextTask, weights: Path | None) -> Tr
     return freeze(pi)  # type: ignore[return-value]
 
 
-def denoising_pairs(config: dict[str, Any], task: TextTask, split: str, seed: int) -> Pairs:
-    """(noised, clean) pairs of the unlabeled outputs of a split."""
-    clean = getattr(task.data, split)
+def denoising_pairs(
+    config: dict[str, Any], task: TextTask, clean: Sequence[str], seed: int, *, fresh: bool = False
+) -> Pairs:
+    """(noised, clean) pairs of outputs; with `fresh`, noised anew in every update."""
     noise = instantiate(config["noise"], _convert_="all")
-    return Pairs(encode(task.tokenizer, corrupt(clean, noise, seed)), encode(task.tokenizer, clean), task.tokenizer.pad)
+    targets = encode(task.tokenizer, clean)
+    if fresh:
+
+        def draw(row: int, update: int) -> np.ndarray:
+            noised = noise(clean[row], random.Random(f"noise/{seed}/{update}/{row}"))
+            return encode(task.tokenizer, [noised])[0]
+
+        return Redrawn(targets, targets, task.tokenizer.pad, draw)
+    noised = corrupt(clean, noise, seed)
+    if config["pretraining"]["broken"]:
+        keep = broken(config, task, clean, noised)
+        noised, targets = [noised[row] for row in keep], [targets[row] for row in keep]
+    return Pairs(encode(task.tokenizer, noised), targets, task.tokenizer.pad)
+
+
+def broken(config: dict[str, Any], task: TextTask, clean: Sequence[str], noised: Sequence[str]) -> list[int]:
+    """The rows that noise left as they were, or made into programs that do not compile."""
+    say(f"compiling {len(noised)} corrupted programs")
+    programs = [judges.Program(str(row), task.data.to_cpp(text)) for row, text in enumerate(noised)]
+    limits = judges.Limits(cpu=0.05, wall=1.0)  # what compiles is run on no input, and its verdict does not matter
+    try:
+        verdicts = judges.judge(
+            programs, limits=limits, workers=config["judge"]["workers"], unsafe=config["judge"]["unsafe"]
+        )
+    except JudgeError as error:
+        raise DataError(str(error)) from error
+    return [
+        row for row, verdict in enumerate(verdicts) if verdict.verdict == "compile_error" or noised[row] == clean[row]
+    ]
 
 
 def _pretrain(config: dict[str, Any], task: TextTask, folder: Path) -> None:
     settings = config["pretraining"]
     say(f"training the denoiser {folder}")
     pi = model(config, task.tokenizer, seed=settings["seed"], dropout=settings["dropout"])
+    programs = task.data.unlabeled
+    stages = [(1 - settings["linewise"], programs)]
+    if settings["linewise"]:
+        lines = dict.fromkeys(line for program in programs for line in program.split(" $ "))
+        stages.insert(0, (settings["linewise"], [*lines]))
     train(
-        SequenceTask(pi, optim(settings["optim"]), seed=settings["seed"]),
-        [denoising_pairs(config, task, "unlabeled", settings["seed"])],
-        denoising_pairs(config, task, "unlabeled_val", settings["seed"] + 1),
+        SequenceTask(pi, optim(settings["optim"]), seed=settings["seed"], stages=[Stage(share) for share, _ in stages]),
+        [denoising_pairs(config, task, of, settings["seed"], fresh=settings["fresh"]) for _, of in stages],
+        denoising_pairs(config, task, task.data.unlabeled_val, settings["seed"] + 1),
         stage="denoising",
         checkpoints=folder,
         metrics=folder / "metrics.jsonl",
@@ -168,6 +207,47 @@ def _pretrain(config: dict[str, Any], task: TextTask, folder: Path) -> None:
         trainer=config["trainer"],
         loggers=[],
     )
+
+
+def classifier(config: dict[str, Any], task: TextTask, pi: Transformer, command: str) -> Classifier:
+    """Says whether an output needs the denoiser: from the store, or trained on the denoiser's own pairs."""
+    settings = config["pretraining"]
+    budget = {**settings["optim"], "updates": settings["classifier"]}
+    encoder = model(config, task.tokenizer, seed=settings["seed"], dropout=settings["dropout"])
+    encoder.load_state_dict(pi.state_dict())
+    found = Classifier(encoder)
+
+    def make(folder: Path) -> None:
+        say(f"training the classifier {folder}")
+        train(
+            SequenceTask(found, optim(budget), seed=settings["seed"]),  # type: ignore[arg-type]
+            [denoising_pairs(config, task, task.data.unlabeled, settings["seed"], fresh=settings["fresh"])],
+            denoising_pairs(config, task, task.data.unlabeled_val, settings["seed"] + 1),
+            stage="classifier",
+            checkpoints=folder,
+            metrics=folder / "metrics.jsonl",
+            metadata={"vocabulary": task.tokenizer.hash, "what": "classifier"},
+            trainer=config["trainer"],
+            loggers=[],
+        )
+
+    shape = {"denoiser": fingerprint(pi.parameters()), "classifier": budget, **denoiser_shape(config, task)}
+    weights = Store(Path(config["store"])).find(
+        "classifier", "best.safetensors", shape, make, command, alone=main_process()
+    )
+    load_weights(weights, found, vocabulary=task.tokenizer.hash)
+    return freeze(found)  # type: ignore[return-value]
+
+
+def composition(
+    config: dict[str, Any], task: TextTask, f: Transformer, pi: Transformer | None, command: str
+) -> Composition | None:
+    """Pi(f(x)) where there is a denoiser, on the device of f."""
+    if pi is None:
+        return None
+    device, above = next(f.parameters()).device, config["finetuning"]["predict_above"]
+    judge = classifier(config, task, pi, command).to(device) if above else None
+    return Composition(f, pi.to(device), judge, above)
 
 
 def backtranslated(config: dict[str, Any], task: TextTask, command: str) -> Pairs:
@@ -272,7 +352,9 @@ def fine_tuning(config: dict[str, Any], task: TextTask, pi: Transformer | None, 
         every = Pairs([*labeled.sources, *extra.sources], [*labeled.targets, *extra.targets], labeled.pad)
     denoising = None
     if mode["denoising_weight"] or mode["fisher"]:
-        denoising = denoising_pairs(config, task, "unlabeled", config["pretraining"]["seed"])
+        denoising = denoising_pairs(
+            config, task, task.data.unlabeled, config["pretraining"]["seed"], fresh=config["pretraining"]["fresh"]
+        )
     anchor = None
     if mode["anchor"]:
         importance = None

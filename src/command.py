@@ -84,11 +84,12 @@ RANGES: tuple[tuple[str, str, Callable[[float], bool]], ...] = (
     ("entropy template random_deletion masking infilling l2", "at least 0", lambda x: x >= 0),
     ("span", "from 1 to below 100", lambda x: 1 <= x < 100),
     ("seed warmup initial_lr weight_decay base_weight base_weight_end composed_weight", "at least 0", lambda x: x >= 0),
-    ("denoising_weight anchor fisher lora adapters", "at least 0", lambda x: x >= 0),
+    ("classifier denoising_weight anchor fisher lora adapters", "at least 0", lambda x: x >= 0),
     ("depth", "at least 1", lambda x: x >= 1),
     ("dropout attention_dropout activation_dropout label_smoothing", "from 0 to below 1", lambda x: 0 <= x < 1),
     ("compose_after", "a share of the updates, from 0 to below 1", lambda x: 0 <= x < 1),
     ("margin", "above 0 and at most 1", lambda x: 0 < x <= 1),
+    ("linewise predict_above", "from 0 to below 1", lambda x: 0 <= x < 1),
     ("unchanged probability", "from 0 to 1", lambda x: 0 <= x <= 1),
 )
 HANGING: dict[str, Any] = {"initial_indent": " " * 17, "subsequent_indent": " " * 17}
@@ -279,6 +280,17 @@ def _check_mode(config: dict[str, Any]) -> None:
         )
     if not any(mode[weight] for weight in ("base_weight", "base_weight_end", "composed_weight", "denoising_weight")):
         raise ConfigError("finetuning: every weight of the loss is 0, so there is nothing to learn; raise base_weight")
+    pretraining = config["pretraining"]
+    if mode["predict_above"] and not pretraining.get("classifier"):
+        raise ConfigError(
+            f"finetuning.predict_above={mode['predict_above']} asks a classifier, but there is none: set "
+            "pretraining.classifier to its updates, or predict_above to 0"
+        )
+    if pretraining.get("broken") and pretraining["fresh"]:
+        raise ConfigError(
+            "pretraining.broken=true: programs are compiled once, but pretraining.fresh=true corrupts them in every "
+            "update; set one of them to false"
+        )
     modes = [name for name in options("finetuning") if name != mode["name"]]
     if start not in ("scratch", "denoiser", *modes) and not Path(start).is_dir():
         raise ConfigError(

@@ -27,31 +27,29 @@ if TYPE_CHECKING:
 
     from composed.build import TextTask
     from composed.datamodules.batching import Pairs
+    from composed.models.composition import Composition
     from composed.models.transformer import Transformer
 
 CLASSES = get_args(Class)
 
 
 def predict(
-    run: RunFolder, config: dict[str, Any], task: "TextTask", model: "Transformer", denoiser: "Transformer | None"
+    run: RunFolder, config: dict[str, Any], task: "TextTask", model: "Transformer", composition: "Composition | None"
 ) -> float:
     """Writes what f says on every test program, and what Pi, if any, makes of it. Returns the seconds it took."""
-    started = time.monotonic()
+    started, beams = time.monotonic(), config["task"]["beams"]
     for split in task.data.tests:
-        write_lines(run.predictions(split), _predictions(task, split, model, denoiser, beams=config["task"]["beams"]))
+        write_lines(run.predictions(split), _predictions(task, split, model, composition, beams=beams))
     return round(time.monotonic() - started, 1)
 
 
 def _predictions(
-    task: "TextTask", split: str, model: "Transformer", denoiser: "Transformer | None", *, beams: int
+    task: "TextTask", split: str, model: "Transformer", composition: "Composition | None", *, beams: int
 ) -> Iterator[dict[str, Any]]:
     """A row for each example and output, in the data's order."""
-    from composed.models.composition import Composition
-
     data = task.data.tests[split]
     device = next(model.parameters()).device
     model.eval()
-    composition = None if denoiser is None else Composition(model, denoiser.to(device))
 
     def decode(source: "Tensor") -> "list[Tensor]":
         base = model.predict(source, max_length=task.max_length, beams=beams)
@@ -244,8 +242,9 @@ def _predict_again(run: RunFolder, config: dict[str, Any]) -> None:
     model = build.finished_predictor(config, task, run.checkpoints / "best.safetensors")
     if config["denoiser"] == "auto":
         config = {**config, "denoiser": "store"}
-    weights = build.denoiser_weights(config, task, run.command(denoiser="auto", redo="true"))
-    predict(run, config, task, model, build.denoiser(config, task, weights))
+    command = run.command(denoiser="auto", redo="true")
+    pi = build.denoiser(config, task, build.denoiser_weights(config, task, command))
+    predict(run, config, task, model, build.composition(config, task, model, pi, command))
 
 
 if __name__ == "__main__":

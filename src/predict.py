@@ -26,7 +26,6 @@ def predict(path: Path, lines: list[str]) -> list[dict[str, str]]:
     run, config = _trained(path, "text", "it takes --font N --text T -o FILE.png")
     from composed import build, evaluate
     from composed.datamodules.batching import Pairs, encode
-    from composed.models.composition import Composition
 
     task = build.text_task(config)
     sources = [task.data.as_source(line) for line in lines]
@@ -37,9 +36,9 @@ def predict(path: Path, lines: list[str]) -> list[dict[str, str]]:
             raise DataError(f"line {number} of the input: {what}")
     stored = {**config, "denoiser": "store"} if config["denoiser"] == "auto" else config
     model = build.finished_predictor(config, task, run.checkpoints / "best.safetensors").eval()
-    weights = build.denoiser_weights(stored, task, run.command(denoiser="auto", redo="true"))
-    denoiser = build.denoiser(config, task, weights)
-    composition = Composition(model, denoiser) if denoiser is not None else None
+    command = run.command(denoiser="auto", redo="true")
+    denoiser = build.denoiser(config, task, build.denoiser_weights(stored, task, command))
+    composition = build.composition(stored, task, model, denoiser, command)
 
     def decode(source: Any) -> list[Any]:
         base = model.predict(source, max_length=task.max_length)

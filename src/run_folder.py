@@ -26,6 +26,12 @@ from composed.files import locked, write_json, write_text
 
 # Where things lie, how many processes judge, who else gets the metrics: keys that shape no number of a result.
 NOT_SHAPING = ("runs", "store", "redo", "logger", "judge")
+# Keys that came later, and the values under which everything is as it was without them. With these they shape nothing,
+# so that runs and denoisers that are older than a key keep their names.
+LATER: dict[str, dict[str, Any]] = {
+    "finetuning": {"predict_above": 0.0},
+    "pretraining": {"fresh": False, "linewise": 0.0, "broken": False, "classifier": 0},
+}
 CODE = Path(__file__).resolve().parents[1]
 RECORDED_PACKAGES = (
     "composed",
@@ -44,9 +50,18 @@ def content_key(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]
 
 
+def without_later(config: dict[str, Any]) -> dict[str, Any]:
+    """The config without the later keys that change nothing."""
+
+    def kept(group: str) -> dict[str, Any]:
+        return {key: value for key, value in config[group].items() if LATER[group].get(key, ...) != value}
+
+    return {**config, **{group: kept(group) for group in LATER if group in config}}
+
+
 def shaping(config: dict[str, Any]) -> dict[str, Any]:
     """The part of a config that the numbers of its result depend on."""
-    kept = {key: value for key, value in config.items() if key not in NOT_SHAPING}
+    kept = {key: value for key, value in without_later(config).items() if key not in NOT_SHAPING}
     if config["denoiser"] == "store":
         kept["denoiser"] = "auto"  # the same denoiser
     if config["finetuning"]["train_through"] is None:
@@ -94,9 +109,10 @@ class RunFolder:
         """Raises DataError where it is no YAML."""
         path = self.path / "config.yaml"
         try:
-            return yaml.safe_load(path.read_text(encoding="utf-8"))
+            config = yaml.safe_load(path.read_text(encoding="utf-8"))
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise DataError(f"{path} is no YAML: {error}") from error
+        return {**config, **{group: {**keys, **config[group]} for group, keys in LATER.items() if group in config}}
 
     def command(self, **changed: str) -> str:
         """The command that made this folder and goes on with it, with some keys `changed`."""

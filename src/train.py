@@ -107,8 +107,9 @@ def _train_and_predict(folder: RunFolder, config: dict[str, Any], loggers: list[
         raise ComposedError(
             "the frozen denoiser changed during fine-tuning: a defect of this program, please report it"
         )
+    composition = build.composition(config, task, tuning.task.model, denoiser, command)
     if main_process():
-        seconds["prediction"] = evaluate.predict(folder, config, task, tuning.task.model, denoiser)
+        seconds["prediction"] = evaluate.predict(folder, config, task, tuning.task.model, composition)
         facts = {
             "updates": tuning.task.optim.updates,
             "best": best,

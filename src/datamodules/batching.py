@@ -6,7 +6,7 @@ Letters: B rows of a batch, S and T the longest source and target in it.
 """
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -60,6 +60,17 @@ class Pairs:
             update,
             part,
         )
+
+
+@dataclass(frozen=True)
+class Redrawn(Pairs):
+    """Pairs whose sources are drawn anew in every update; `sources` have about the lengths of what is drawn."""
+
+    draw: Callable[[int, int], np.ndarray]  # (row, update) -> source
+
+    def batch(self, rows: Sequence[int], tokens: int = 0, update: int = 0, part: int = 0) -> Batch:
+        drawn = pad([self.draw(row, update) for row in rows], self.pad, MULTIPLE)
+        return super().batch(rows, tokens, update, part)._replace(source=drawn)
 
 
 def encode(tokenizer, texts: Sequence[str]) -> list[np.ndarray]:

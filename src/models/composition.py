@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from composed.models.classifier import Classifier
 from composed.models.transformer import Transformer
 
 
@@ -32,11 +33,18 @@ def as_source(rows: Tensor, pad: int, eos: int) -> Tensor:
 
 
 class Composition:
-    """Pi(f(x)): greedy f, then greedy Pi on its output."""
+    """Pi(f(x)): greedy f, then greedy Pi on its output.
 
-    def __init__(self, base: Transformer, denoiser: Transformer) -> None:
+    With a `classifier`, f(x) stays where the probability that it needs the denoiser is not above `above`.
+    """
+
+    def __init__(
+        self, base: Transformer, denoiser: Transformer, classifier: Classifier | None = None, above: float = 0.0
+    ) -> None:
         self.base = base
         self.denoiser = denoiser
+        self.classifier = classifier
+        self.above = above
 
     @torch.no_grad()
     def predict(self, source: Tensor, *, max_length: int, beams: int = 1) -> Tensor:
@@ -49,7 +57,14 @@ class Composition:
     def denoise(self, rows: Tensor, *, max_length: int, beams: int = 1) -> Tensor:
         """Pi on outputs (B, T) of f."""
         special = self.base.specials
-        return self.denoiser.predict(as_source(rows, special.pad, special.eos), max_length=max_length, beams=beams)
+        source = as_source(rows, special.pad, special.eos)
+        denoised = self.denoiser.predict(source, max_length=max_length, beams=beams)
+        if self.classifier is None:
+            return denoised
+        needed = self.classifier(source).sigmoid() > self.above
+        length = max(rows.shape[1], denoised.shape[1])
+        rows, denoised = (F.pad(each, (0, length - each.shape[1]), value=special.pad) for each in (rows, denoised))
+        return torch.where(needed[:, None], denoised, rows)
 
 
 def fingerprint(tensors: Iterable[Tensor]) -> str:

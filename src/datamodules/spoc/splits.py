@@ -72,9 +72,13 @@ def load(settings: Mapping[str, Any], execute: Execute) -> TextData:
         to_cpp=to_cpp,
         as_source=as_source,
         rules=Rules("tokens", settings["seconds"]),
-        about=f"{trained_on}; {judged_on}",
+        about="; ".join([*_lengths(settings["longest"]), trained_on, judged_on]),
         notes=tuple(notes),
     )
+
+
+def _lengths(longest: Mapping[str, int | None]) -> list[str]:
+    return [f"tested on programs of at most {longest['test']} characters"] if longest["test"] else []
 
 
 def _training(folder: Path, parts: _Parts, seed: int) -> tuple[list[Program], list[Program], str]:
