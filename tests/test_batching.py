@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from composed.datamodules.batching import Pairs, Updates, pad, plan
+from composed.datamodules.batching import Pairs, Redrawn, Updates, pad, plan
 
 PAD = 0
 
@@ -88,3 +88,13 @@ def test_a_process_without_a_row_of_its_own_computes_along_with_no_weight():
     (batch,) = updates
     assert batch.weight == 0
     assert batch.rows.tolist() == [0]
+
+
+def test_redrawn_sources_are_functions_of_row_and_update():
+    rows = [np.arange(1, length + 1, dtype=np.int32) for length in (3, 5, 4)]
+    redrawn = Redrawn(rows, rows, PAD, lambda row, update: np.array([10 * update + row, 1], dtype=np.int32))
+    updates = Updates(redrawn, batch_tokens=15, accumulate=1, seed=0)
+    updates.stop = 3
+    for batch in updates:
+        assert batch.source[:, 0].tolist() == [10 * batch.update + row for row in batch.rows.tolist()]
+        assert [int((row != PAD).sum()) for row in batch.target] == [len(rows[row]) for row in batch.rows.tolist()]

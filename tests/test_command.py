@@ -57,6 +57,8 @@ TEXT_NOISES = [name for name in options("noise") if f"parts.{name}:" in MIXTURE]
         ("model.dropout=1.0", "from 0 to below 1"),
         ("noise.unchanged=2.0", "from 0 to 1"),
         ("finetuning.compose_after=1.0", "a share of the updates"),
+        ("finetuning.predict_above=1.0", "from 0 to below 1"),
+        ("finetuning.predict_above=0.9", "asks a classifier, but there is none: set pretraining.classifier"),
         ("optim.decay=cosine", "valid values are inverse_sqrt and linear and constant"),
         ("tokenizer.kind=bp", "valid values are word and bpe"),
         ("logger.mode=cloud", "valid values are offline and online"),
@@ -122,6 +124,7 @@ def test_right_overrides_pass(arguments):
     [
         (["estimator=vimco", "estimator.samples=1"], "vimco compares samples"),
         (["task=fonts", "finetuning=baseline", "trainer.gradient_checkpointing=true"], "task=fonts has no transformer"),
+        (["pretraining.broken=true", "pretraining.fresh=true"], "pretraining.broken=true: programs are compiled once"),
         (["noise=infilling", "noise.span=0.5"], "noise.span=0.5: must be from 1"),
         (["noise=mixture", "noise.weights.masking=-1"], "masking=-1: must be at least 0"),
         (["noise=mixture", "noise.parts.masking.probability=2"], "must be from 0 to 1"),

@@ -173,6 +173,7 @@ def test_prediction_keeps_the_order_of_the_data_and_feeds_the_denoiser_what_f_sa
     from composed.build import TextTask
     from composed.datamodules.text import Split, TextData
     from composed.datamodules.tokenizers import train
+    from composed.models.composition import Composition
     from tests import toys
 
     class Echo(torch.nn.Module):
@@ -192,7 +193,7 @@ def test_prediction_keeps_the_order_of_the_data_and_feeds_the_denoiser_what_f_sa
     task = TextTask(data, train("word", lines, 0), max_length=9)
     run, f, pi = RunFolder(tmp_path), Echo(), Echo()
     config = {"task": {"beams": 1}}
-    assert evaluate.predict(run, config, task, f, pi) >= 0  # type: ignore[arg-type]
+    assert evaluate.predict(run, config, task, f, Composition(f, pi)) >= 0  # type: ignore[arg-type]
     found = [json.loads(line) for line in run.predictions("id").read_text().splitlines()]
     assert [row["id"] for row in found] == [f"{n}-{output}" for output in ("base", "composition") for n in range(9)]
     assert [row["text"] for row in found] == lines * 2

@@ -140,3 +140,17 @@ def test_an_estimator_that_is_not_used_and_a_reverse_model_that_is_shape_accordi
     slower = copy.deepcopy(augmented)
     slower["schedules"]["scratch"]["lr"] = 1e-4
     assert RunFolder.of(augmented).path != RunFolder.of(slower).path
+
+
+def test_a_later_key_changes_the_folder_only_where_it_changes_something(tmp_path):
+    """And an older config, which lacks it, is read as if it had its first value."""
+    for group, keys in run_folder.LATER.items():
+        for key, value in keys.items():
+            with_key = {**CONFIG, group: {**CONFIG.get(group, {}), key: value}}
+            without = {**CONFIG, group: {**CONFIG.get(group, {})}}
+            assert RunFolder.of(with_key).path == RunFolder.of(without).path
+            with_key[group][key] = 0.5
+            assert RunFolder.of(with_key).path != RunFolder.of(without).path
+    folder = RunFolder(tmp_path / "run")
+    folder.describe(CONFIG, [])
+    assert folder.config()["finetuning"]["predict_above"] == 0.0

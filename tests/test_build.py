@@ -1,0 +1,61 @@
+"""What build.py makes of text: pairs to denoise, corrupted once or anew, and only what no longer compiles if asked."""
+
+import pytest
+
+from composed import build
+from composed.datamodules.batching import Redrawn
+from composed.datamodules.text import Split, TextData
+from composed.datamodules.tokenizers import train
+from tests.test_configs import config
+
+PROGRAMS = [f"int main ( ) {{ $ ~ int a , b = {n} ; $ ~ cin >> a ; $ ~ cout << a + b ; $ }}" for n in range(60)]
+
+
+@pytest.fixture
+def settings():
+    return config("task=spoc", "profile=smoke")
+
+
+@pytest.fixture
+def task() -> build.TextTask:
+    from composed.datamodules.spoc.code import to_cpp
+
+    split = Split(PROGRAMS, PROGRAMS, [()] * len(PROGRAMS))
+    data = TextData(split, split, {"id": split}, PROGRAMS, PROGRAMS, to_cpp=to_cpp, as_source=str)
+    return build.TextTask(data, train("bpe_bytes", PROGRAMS, 400), max_length=60)
+
+
+def texts(task: build.TextTask, rows) -> list[str]:
+    return [task.tokenizer.decode(row) for row in rows]
+
+
+def test_programs_corrupted_anew_differ_from_update_to_update_and_repeat(settings, task):
+    pairs = build.denoising_pairs(settings, task, PROGRAMS, 3, fresh=True)
+    assert isinstance(pairs, Redrawn)
+    first, second, again = (pairs.batch(range(20), update=update).source.tolist() for update in (0, 1, 0))
+    assert first == again != second
+    assert texts(task, pairs.batch(range(20)).target.tolist()) == PROGRAMS[:20]
+
+
+def test_programs_corrupted_once_stay(settings, task):
+    pairs = build.denoising_pairs(settings, task, PROGRAMS, 3)
+    assert texts(task, pairs.targets) == PROGRAMS
+    changed = sum(source != target for source, target in zip(texts(task, pairs.sources), PROGRAMS, strict=True))
+    assert len(PROGRAMS) / 2 < changed < len(PROGRAMS)
+    assert pairs.batch([0], update=0).source.tolist() == pairs.batch([0], update=9).source.tolist()
+
+
+def test_only_what_no_longer_compiles_is_kept_and_what_was_left_as_it_was(settings, task):
+    clean = PROGRAMS[:4]
+    wrong = [("int a", "a"), ("a + b", "b + a"), (">> a", ">> c")]
+    noised = [clean[0], *(text.replace(*change) for text, change in zip(clean[1:], wrong, strict=True))]
+    assert build.broken(settings, task, clean, noised) == [0, 1, 3]
+
+
+def test_the_longest_program_of_all_decides_how_long_outputs_may_be(task):
+    longer = Split(PROGRAMS, [*PROGRAMS[1:], PROGRAMS[0] * 3], [()] * len(PROGRAMS))
+    data = task.data
+    tokens = len(task.tokenizer.encode(PROGRAMS[0] * 3))
+    assert build._longest(task.tokenizer, data) < tokens
+    changed = TextData(data.train, data.val, {"id": longer}, [], [], to_cpp=str, as_source=str)
+    assert build._longest(task.tokenizer, changed) == tokens + 1
