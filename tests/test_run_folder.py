@@ -14,7 +14,7 @@ from composed.run_folder import RunFolder, content_key, environment, shaping
 CONFIG = {
     "task": {"name": "sanstype", "data": "data", "folder": None},
     "profile": {"name": "smoke"},
-    "finetuning": {"name": "composed", "train_through": "denoiser", "extra_pairs": None},
+    "finetuning": {"name": "composed", "train_through": "denoiser", "predict_above": 0.0, "extra_pairs": None},
     "estimator": {"samples": 4},
     "backtranslation": {"schedule": "scratch"},
     "schedules": {"scratch": {"lr": 2e-3}, "pretrained": {"lr": 1e-3}},
