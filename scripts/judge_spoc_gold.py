@@ -1,6 +1,6 @@
 """`judge_spoc_gold.py FOLDER OUT`: the gold programs of a SPoC release that the judge accepts, into OUT/README.md.
 
-Each is judged by all its test cases after a round trip through lines, BPE pieces and back; what fails is judged as it was
+Each is judged by all its test cases after a round trip through lines, BPE pieces and back; what fails, as it was
 published too. Rejected programs are named, with the cause that the compiler or the judge states.
 """
 
