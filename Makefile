@@ -84,6 +84,9 @@ bench-estimators: $(INSTALLED)  ## the estimators' gradients
 bench-fonts: $(INSTALLED)  ## images per second: drawing, noise, training steps
 	$(BIN)/python benchmarks/fonts.py
 
+bench-spoc: $(INSTALLED)  ## reading, tokenising and corrupting the SPoC release in SPOC=FOLDER
+	$(BIN)/python benchmarks/spoc.py $(or $(SPOC),data/spoc)
+
 bench-judge: $(INSTALLED)  ## the judge against one g++ per program; SPOC=FOLDER of the SPoC release adds its programs
 	$(BIN)/python benchmarks/judge.py $(if $(SPOC),--spoc $(SPOC))
 
@@ -113,4 +116,4 @@ machine:
 	exit $$missing
 
 .PHONY: help setup demo test test-all lint types tables table-sanstype table-spoc table-fonts figure-staircase $(ABLATIONS) \
-	bench bench-quick bench-estimators bench-fonts bench-judge clean machine
+	bench bench-quick bench-estimators bench-fonts bench-spoc bench-judge clean machine
