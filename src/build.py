@@ -4,7 +4,7 @@ Below the root files nobody sees a config. `_target_` outside the package is ref
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -34,6 +34,8 @@ from composed.run_folder import RunFolder, content_key, without_later
 from composed.store import Store
 from composed.tasks.sequence import Optim, SequenceTask, Stage, Through
 from composed.tasks.training import train
+
+SAMPLE_COLUMNS = 120  # of a line of a sample
 
 
 @dataclass(frozen=True)
@@ -187,6 +189,32 @@ def broken(config: dict[str, Any], task: TextTask, clean: Sequence[str], noised:
     ]
 
 
+def sample(
+    task: TextTask,
+    pairs: Pairs,
+    f: Transformer,
+    pi: Transformer | None = None,
+    names: Sequence[str] = ("x", "f(x)", "Pi(f(x))"),
+) -> Callable[[], str]:
+    """Tells what f, and Pi where there is one, makes of the shortest source of `pairs`, in a line each."""
+    batch = pairs.batch([int(pairs.cost().argmin())])
+
+    def tell() -> str:
+        training = f.training
+        f.eval()
+        source = batch.source.to(next(f.parameters()).device)
+        with torch.no_grad():
+            rows = [source, f.predict(source, max_length=task.max_length)]
+            if pi is not None:
+                composition = Composition(f, pi.to(source.device))
+                rows.append(composition.denoise(rows[1], max_length=task.max_length))
+        f.train(training)
+        texts = [" ".join(task.tokenizer.decode(row[0].tolist()).split()) for row in rows]
+        return "\n".join(f"    {name:<9} {text[:SAMPLE_COLUMNS]}" for name, text in zip(names, texts, strict=False))
+
+    return tell
+
+
 def _pretrain(config: dict[str, Any], task: TextTask, folder: Path) -> None:
     settings = config["pretraining"]
     say(f"training the denoiser {folder}")
@@ -196,16 +224,18 @@ def _pretrain(config: dict[str, Any], task: TextTask, folder: Path) -> None:
     if settings["linewise"]:
         lines = dict.fromkeys(line for program in programs for line in program.split(" $ "))
         stages.insert(0, (settings["linewise"], [*lines]))
+    val = denoising_pairs(config, task, task.data.unlabeled_val, settings["seed"] + 1)
     train(
         SequenceTask(pi, optim(settings["optim"]), seed=settings["seed"], stages=[Stage(share) for share, _ in stages]),
         [denoising_pairs(config, task, of, settings["seed"], fresh=settings["fresh"]) for _, of in stages],
-        denoising_pairs(config, task, task.data.unlabeled_val, settings["seed"] + 1),
+        val,
         stage="denoising",
         checkpoints=folder,
         metrics=folder / "metrics.jsonl",
         metadata={"vocabulary": task.tokenizer.hash, "what": "denoiser"},
         trainer=config["trainer"],
         loggers=[],
+        sample=sample(task, val, pi, names=("noised", "Pi")),
     )
 
 

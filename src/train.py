@@ -90,10 +90,11 @@ def _train_and_predict(folder: RunFolder, config: dict[str, Any], loggers: list[
     tuning = build.fine_tuning(config, task, denoiser, command)
     resumed = (folder.checkpoints / "last.ckpt").exists()
     started = time.monotonic()
+    val = task.pairs(task.data.val)
     best = train(
         tuning.task,
         tuning.train,
-        task.pairs(task.data.val),
+        val,
         denoising=tuning.denoising,
         stage=config["finetuning"]["name"],
         checkpoints=folder.checkpoints,
@@ -101,6 +102,7 @@ def _train_and_predict(folder: RunFolder, config: dict[str, Any], loggers: list[
         metadata={"vocabulary": task.tokenizer.hash, "what": "base predictor"},
         trainer=config["trainer"],
         loggers=loggers,
+        sample=build.sample(task, val, tuning.task.model, denoiser),
     )
     seconds = {"training": round(time.monotonic() - started, 1)}
     if denoiser is not None and fingerprint(denoiser.parameters()) != before:
@@ -133,6 +135,8 @@ def _job(config: DictConfig) -> float | None:
         if main_process():
             result = read_json(folder.result)
             print(evaluate.summary(result, folder.path))
+            if job.mode == RunMode.RUN:
+                say(f"next:\n  composed-report {folder.path.parent}{_uses(result, folder.path)}")
             return result["best"]["selection"]
     except ComposedError as error:
         print(f"error: {error}", file=sys.stderr)  # also of a helping process, whose end takes the others down
@@ -142,6 +146,13 @@ def _job(config: DictConfig) -> float | None:
             raise  # from a process of another's, which is told no other way
         _failures.append(f"{shlex.join(overrides)}: {error}")
     return None
+
+
+def _uses(result: dict[str, Any], path: Path) -> str:
+    """How to use what a run has learned, where there is a command for it."""
+    if "counts" in result:
+        return f"\n  composed-predict {path} < PSEUDOCODE"
+    return f"\n  composed-predict {path} --font 0 --text Hello -o hello.png" if (path / "pictures").exists() else ""
 
 
 def _register_launcher() -> None:
@@ -177,6 +188,9 @@ def main() -> None:
     if _failures:
         say("\n".join([f"error: {len(_failures)} of the runs failed:", *_failures]))
         sys.exit(1)
+    if {"-m", "--multirun"} & {*arguments}:
+        runs = next((word.partition("=")[2] for word in arguments if word.startswith("runs=")), "runs")
+        say(f"next:\n  composed-report {runs}")
 
 
 if __name__ == "__main__":

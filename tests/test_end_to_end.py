@@ -341,6 +341,8 @@ def test_wandb_is_offline_silent_and_ends(train, one):
     ended = train(*BASELINE, "logger=wandb", HOME="/nowhere", WANDB_BASE_URL="http://127.0.0.1:9")
     assert len(list((one() / "wandb").glob("offline-run-*/*.wandb"))) == 1
     assert "wandb" not in ended.stderr.lower()
+    assert "    f(x) " in ended.stderr  # a sample of predictions
+    assert f"next:\n  composed-report {one().parent}" in ended.stderr
 
 
 def test_several_processes_train_as_one(train, one):

@@ -19,6 +19,8 @@ from composed.tasks.sequence import SequenceTask
 class ImageTask(SequenceTask):
     """As SequenceTask, for models that map a tensor to an image; `l2` weighs the published penalty."""
 
+    unit = "images"
+
     def __init__(self, *arguments, l2: float = 0.0, **settings) -> None:
         super().__init__(*arguments, **settings)
         self.l2 = l2

@@ -1,4 +1,4 @@
-"""What surrounds the updates: checkpoints that resume exactly, metrics on disk, a progress line, a stop on a signal.
+"""What surrounds the updates: checkpoints that resume exactly, metrics on disk, a stop on a signal.
 
 A checkpoint is taken between two updates only, so it never holds half of one. Left out: more than `last` and `best`.
 """
@@ -6,8 +6,7 @@ A checkpoint is taken between two updates only, so it never holds half of one. L
 import io
 import json
 import signal
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from composed.console import main_process, say
 from composed.errors import DataError, Interrupted
 from composed.files import write_bytes, write_text
 from composed.models.weights import save_weights
+from composed.tasks.display import Display
 from composed.tasks.sequence import SequenceTask
 
 
@@ -135,21 +135,31 @@ class Checkpoints(pl.Callback):
 
 
 class Recorder(pl.Callback):
-    """Rows of metrics into `metrics.jsonl`, flushed one by one, and to the loggers; a line for the person who waits.
+    """Rows of metrics into `metrics.jsonl`, flushed one by one, to the loggers, and to the person who waits.
 
-    A resumed training first drops the rows after its checkpoint: each update is in the file once.
+    A resumed training first drops the rows after its checkpoint: each update is in the file once. `sample` tells in
+    words, at every validation, what the model says on an example.
     """
 
-    def __init__(self, path: Path, task: SequenceTask, stage: str, loggers: Sequence[Any], every: int = 10) -> None:
+    def __init__(
+        self,
+        path: Path,
+        task: SequenceTask,
+        stage: str,
+        loggers: Sequence[Any],
+        sample: Callable[[], str] | None = None,
+        every: int = 10,
+    ) -> None:
         self.path = path
         self.task = task
         self.stage = stage
         self.loggers = loggers
+        self.sample = sample
         self.every = every
 
     def start(self) -> None:
         """Opens the file for the update that the task is at."""
-        self._began, self._said, self._tokens, self._first = time.monotonic(), time.monotonic(), 0, self.task.updates
+        self._amount = 0
         if not main_process():
             return
         kept = []
@@ -158,29 +168,29 @@ class Recorder(pl.Callback):
             kept = [row for row in rows if row.endswith("\n") and json.loads(row)["update"] <= self.task.updates]
         write_text(self.path, "".join(kept))
         self._file = open(self.path, "a", encoding="utf-8")  # noqa: SIM115  (closed by `stop`)
+        self._display = Display(self.stage, self.task.updates, self.task.optim.updates, self.task.unit)
 
     def stop(self) -> None:
         if main_process():
+            self._display.close()
             self._file.close()
 
     def on_train_batch_end(self, trainer: pl.Trainer, _task: pl.LightningModule, _out, batch, _index: int) -> None:
         done = batch.update + 1
         if batch.part != self.task.optim.accumulate - 1:
             return
-        self._tokens += batch.tokens
+        self._amount += batch.tokens
         if done % self.every == 0:
             metrics = {name: float(value) for name, value in self.task.train_metrics.items()}
             self._record(trainer, "training", done, {**metrics, "lr": self.task.rate(batch.update)})
-            if trainer.is_global_zero and time.monotonic() - self._said > 10:
-                self._tell(done, metrics)
+            if trainer.is_global_zero:
+                self._display.update(done, metrics, self._amount)
 
     def on_validation_end(self, trainer: pl.Trainer, _task: pl.LightningModule) -> None:
         self._record(trainer, "validation", self.task.updates, self.task.validation)
-        if trainer.is_global_zero and self.task.updates == self.task.optim.updates:
-            self._tell(
-                self.task.updates,
-                {f"validation {k}": v for k, v in self.task.validation.items() if k != "selection"},
-            )
+        if trainer.is_global_zero:
+            told = {name: value for name, value in self.task.validation.items() if name != "selection"}
+            self._display.validated(self.task.updates, told, self.sample() if self.sample else "")
 
     def _record(self, trainer: pl.Trainer, split: str, update: int, metrics: dict[str, float]) -> None:
         if not trainer.is_global_zero:
@@ -189,13 +199,3 @@ class Recorder(pl.Callback):
         self._file.flush()
         for logger in self.loggers:
             logger.log_metrics({f"{split}/{name}": value for name, value in metrics.items()}, step=update)
-
-    def _tell(self, done: int, metrics: dict[str, float]) -> None:
-        self._said = time.monotonic()
-        seconds = self._said - self._began
-        left = seconds / max(1, done - self._first) * (self.task.optim.updates - done)
-        numbers = "  ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in metrics.items())
-        say(
-            f"{self.stage}  {done}/{self.task.optim.updates} updates  {numbers}  "
-            f"{self._tokens / seconds:,.0f} tokens/s" + (f"  {left // 60:.0f}:{left % 60:02.0f} left" if left else "")
-        )

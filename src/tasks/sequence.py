@@ -95,6 +95,8 @@ class SequenceTask(pl.LightningModule):
         stages: their shares add up to 1; they begin at validations.
     """
 
+    unit = "tokens"  # what the size of a batch, and so the speed, counts
+
     def __init__(
         self,
         model: Transformer,

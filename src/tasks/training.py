@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -121,11 +121,12 @@ def train(
     metadata: dict[str, str],
     trainer: dict[str, Any],
     loggers: list[Any],
+    sample: Callable[[], str] | None = None,
 ) -> dict[str, float]:
     """Trains to the last update, leaves the best weights in the model, on the trainer's device.
 
     `train` are the pairs of each of the task's stages, `denoising` those of the denoising loss; `stage` is the name
-    that the metrics bear.
+    that the metrics bear; `sample` tells what the model says on an example, for the person who waits.
 
     Returns where the best weights are from: {"update", "selection"}.
 
@@ -142,7 +143,7 @@ def train(
         warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric")
         keeper = Checkpoints(checkpoints, task, metadata, signals)
         keeper.resume()
-        recorder = Recorder(metrics, task, stage, loggers)
+        recorder = Recorder(metrics, task, stage, loggers, sample)
         chunk = task.optim.validate_every
         engine = pl.Trainer(
             **settings,
