@@ -342,7 +342,7 @@ def test_wandb_is_offline_silent_and_ends(train, one):
     assert len(list((one() / "wandb").glob("offline-run-*/*.wandb"))) == 1
     assert "wandb" not in ended.stderr.lower()
     assert "    f(x) " in ended.stderr  # a sample of predictions
-    assert f"next:\n  composed-report {one().parent}" in ended.stderr
+    assert "next:\n  composed-report runs" in ended.stderr
 
 
 def test_several_processes_train_as_one(train, one):
