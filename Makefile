@@ -23,11 +23,14 @@ demo: $(INSTALLED)  ## the main job in minutes: train, judge, print the table
 	$(BIN)/composed-report runs/demo --out runs/demo/report --programs 3
 	@echo "Open runs/demo/report/report.html"
 
-test: $(INSTALLED)  ## every test but the long ones of the judge
-	$(BIN)/python -m pytest -n auto -m "not slow_judge"
+test: $(INSTALLED)  ## every test but the long ones of the judge and of faults
+	$(BIN)/python -m pytest -n auto -m "not slow_judge and not slow_fault"
 
 test-all: $(INSTALLED)  ## every test
 	$(BIN)/python -m pytest -n auto
+
+test-faults: $(INSTALLED)  ## killed, full, damaged, hostile: each fault and its seed; COMPOSED_FAULT_SEED=N repeats one
+	$(BIN)/python -m pytest tests/faults -v -s -p no:xdist
 
 lint: $(INSTALLED)  ## ruff: rules and format
 	$(BIN)/ruff check .
@@ -115,5 +118,5 @@ machine:
 	command -v g++ >/dev/null || need "A C++ compiler is needed: apt-get install g++ (Fedora: dnf install gcc-c++)"; \
 	exit $$missing
 
-.PHONY: help setup demo test test-all lint types tables table-sanstype table-spoc table-fonts figure-staircase $(ABLATIONS) \
+.PHONY: help setup demo test test-all test-faults lint types tables table-sanstype table-spoc table-fonts figure-staircase $(ABLATIONS) \
 	bench bench-quick bench-estimators bench-fonts bench-spoc bench-judge clean machine

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from hydra.utils import instantiate
 
 from composed import judges
 from composed.console import main_process, say
@@ -22,7 +21,7 @@ from composed.datamodules.noise import corrupt
 from composed.datamodules.text import Split, TextData
 from composed.errors import ConfigError, DataError
 from composed.evaluate import decode_all
-from composed.files import read_lines, write_lines
+from composed.files import read_json, read_lines, write_lines
 from composed.judges.records import JudgeError
 from composed.models.adaptation import add_adapters, add_low_rank
 from composed.models.anchor import Anchor, fisher
@@ -30,7 +29,8 @@ from composed.models.classifier import Classifier
 from composed.models.composition import Composition, fingerprint, freeze
 from composed.models.transformer import Specials, Transformer
 from composed.models.weights import load_weights
-from composed.run_folder import RunFolder, content_key, without_later
+from composed.objects import instantiate
+from composed.run_folder import RunFolder, content_key, provenance, without_later
 from composed.store import Store
 from composed.tasks.sequence import Optim, SequenceTask, Stage, Through
 from composed.tasks.training import train
@@ -232,7 +232,7 @@ def _pretrain(config: dict[str, Any], task: TextTask, folder: Path) -> None:
         stage="denoising",
         checkpoints=folder,
         metrics=folder / "metrics.jsonl",
-        metadata={"vocabulary": task.tokenizer.hash, "what": "denoiser"},
+        metadata={"vocabulary": task.tokenizer.hash, "what": "denoiser", **provenance(read_json(folder / "key.json"))},
         trainer=config["trainer"],
         loggers=[],
         sample=sample(task, val, pi, names=("noised", "Pi")),

@@ -86,6 +86,7 @@ RANGES: tuple[tuple[str, str, Callable[[float], bool]], ...] = (
     ("seed warmup initial_lr weight_decay base_weight base_weight_end composed_weight", "at least 0", lambda x: x >= 0),
     ("classifier denoising_weight anchor fisher lora adapters", "at least 0", lambda x: x >= 0),
     ("depth", "at least 1", lambda x: x >= 1),
+    ("checkpoints", "at least 0", lambda x: x >= 0),
     ("dropout attention_dropout activation_dropout label_smoothing", "from 0 to below 1", lambda x: 0 <= x < 1),
     ("compose_after", "a share of the updates, from 0 to below 1", lambda x: 0 <= x < 1),
     ("margin", "above 0 and at most 1", lambda x: 0 < x <= 1),
@@ -236,10 +237,10 @@ def check(config: dict[str, Any]) -> None:
         if key in CHOICES and value not in CHOICES[key]:
             valid = " and ".join("null" if choice is None else choice for choice in CHOICES[key])
             raise ConfigError(f"{key}={value}: valid values are {valid}")
-        if key.endswith("_target_") and not _is_ours(value):
-            raise ConfigError(f"{key}={value}: only names in modules below {' and '.join(TARGETS)} are built")
         if isinstance(value, int | float):
             _check_number(key, value)
+    for _ in targets(config):
+        pass
     _check_kind(config)
     _check_mode(config)
     if config["denoiser"] not in ("auto", "store") and not Path(config["denoiser"]).exists():
@@ -408,7 +409,21 @@ def _check_number(key: str, value: float) -> None:
             raise ConfigError(f"{key}={value}: must be {words}")
 
 
-def _is_ours(target: str) -> bool:
+def targets(node: Any, path: str = "") -> Iterator[str]:
+    """What the node asks Hydra to call, at any depth. Raises ConfigError for a name from outside this package."""
+    entries = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, value in entries:
+        where = f"{path}.{key}" if path else str(key)
+        if key == "_target_":
+            if not _is_ours(value):
+                raise ConfigError(f"{where}={value}: only names in modules below {' and '.join(TARGETS)} are built")
+            yield value
+        yield from targets(value, where)
+
+
+def _is_ours(target: Any) -> bool:
+    if not isinstance(target, str):
+        return False
     package = Path(composed.__file__).parent
     module = package.joinpath(*target.split(".")[1:-1])
     return target.startswith(TARGETS) and module.with_suffix(".py").is_file()

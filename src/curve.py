@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from hydra.utils import instantiate
 
 from composed.datamodules.staircase import Staircase
 from composed.errors import TrainingError
@@ -18,6 +17,7 @@ from composed.files import read_json, read_lines, write_json, write_lines, write
 from composed.models.pathwise import squared_error
 from composed.models.staircase import Networks, Rounding, turns
 from composed.models.weights import load_weights, save_weights
+from composed.objects import instantiate
 from composed.run_folder import RunFolder
 
 TEST_POINTS = 25  # of a step, both edges included

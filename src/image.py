@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from hydra.utils import instantiate
 from torch import nn
 
 from composed.console import main_process, say
@@ -21,8 +20,9 @@ from composed.files import read_json, write_atomically, write_json
 from composed.judges.images import BETTER, MEASURES
 from composed.models.composition import fingerprint, freeze
 from composed.models.weights import load_weights
+from composed.objects import instantiate
 from composed.reporting.pictures import curves, sheet
-from composed.run_folder import RunFolder, content_key
+from composed.run_folder import RunFolder, content_key, provenance, shaping
 from composed.store import Store
 from composed.tasks.images import ImageTask
 from composed.tasks.sequence import Optim, Through
@@ -132,7 +132,7 @@ def _pretrain(config: dict[str, Any], data: ImageData, folder: Path) -> None:
         stage="denoising",
         checkpoints=folder,
         metrics=folder / "metrics.jsonl",
-        metadata={**data.metadata, "what": "denoiser"},
+        metadata={**data.metadata, "what": "denoiser", **provenance(read_json(folder / "key.json"))},
         trainer=config["trainer"],
         loggers=[],
     )
@@ -172,7 +172,7 @@ def train_and_predict(folder: RunFolder, config: dict[str, Any], loggers: list[A
         stage=config["finetuning"]["name"],
         checkpoints=folder.checkpoints,
         metrics=folder.metrics,
-        metadata={**data.metadata, "what": "base predictor"},
+        metadata={**data.metadata, "what": "base predictor", **provenance(shaping(config))},
         trainer=config["trainer"],
         loggers=loggers,
     )

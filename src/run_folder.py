@@ -33,6 +33,7 @@ LATER: dict[str, dict[str, Any]] = {
     "pretraining": {"fresh": False, "linewise": 0.0, "broken": False, "classifier": 0},
 }
 CODE = Path(__file__).resolve().parents[1]
+NOT_SHAPING_TRAINER = ("checkpoints", "gradient_checkpointing")
 RECORDED_PACKAGES = (
     "composed",
     "torch",
@@ -62,6 +63,7 @@ def without_later(config: dict[str, Any]) -> dict[str, Any]:
 def shaping(config: dict[str, Any]) -> dict[str, Any]:
     """The part of a config that the numbers of its result depend on."""
     kept = {key: value for key, value in without_later(config).items() if key not in NOT_SHAPING}
+    kept["trainer"] = {key: value for key, value in config["trainer"].items() if key not in NOT_SHAPING_TRAINER}
     if config["denoiser"] == "store":
         kept["denoiser"] = "auto"  # the same denoiser
     if config["finetuning"]["train_through"] is None:
@@ -121,10 +123,16 @@ class RunFolder:
         return shlex.join(["composed-train", *kept, *(f"{key}={value}" for key, value in changed.items())])
 
     def predictions(self, split: str) -> Path:
-        return self.path / f"predictions-{split}.jsonl"
+        return self._file("predictions", split)
 
     def verdicts(self, split: str) -> Path:
-        return self.path / f"verdicts-{split}.jsonl"
+        return self._file("verdicts", split)
+
+    def _file(self, what: str, split: str) -> Path:
+        """Raises DataError where a split's name, which a file of the folder may have told, would lead out of it."""
+        if not split.isidentifier():
+            raise DataError(f"{self.path}: {split!r} is no name of a split")
+        return self.path / f"{what}-{split}.jsonl"
 
     def predicted(self) -> bool:
         return self.training.exists()
@@ -157,22 +165,30 @@ class RunFolder:
                 entry.unlink()
 
 
-def environment() -> dict[str, Any]:
-    """Versions, machine, command and the git revision of the code, where it is known."""
+def provenance(shape: dict[str, Any]) -> dict[str, str]:
+    """What weights say of themselves: the config that shaped them, and the versions that made them."""
+    return {"config": json.dumps(shape, sort_keys=True), "versions": json.dumps(_versions())}
 
+
+def _versions() -> dict[str, str | None]:
     def installed(package: str) -> str | None:
         try:
             return version(package)
         except PackageNotFoundError:
             return None
 
+    return {"python": platform.python_version(), **{package: installed(package) for package in RECORDED_PACKAGES}}
+
+
+def environment() -> dict[str, Any]:
+    """Versions, machine, command and the git revision of the code, where it is known."""
     import torch
 
     return {
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "git_revision": git_revision(),
-        "python": platform.python_version(),
-        "packages": {package: installed(package) for package in RECORDED_PACKAGES},
+        "python": (versions := _versions()).pop("python"),
+        "packages": versions,
         "system": f"{platform.system()} {platform.machine()}",
         "processor": processor(),
         "cores": len(os.sched_getaffinity(0)),

@@ -23,7 +23,7 @@ from composed.command import check, check_command_line, flags_first, help_text, 
 from composed.console import end_with_sweep, in_sweep, main_process, raise_on_signals, say
 from composed.errors import ComposedError, Interrupted
 from composed.files import read_json, write_json
-from composed.run_folder import RunFolder
+from composed.run_folder import RunFolder, provenance, shaping
 
 _failures: list[str] = []
 
@@ -99,7 +99,7 @@ def _train_and_predict(folder: RunFolder, config: dict[str, Any], loggers: list[
         stage=config["finetuning"]["name"],
         checkpoints=folder.checkpoints,
         metrics=folder.metrics,
-        metadata={"vocabulary": task.tokenizer.hash, "what": "base predictor"},
+        metadata={"vocabulary": task.tokenizer.hash, "what": "base predictor", **provenance(shaping(config))},
         trainer=config["trainer"],
         loggers=loggers,
         sample=build.sample(task, val, tuning.task.model, denoiser),

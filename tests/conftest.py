@@ -1,6 +1,54 @@
+"""What tests share: how PyTorch runs here, and `composed-train` as a user runs it, in a folder of the test's own."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
 import composed  # noqa: F401  (sets how threads wait, before torch loads)
 
 # isort: split
 import torch
 
+from tests.commands import command, run_folders
+
 torch.set_num_threads(1)  # the toys are small, and tests may run side by side
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory) -> Path:
+    """One folder for all workers of one test session."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def settings(shared) -> list[str]:
+    return ["profile=smoke", "logger=csv", f"task.data={shared / 'data'}", f"store={shared / 'store'}"]
+
+
+@pytest.fixture
+def train(settings, tmp_path):
+    """`composed-train` with the smallest profile in `tmp_path`; by default it has to succeed."""
+
+    def run(*arguments: str, code: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
+        ended = command("train", *settings, *arguments, cwd=tmp_path, **environment)
+        assert ended.returncode == code, ended.stderr
+        assert "Traceback" not in ended.stderr
+        return ended
+
+    return run
+
+
+@pytest.fixture
+def one(tmp_path):
+    """The folder of the only run."""
+
+    def find(runs: str = "runs") -> Path:
+        (folder,) = run_folders(tmp_path / runs)
+        return folder
+
+    return find

@@ -3,96 +3,20 @@
 All tests share one folder of data and one store of denoisers, which the project itself keeps safe from each other.
 """
 
-import os
-import random
 import re
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
-from safetensors.torch import load_file
 
 from composed.command import options
-from composed.files import locked, read_lines
-from composed.models.weights import save_weights
-from tests.commands import ENVIRONMENT, command, end, result, run_folders, start
+from composed.files import read_lines
+from tests.commands import BASELINE, ENVIRONMENT, LONG, command, end, result, run_folders, same_bits, start, wait_for
 
 pytestmark = pytest.mark.slow
-
-BASELINE = ("finetuning=baseline", "pretraining=none")
-LONG = ("schedules.scratch.updates=240", "schedules.pretrained.updates=240", "optim.validate_every=60")
-
-
-@pytest.fixture(scope="session")
-def shared(tmp_path_factory) -> Path:
-    """One folder for all workers of one test session."""
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "shared"
-    folder.mkdir(exist_ok=True)
-    return folder
-
-
-@pytest.fixture
-def settings(shared) -> list[str]:
-    return ["profile=smoke", "logger=csv", f"task.data={shared / 'data'}", f"store={shared / 'store'}"]
-
-
-@pytest.fixture
-def train(settings, tmp_path):
-    """`composed-train` with the smallest profile in `tmp_path`; by default it has to succeed."""
-
-    def run(*arguments: str, code: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
-        ended = command("train", *settings, *arguments, cwd=tmp_path, **environment)
-        assert ended.returncode == code, ended.stderr
-        assert "Traceback" not in ended.stderr
-        return ended
-
-    return run
-
-
-@pytest.fixture
-def one(tmp_path):
-    """The folder of the only run."""
-
-    def find(runs: str = "runs") -> Path:
-        (folder,) = run_folders(tmp_path / runs)
-        return folder
-
-    return find
-
-
-def same_bits(first: Path, second: Path) -> bool:
-    """Whether two trainings ended in the same weights and optimiser state, and the same best weights."""
-    states = [torch.load(folder / "checkpoints/last.ckpt", weights_only=True) for folder in (first, second)]
-    tensors = [dict(_tensors(state)) for state in states]
-    best = [(folder / "checkpoints/best.safetensors").read_bytes() for folder in (first, second)]
-    return (
-        best[0] == best[1]
-        and tensors[0].keys() == tensors[1].keys()
-        and all(torch.equal(tensors[0][name], tensors[1][name]) for name in tensors[0])
-    )
-
-
-def _tensors(node: object, name: str = "") -> Iterator[tuple[str, torch.Tensor]]:
-    if isinstance(node, torch.Tensor):
-        yield name, node
-    elif isinstance(node, dict):
-        for key, value in node.items():
-            yield from _tensors(value, f"{name}.{key}")
-
-
-def wait_for(process: subprocess.Popen[str], runs: Path, rows: int) -> None:
-    """Until the only run below `runs`, which the process trains, has so many rows of metrics."""
-    while sum(path.read_text().count("\n") for path in runs.glob("*/metrics.jsonl")) < rows:
-        assert process.poll() is None, process.stderr.read()  # type: ignore[union-attr]
-        time.sleep(0.05)
 
 
 def test_every_mode_trains_is_judged_and_stands_in_the_table(train, tmp_path):
@@ -177,24 +101,6 @@ def test_a_finished_run_is_not_run_again_unless_asked_to(train, one):
     assert (one() / "result.json").stat().st_mtime_ns > written
 
 
-def test_a_run_killed_at_a_random_moment_ends_in_the_same_weights(train, settings, one, tmp_path):
-    seed = random.SystemRandom().randrange(1000)
-    print(f"seed {seed}")
-    chance = random.Random(seed)
-    train(*LONG, "runs=whole")
-    for _ in range(2):
-        process = start("train", *settings, *LONG, "runs=parts", cwd=tmp_path)
-        wait_for(process, tmp_path / "parts", chance.randrange(2, 20))
-        time.sleep(chance.random() / 10)
-        process.kill()
-        end(process)
-    resumed = train(*LONG, "runs=parts")
-    assert same_bits(one("whole"), one("parts"))
-    for name in ("metrics.jsonl", "predictions-id.jsonl", "predictions-ood.jsonl"):
-        assert (one("whole") / name).read_bytes() == (one("parts") / name).read_bytes()
-    assert "training the denoiser" not in resumed.stderr
-
-
 def test_a_signal_ends_with_the_command_that_goes_on_to_the_same_weights(train, settings, one, tmp_path):
     train(*LONG, *BASELINE, "runs=whole")
     arguments = [*settings, *LONG, *BASELINE, "runs=parts"]
@@ -229,12 +135,6 @@ def test_a_signal_while_data_is_made_leaves_nothing_half_done(settings, tmp_path
     assert not [path for path in (tmp_path / "new").iterdir() if not path.name.startswith(".")]
 
 
-def test_a_loss_that_is_not_finite_stops_and_says_where(train, one):
-    stopped = train(*BASELINE, "optim.lr=1e30", "optim.warmup=0", "trainer.precision=32-true", code=1)
-    assert re.search(r"error: the loss is (nan|inf) at update \d+", stopped.stderr)
-    assert not (one() / "result.json").exists()
-
-
 def test_two_processes_train_a_denoiser_once(settings, tmp_path):
     arguments = [*settings, "finetuning=standard", "store=store"]
     processes = [start("train", *arguments, f"seed={seed}", cwd=tmp_path) for seed in (0, 1)]
@@ -242,22 +142,6 @@ def test_two_processes_train_a_denoiser_once(settings, tmp_path):
     assert [each.returncode for each in ended] == [0, 0], ended
     assert sum("\ntraining the denoiser" in each.stderr for each in ended) == 1
     assert len(list((tmp_path / "store").glob("denoiser-*/done.json"))) == 1
-
-
-def test_a_denoiser_of_another_vocabulary_is_refused_by_name(train, one, tmp_path):
-    """Also where it has as many words, which mean something else."""
-    train("finetuning=standard", "runs=first", "store=own")
-    weights = next((tmp_path / "own").glob("denoiser-*/best.safetensors"))
-    holder = torch.nn.Module()
-    for name, tensor in load_file(weights).items():
-        holder.register_buffer(name.replace(".", "/"), tensor)
-    holder.state_dict = lambda: load_file(weights)  # type: ignore[method-assign,assignment]
-    save_weights(tmp_path / "other.safetensors", holder, {"vocabulary": "0" * 64})
-    refused = train("finetuning=standard", f"denoiser={tmp_path / 'other.safetensors'}", code=1)
-    assert "other.safetensors was trained with another vocabulary" in refused.stderr
-    assert not (one() / "checkpoints").exists()
-    train("finetuning=standard", f"denoiser={weights}", "runs=third")
-    assert same_bits(one("first"), one("third"))
 
 
 def test_a_denoiser_that_may_not_be_trained_names_the_command_that_does(train, tmp_path):
@@ -289,51 +173,11 @@ def test_an_evaluation_that_fails_keeps_the_training(train, one, tmp_path):
     assert (folder / "checkpoints/last.ckpt").stat().st_mtime_ns == trained
 
 
-def test_a_broken_data_folder_is_named_with_file_and_line(train, shared, tmp_path):
-    train(*BASELINE, "runs=first")
-    folder = tmp_path / "mine"
-    shutil.copytree(next((shared / "data").glob("sanstype-*")), folder)
-    path = folder / "train.src"
-    lines = path.read_bytes().splitlines()
-    for spoilt, message in (
-        (lines[:-1], "train.src:47: the last line, but train.tgt has 48"),
-        ([lines[0], b"\xff\xfe", *lines[2:]], "train.src:2: not UTF-8"),
-        ([lines[0], b"", *lines[2:]], "train.src:2: empty"),
-    ):
-        path.write_bytes(b"\n".join(spoilt) + b"\n")
-        assert message in train(*BASELINE, f"task.folder={folder}", code=1).stderr
-
-
-def test_a_run_has_one_process(train, tmp_path, settings):
-    train(*BASELINE)
-    (folder,) = run_folders(tmp_path / "runs")
-    with locked(folder, lambda: None):
-        refused = train(*BASELINE, "redo=true", code=1)
-        assert "another process is working on" in refused.stderr
-    assert (folder / "result.json").exists()
-
-
 def test_a_failing_job_of_a_sweep_leaves_the_others_and_the_exit_code_tells(train):
     failed = train("-m", "finetuning=baseline,standard", "store=empty", "denoiser=auto,/dev/null", code=1)
     assert len(re.findall("denoiser=/dev/null: cannot read the weights", failed.stderr)) == 2
     assert "error: 2 of the runs failed:" in failed.stderr
     assert failed.stdout.count("correct") == 2 * 4
-
-
-def test_a_full_disk_stops_with_the_reason_and_room_lets_it_go_on(train, tmp_path):
-    runs = tmp_path / "runs"
-    runs.mkdir()
-    if os.getuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100k", "none", runs], check=False).returncode:
-        pytest.skip("a small file system can be mounted by root alone")
-    try:
-        stopped = train(*BASELINE, code=1)
-        assert re.search(
-            r"error: cannot write runs/.*: No space left on device.*run the same command again", stopped.stderr
-        )
-        subprocess.run(["mount", "-o", "remount,size=20m", runs], check=True)
-        train(*BASELINE)
-    finally:
-        subprocess.run(["umount", runs], check=True)
 
 
 def test_wandb_is_offline_silent_and_ends(train, one):

@@ -20,6 +20,7 @@ CONFIG = {
     "schedules": {"scratch": {"lr": 2e-3}, "pretrained": {"lr": 1e-3}},
     "logger": {"name": "csv"},
     "judge": {"workers": None},
+    "trainer": {"precision": "32-true", "checkpoints": 1},
     "denoiser": "auto",
     "runs": "runs",
     "store": "store",
@@ -49,6 +50,7 @@ def test_the_name_says_what_the_run_is():
     [
         (("logger",), {"name": "wandb"}),
         (("judge", "workers"), 7),
+        (("trainer", "checkpoints"), 3),
         (("store",), "elsewhere"),
         (("redo",), True),
         (("task", "data"), "elsewhere"),

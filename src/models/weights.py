@@ -1,11 +1,17 @@
-"""Weights on disk: safetensors with text metadata (vocabulary hash, what it is); nothing in them is ever executed."""
+"""Weights on disk: safetensors with text metadata (what they are, a hash of the vocabulary and one of themselves).
 
+Nothing in the file is ever executed.
+"""
+
+import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import nn
+from torch import Tensor, nn
 
 from composed.errors import DataError
 from composed.files import write_bytes
@@ -18,14 +24,14 @@ def save_weights(path: Path, model: nn.Module, metadata: dict[str, str]) -> None
     Raises ComposedError where the file cannot be written.
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in merged_state(model).items()}
-    write_bytes(path, save(tensors, {"composed": json.dumps(metadata)}))
+    write_bytes(path, save(tensors, {"composed": json.dumps({**metadata, "sha256": _digest(tensors)})}))
 
 
 def load_weights(path: Path, model: nn.Module, *, vocabulary: str | None = None) -> dict[str, str]:
     """Loads `path` into `model` and returns the metadata.
 
-    Raises DataError where the file is missing or damaged, its vocabulary has another hash than `vocabulary`, or its
-    shapes are not the model's.
+    Raises DataError where the file is missing or differs from what was saved, its vocabulary has another hash than
+    `vocabulary`, or its shapes are not the model's.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -33,6 +39,8 @@ def load_weights(path: Path, model: nn.Module, *, vocabulary: str | None = None)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (no mapping)
     except (OSError, ValueError, SafetensorError) as error:
         raise DataError(f"cannot read the weights {path}: {error}") from error
+    if metadata.get("sha256", digest := _digest(tensors)) != digest:
+        raise DataError(f"cannot read the weights {path}: they are damaged; delete the folder and make them again")
     if vocabulary is not None and metadata.get("vocabulary") != vocabulary:
         raise DataError(
             f"{path} was trained with another vocabulary (hash {str(metadata.get('vocabulary'))[:12]}, "
@@ -46,3 +54,12 @@ def load_weights(path: Path, model: nn.Module, *, vocabulary: str | None = None)
             f"the weights {path} do not fit the configured model: {str(error).splitlines()[-1].strip()}"
         ) from error
     return metadata
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of names, types, shapes and values."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

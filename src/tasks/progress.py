@@ -1,9 +1,5 @@
-"""What surrounds the updates: checkpoints that resume exactly, metrics on disk, a stop on a signal.
+"""What surrounds the updates: metrics on disk, a signal that is remembered. Left out: checkpoints, the display."""
 
-A checkpoint is taken between two updates only, so it never holds half of one. Left out: more than `last` and `best`.
-"""
-
-import io
 import json
 import signal
 from collections.abc import Callable, Sequence
@@ -11,12 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 
 from composed.console import main_process, say
-from composed.errors import DataError, Interrupted
-from composed.files import write_bytes, write_text
-from composed.models.weights import save_weights
+from composed.errors import Interrupted
+from composed.files import write_text
 from composed.tasks.display import Display
 from composed.tasks.sequence import SequenceTask
 
@@ -46,92 +40,6 @@ class StopSignals:
             raise Interrupted(number, "stopped in the middle of an update; the last checkpoint stays")
         self.received = number
         say("stopping after this update; a checkpoint is being written")
-
-
-class Checkpoints(pl.Callback):
-    """`last.ckpt` (weights, optimiser, position) for resuming, `best.safetensors` (weights) for using.
-
-    Randomness and data order are functions of the update, the learning rate too: a resumed CPU run ends bit-identical.
-    """
-
-    def __init__(self, folder: Path, task: SequenceTask, metadata: dict[str, str], signals: StopSignals) -> None:
-        self.last = folder / "last.ckpt"
-        self.best_path = folder / "best.safetensors"
-        self.task = task
-        self.metadata = metadata
-        self.signals = signals
-        self.best: dict[str, float] | None = None  # {"update", "selection"}
-        self._state: dict[str, Any] | None = None
-
-    def resume(self) -> None:
-        """Takes the model to where `last.ckpt` left it, if there is one."""
-        if not self.last.exists():
-            return
-        try:
-            state = torch.load(self.last, map_location="cpu", weights_only=True)
-            if state["metadata"] != self.metadata:
-                raise ValueError("it was trained with another vocabulary, so the data has changed since")
-            self.task.model.load_state_dict(state["model"])
-        except Exception as error:
-            raise DataError(
-                f"cannot resume from {self.last}: {error}. Delete that file to start this training over."
-            ) from error
-        self.task.updates, self.best, self._state = state["updates"], state["best"], state["optimizer"]
-        say(f"resuming after {self.task.updates} of {self.task.optim.updates} updates")
-
-    def on_fit_start(self, trainer: pl.Trainer, _task: pl.LightningModule) -> None:
-        if self._state is not None:
-            trainer.optimizers[0].load_state_dict(self._state)
-            self._state = None
-
-    def on_train_start(self, _trainer: pl.Trainer, _task: pl.LightningModule) -> None:
-        self.signals.listen()
-
-    def on_train_batch_end(self, trainer: pl.Trainer, _task: pl.LightningModule, _out, batch, _index: int) -> None:
-        optim, done = self.task.optim, batch.update + 1
-        if batch.part != optim.accumulate - 1 or done % optim.validate_every == 0 or done == optim.updates:
-            return  # in the middle of an update, or a validation comes first and saves
-        signal_received = self._signal(trainer)
-        if done % optim.checkpoint_every == 0 or signal_received:
-            self._save(trainer, done)
-            self._stop_if(signal_received, done)
-
-    def on_validation_end(self, trainer: pl.Trainer, _task: pl.LightningModule) -> None:
-        selection = self.task.validation["selection"]
-        comparable = self.task.through is None or self.task.composing
-        if comparable and (self.best is None or selection < self.best["selection"]):
-            self.best = {"update": self.task.updates, "selection": selection}
-            if trainer.is_global_zero:
-                save_weights(self.best_path, self.task.model, {**self.metadata, "update": str(self.task.updates)})
-        self._save(trainer, self.task.updates)
-        trainer.strategy.barrier()  # what one process saved, the others load
-        self._stop_if(self._signal(trainer), self.task.updates)
-
-    def _signal(self, trainer: pl.Trainer) -> int:
-        """The signal that any process of this training received, the same number in all of them; 0: none."""
-        if trainer.world_size == 1:
-            return self.signals.received
-        received = torch.tensor(self.signals.received, device=trainer.strategy.root_device)
-        return int(trainer.strategy.reduce(received, reduce_op="max"))
-
-    def _stop_if(self, signal_received: int, done: int) -> None:
-        if signal_received:
-            updates = self.task.optim.updates
-            raise Interrupted(signal_received, f"stopped after update {done} of {updates}; saved {self.last}")
-
-    def _save(self, trainer: pl.Trainer, updates: int) -> None:
-        if not trainer.is_global_zero:
-            return
-        state = {
-            "model": self.task.model.state_dict(),
-            "optimizer": trainer.optimizers[0].state_dict(),
-            "updates": updates,
-            "best": self.best,
-            "metadata": self.metadata,
-        }
-        buffer = io.BytesIO()  # torch.save on a full disk would not say that the disk is full
-        torch.save(state, buffer)
-        write_bytes(self.last, buffer.getbuffer())
 
 
 class Recorder(pl.Callback):

@@ -212,9 +212,9 @@ class SequenceTask(pl.LightningModule):
             loss = loss + penalty
         if not torch.isfinite(loss):
             raise TrainingError(
-                f"the loss is {loss.item()} at update {batch.update} (rows {batch.rows.tolist()[:8]}... of the "
-                "training data). Training stopped; the last good checkpoint stays. Try a smaller optim.lr, a longer "
-                "optim.warmup or optim.clip=1."
+                f"the loss is {loss.item()} at update {batch.update} (seed {self.seed}, rows {batch.rows.tolist()[:8]} "
+                "... of the training data). Training stopped; the last good checkpoint stays. Try a smaller optim.lr, "
+                "a longer optim.warmup or optim.clip=1."
             )
         return loss
 

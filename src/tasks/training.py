@@ -16,14 +16,15 @@ from composed.errors import ConfigError, Interrupted, TrainingError
 from composed.models.adaptation import merge_low_rank
 from composed.models.transformer import Transformer
 from composed.models.weights import load_weights
-from composed.tasks.progress import Checkpoints, Recorder, StopSignals
+from composed.tasks.checkpoints import Checkpoints
+from composed.tasks.progress import Recorder, StopSignals
 from composed.tasks.sequence import SequenceTask
 
 for name in ("pytorch_lightning", "lightning_fabric"):
     logging.getLogger(name).setLevel(logging.ERROR)
 
 
-OURS = ("threads", "gradient_checkpointing")  # keys of the trainer group that are not Lightning's
+OURS = ("threads", "checkpoints", "gradient_checkpointing")  # keys of the trainer group that are not Lightning's
 
 
 class Data(pl.LightningDataModule):
@@ -141,7 +142,7 @@ def train(
             model.checkpointing = trainer.get("gradient_checkpointing", False)
     with StopSignals() as signals, warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric")
-        keeper = Checkpoints(checkpoints, task, metadata, signals)
+        keeper = Checkpoints(checkpoints, task, metadata, signals, earlier=trainer.get("checkpoints", 1))
         keeper.resume()
         recorder = Recorder(metrics, task, stage, loggers, sample)
         chunk = task.optim.validate_every

@@ -1,0 +1,145 @@
+"""Checkpoints that resume exactly, and survive the death of the process, a full disk and flipped bits.
+
+One is taken between two updates only, so it never holds half of one. Left out: states that several processes share.
+"""
+
+import io
+import os
+import zipfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+from composed.console import say
+from composed.errors import DataError, Interrupted
+from composed.files import write_bytes
+from composed.models.weights import save_weights
+from composed.tasks.progress import StopSignals
+from composed.tasks.sequence import SequenceTask
+
+
+class Checkpoints(pl.Callback):
+    """`last.ckpt` (weights, optimiser, position) for resuming, `best.safetensors` (weights) for using.
+
+    `last-1.ckpt`, `last-2.ckpt`, ... are the `earlier` ones before it: where a file is damaged (each part of it has a
+    CRC-32), the training goes on from the one before.
+    Randomness and data order are functions of the update, the learning rate too: a resumed CPU run ends bit-identical.
+    """
+
+    def __init__(
+        self, folder: Path, task: SequenceTask, metadata: dict[str, str], signals: StopSignals, earlier: int = 1
+    ) -> None:
+        self.last = folder / "last.ckpt"
+        self.kept = [self.last, *(folder / f"last-{age}.ckpt" for age in range(1, earlier + 1))]
+        self.best_path = folder / "best.safetensors"
+        self.task = task
+        self.metadata = metadata
+        self.signals = signals
+        self.best: dict[str, float] | None = None  # {"update", "selection"}
+        self._state: dict[str, Any] | None = None
+
+    def resume(self) -> None:
+        """Takes the model to where the newest good checkpoint left it, if there is any.
+
+        Raises DataError where all of them are damaged, or they are of another vocabulary.
+        """
+        for left_by_a_killed_process in self.last.parent.glob(".*.tmp"):
+            left_by_a_killed_process.unlink(missing_ok=True)
+        damaged = []
+        for path in filter(Path.exists, self.kept):
+            try:
+                state = _read(path)
+                if state["metadata"]["vocabulary"] != self.metadata["vocabulary"]:
+                    raise DataError(f"{path} was trained with another vocabulary, so the data has changed since")
+                self.task.model.load_state_dict(state["model"])
+            except DataError as error:
+                raise DataError(f"cannot resume: {error}. {self._start_over()}") from error
+            except Exception as error:
+                damaged.append(f"{path} is damaged ({str(error).splitlines()[0] if str(error) else repr(error)})")
+                continue
+            for what in damaged:
+                say(f"warning: {what}; going on from {path}")
+            self.task.updates, self.best, self._state = state["updates"], state["best"], state["optimizer"]
+            say(f"resuming after {self.task.updates} of {self.task.optim.updates} updates")
+            return
+        if damaged:
+            raise DataError(f"cannot resume: {'; '.join(damaged)}. {self._start_over()}")
+
+    def _start_over(self) -> str:
+        return f"Delete the folder {self.last.parent} to start this training over."
+
+    def on_fit_start(self, trainer: pl.Trainer, _task: pl.LightningModule) -> None:
+        if self._state is not None:
+            trainer.optimizers[0].load_state_dict(self._state)
+            self._state = None
+
+    def on_train_start(self, _trainer: pl.Trainer, _task: pl.LightningModule) -> None:
+        self.signals.listen()
+
+    def on_train_batch_end(self, trainer: pl.Trainer, _task: pl.LightningModule, _out, batch, _index: int) -> None:
+        optim, done = self.task.optim, batch.update + 1
+        if batch.part != optim.accumulate - 1 or done % optim.validate_every == 0 or done == optim.updates:
+            return  # in the middle of an update, or a validation comes first and saves
+        signal_received = self._signal(trainer)
+        if done % optim.checkpoint_every == 0 or signal_received:
+            self._save(trainer, done)
+            self._stop_if(signal_received, done)
+
+    def on_validation_end(self, trainer: pl.Trainer, _task: pl.LightningModule) -> None:
+        selection = self.task.validation["selection"]
+        comparable = self.task.through is None or self.task.composing
+        if comparable and (self.best is None or selection < self.best["selection"]):
+            self.best = {"update": self.task.updates, "selection": selection}
+            if trainer.is_global_zero:
+                save_weights(self.best_path, self.task.model, {**self.metadata, "update": str(self.task.updates)})
+        self._save(trainer, self.task.updates)
+        trainer.strategy.barrier()  # what one process saved, the others load
+        self._stop_if(self._signal(trainer), self.task.updates)
+
+    def _signal(self, trainer: pl.Trainer) -> int:
+        """The signal that any process of this training received, the same number in all of them; 0: none."""
+        if trainer.world_size == 1:
+            return self.signals.received
+        received = torch.tensor(self.signals.received, device=trainer.strategy.root_device)
+        return int(trainer.strategy.reduce(received, reduce_op="max"))
+
+    def _stop_if(self, signal_received: int, done: int) -> None:
+        if signal_received:
+            updates = self.task.optim.updates
+            raise Interrupted(signal_received, f"stopped after update {done} of {updates}; saved {self.last}")
+
+    def _save(self, trainer: pl.Trainer, updates: int) -> None:
+        if not trainer.is_global_zero:
+            return
+        state = {
+            "model": self.task.model.state_dict(),
+            "optimizer": trainer.optimizers[0].state_dict(),
+            "updates": updates,
+            "best": self.best,
+            "metadata": self.metadata,
+        }
+        buffer = io.BytesIO()  # torch.save on a full disk would not say that the disk is full
+        torch.save(state, buffer)
+        self._age()
+        write_bytes(self.last, buffer.getbuffer())
+
+    def _age(self) -> None:
+        """Every checkpoint becomes the one before it; the last one is there all the time."""
+        for younger, older in list(zip(self.kept, self.kept[1:], strict=False))[::-1]:
+            link = older.with_name(f".{older.name}.tmp")
+            with suppress(FileNotFoundError, PermissionError):  # none yet; a file system without links
+                link.unlink(missing_ok=True)
+                os.link(younger, link)
+                os.replace(link, older)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Raises an error of any kind where a bit is not as it was written; nothing in the file is executed."""
+    with zipfile.ZipFile(path) as parts:
+        bad = parts.testzip()
+    if bad is not None:
+        raise ValueError(f"the checksum of its part {bad} is wrong")
+    return torch.load(path, map_location="cpu", weights_only=True)

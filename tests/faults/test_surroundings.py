@@ -1,0 +1,99 @@
+"""A loss that is not finite, a disk that is full or read-only, a W&B that does not answer or dies."""
+
+import itertools
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+
+from composed.errors import TrainingError
+from tests import toys
+from tests.commands import BASELINE, LONG, command, end, start, wait_for
+from tests.test_training import fit, last
+
+
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_04_a_loss_that_is_not_finite(value, chance, tmp_path):
+    """Stops at its update, says which rows of which seed, and leaves the last good checkpoint."""
+    poisoned = chance.randrange(4, 11)
+    model, updates = toys.model(), itertools.count()
+    original = model.nll
+
+    def nll(source, target, **settings):
+        factor = float(value) if model.training and next(updates) == poisoned else 1.0
+        return original(source, target, **settings) * factor
+
+    model.nll = nll  # type: ignore[method-assign]
+    with pytest.raises(TrainingError, match=rf"{value} at update {poisoned} \(seed 0, rows \["):
+        fit(tmp_path, model=model)
+    state = last(tmp_path)
+    assert state["updates"] == max(update for update in (3, 4, 6, 8, 9) if update <= poisoned)
+    assert all(torch.isfinite(weights).all() for weights in state["model"].values())
+
+
+@contextmanager
+def small_disk(folder: Path, options: str) -> Iterator[None]:
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", options, "none", folder]
+    if os.getuid() or subprocess.run(mount, check=False).returncode:
+        pytest.skip("a file system can be mounted by root alone")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.slow_fault
+def test_05_a_full_disk_stops_with_the_reason_and_room_lets_it_go_on(chance, train, tmp_path):
+    with small_disk(tmp_path / "runs", f"size={chance.randrange(80, 160)}k"):
+        stopped = train(*BASELINE, code=1)
+        assert re.search(r"error: cannot write runs/.*: No space left on device.*same command again", stopped.stderr)
+        subprocess.run(["mount", "-o", "remount,size=20m", tmp_path / "runs"], check=True)
+        train(*BASELINE)
+
+
+@pytest.mark.slow_fault
+def test_05_a_read_only_folder_is_an_error_in_words(chance, train, tmp_path):
+    with small_disk(tmp_path / "runs", "size=20m,ro"):
+        stopped = train(*BASELINE, code=1)
+    assert re.search(r"error: cannot write into the folder runs/.*: Read-only file system", stopped.stderr)
+
+
+@pytest.mark.slow_fault
+def test_11_a_wandb_that_never_answers_stops_nothing(chance, train):
+    """A server that takes connections and says nothing."""
+    online = ("logger=wandb", "logger.mode=online")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        began = time.monotonic()
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        train(*BASELINE, *online, WANDB_BASE_URL=url, WANDB_API_KEY="0" * 40)
+        hindered = time.monotonic() - began
+    began = time.monotonic()
+    train(*BASELINE, "seed=1")
+    assert hindered < 3 * (time.monotonic() - began) + 45
+
+
+@pytest.mark.slow_fault
+def test_11_a_wandb_that_dies_stops_nothing(chance, settings, tmp_path):
+    process = start("train", *settings, *LONG, *BASELINE, "logger=wandb", cwd=tmp_path)
+    wait_for(process, tmp_path / "runs", 2)
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((path / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            if parent == process.pid and b"wandb" in (path / "cmdline").read_bytes():
+                os.kill(int(path.name), signal.SIGKILL)
+        except (OSError, ValueError):
+            continue
+    ended = end(process)
+    assert ended.returncode == 0, ended.stderr
+    (metrics,) = (tmp_path / "runs").glob("*/metrics.jsonl")
+    assert '"update": 240' in metrics.read_text().splitlines()[-1]
+    assert command("train", *settings, *LONG, *BASELINE, cwd=tmp_path).returncode == 0
