@@ -30,7 +30,7 @@ test-all: $(INSTALLED)  ## every test
 	$(BIN)/python -m pytest -n auto
 
 test-faults: $(INSTALLED)  ## killed, full, damaged, hostile: each fault and its seed; COMPOSED_FAULT_SEED=N repeats one
-	$(BIN)/python -m pytest tests/faults -v -s -p no:xdist
+	$(BIN)/python -m pytest tests/faults -vv -s -p no:xdist
 
 lint: $(INSTALLED)  ## ruff: rules and format
 	$(BIN)/ruff check .

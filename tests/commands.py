@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 
 ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if not name.startswith(("WANDB", "PYTEST"))},
@@ -61,20 +62,18 @@ def result(folder: Path) -> dict[str, Any]:
 def same_bits(first: Path, second: Path) -> bool:
     """Whether two trainings ended in the same weights and optimiser state, and the same best weights."""
     states = [torch.load(folder / "checkpoints/last.ckpt", weights_only=True) for folder in (first, second)]
-    tensors = [dict(_tensors(state)) for state in states]
-    best = [(folder / "checkpoints/best.safetensors").read_bytes() for folder in (first, second)]
-    return (
-        best[0] == best[1]
-        and tensors[0].keys() == tensors[1].keys()
-        and all(torch.equal(tensors[0][name], tensors[1][name]) for name in tensors[0])
+    best = [load_file(folder / "checkpoints/best.safetensors") for folder in (first, second)]
+    tensors = [dict(_tensors([state, weights])) for state, weights in zip(states, best, strict=True)]
+    return tensors[0].keys() == tensors[1].keys() and all(
+        torch.equal(tensors[0][name], tensors[1][name]) for name in tensors[0]
     )
 
 
 def _tensors(node: object, name: str = "") -> Iterator[tuple[str, torch.Tensor]]:
     if isinstance(node, torch.Tensor):
         yield name, node
-    elif isinstance(node, dict):
-        for key, value in node.items():
+    elif isinstance(node, dict | list):
+        for key, value in node.items() if isinstance(node, dict) else enumerate(node):
             yield from _tensors(value, f"{name}.{key}")
 
 

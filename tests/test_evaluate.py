@@ -28,6 +28,7 @@ CONFIG = {
     "schedules": {},
     "backtranslation": {},
     "judge": {"workers": None, "unsafe": False},
+    "trainer": {"precision": "32-true", "checkpoints": 1},
     "logger": {"name": "csv"},
     "denoiser": "auto",
     "seed": 1,

@@ -13,7 +13,7 @@ import yaml
 
 from composed.command import check
 from composed.errors import ConfigError, DataError
-from composed.files import read_json, write_json
+from composed.files import read_json, read_lines, write_json
 from composed.models.weights import load_weights
 from composed.objects import instantiate
 from composed.run_folder import RunFolder
@@ -159,12 +159,13 @@ def test_12_no_name_that_a_run_folder_tells_leads_out_of_it(chance, tmp_path):
 def test_12_the_commands_execute_nothing_that_a_run_folder_brings(chance, train, one, tmp_path):
     train(*BASELINE)
     run, marker = one(), tmp_path / "executed"
+    source = next(read_lines(run / "predictions-id.jsonl"))["source"]
     honest = (run / "config.yaml").read_text()
     hostile = yaml.safe_load(honest)
     hostile["model"] = {**hostile["model"], "_target_": "os.system", "command": f"touch {marker}"}
     (run / "config.yaml").write_text(yaml.safe_dump(hostile))
     for name, *words in (("predict",), ("evaluate", "--predict")):
-        refused = command(name, *words, str(run), cwd=tmp_path, input="set var_0 to 3;\n")
+        refused = command(name, *words, str(run), cwd=tmp_path, input=f"{source}\n")
         assert refused.returncode == 2, refused.stderr
         assert "os.system" in refused.stderr
     (run / "config.yaml").write_text(honest)
@@ -175,6 +176,6 @@ def test_12_the_commands_execute_nothing_that_a_run_folder_brings(chance, train,
     assert "is no name of a split" in refused.stderr
     weights = run / "checkpoints" / "best.safetensors"
     torch.save({"model": Payload(marker)}, weights)
-    assert command("predict", str(run), cwd=tmp_path, input="set var_0 to 3;\n").returncode == 1
+    assert command("predict", str(run), cwd=tmp_path, input=f"{source}\n").returncode == 1
     assert not marker.exists()
     assert json.loads((run / "result.json").read_text())

@@ -178,6 +178,7 @@ def test_01_a_real_run_killed_at_random_moments(chance, train, settings, one, tm
 def test_10_a_second_command_on_a_run_is_refused_and_changes_nothing(chance, train, settings, one, tmp_path):
     process = start("train", *settings, *LONG, *BASELINE, cwd=tmp_path)
     wait_for(process, tmp_path / "runs", 2)
+    process.send_signal(signal.SIGSTOP)
     refused = train(*LONG, *BASELINE, "redo=true", code=1)
     assert "another process is working on" in refused.stderr
     assert process.poll() is None
@@ -198,9 +199,8 @@ def test_12_a_sweep_killed_and_given_again_runs_what_is_left(chance, tmp_path):
         time.sleep(0.05)
     process.kill()
     end(process)
-    finished = {path: path.read_bytes() for path in runs.glob("*/*") if (path.parent / "result.json").exists()}
-    done = len(list(runs.glob("*/result.json")))
-    finished = {path: data for path, data in finished.items() if path.name != ".lock"}
+    done = len(results := list(runs.glob("*/result.json")))
+    finished = {path: path.read_bytes() for each in results for path in each.parent.rglob("*") if path.is_file()}
     again = command("train", *words, cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     assert f"{3 - done} of 3 runs to do" in again.stderr
