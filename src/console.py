@@ -19,6 +19,11 @@ def main_process() -> bool:
     return all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID"))
 
 
+def started_together() -> bool:
+    """Whether torchrun or srun started all processes of this training, and not the first of them the others."""
+    return "TORCHELASTIC_RUN_ID" in os.environ or int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1
+
+
 def say(line: str) -> None:
     if main_process():
         print(line, file=sys.stderr, flush=True)

@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, get_args
 
 from composed import judges
-from composed.console import raise_on_signals, say
+from composed.console import main_process, raise_on_signals, say
 from composed.errors import ComposedError, DataError, Interrupted
 from composed.files import read_json, read_lines, write_json, write_lines
 from composed.judges.records import Class
@@ -36,10 +36,15 @@ CLASSES = get_args(Class)
 def predict(
     run: RunFolder, config: dict[str, Any], task: "TextTask", model: "Transformer", composition: "Composition | None"
 ) -> float:
-    """Writes what f says on every test program, and what Pi, if any, makes of it. Returns the seconds it took."""
+    """Writes what f says on every test program, and what Pi, if any, makes of it. Returns the seconds it took.
+
+    The processes of a distributed training share the work; all of them have to call.
+    """
     started, beams = time.monotonic(), config["task"]["beams"]
     for split in task.data.tests:
-        write_lines(run.predictions(split), _predictions(task, split, model, composition, beams=beams))
+        rows = list(_predictions(task, split, model, composition, beams=beams))
+        if main_process():
+            write_lines(run.predictions(split), rows)
     return round(time.monotonic() - started, 1)
 
 
@@ -77,19 +82,31 @@ def _predictions(
 def decode_all(
     pairs: "Pairs", decode: "Callable[[Tensor], Sequence[Tensor]]", device: "torch.device"
 ) -> list[list[list[int]]]:
-    """What `decode` makes of every source of `pairs`, in order: a list of ids per row, for each of its outputs."""
+    """What `decode` makes of every source of `pairs`, in order: a list of ids per row, for each of its outputs.
+
+    Where there are several processes, each decodes every so-manieth batch, and all of them get everything.
+    """
     import torch
+    from torch import distributed
 
     from composed.datamodules.batching import plan
 
-    outputs: list[list[list[int]]] = []
+    several = distributed.is_available() and distributed.is_initialized()
+    rank, world = (distributed.get_rank(), distributed.get_world_size()) if several else (0, 1)
+    decoded: list[tuple[list[int], list[list[list[int]]]]] = []  # rows, and for each output the ids of each row
     with torch.inference_mode():
-        for rows in plan(pairs.cost(), 128 * int(pairs.cost().mean()), None):
-            decoded = decode(pairs.batch(rows).source.to(device))
-            outputs = outputs or [[[] for _ in range(len(pairs))] for _ in decoded]
-            for output, part in zip(outputs, decoded, strict=True):
-                for row, ids in zip(rows, part.tolist(), strict=True):
-                    output[row] = ids
+        for rows in plan(pairs.cost(), 128 * int(pairs.cost().mean()), None)[rank::world]:
+            parts = decode(pairs.batch(rows).source.to(device))
+            decoded.append((rows, [part.tolist() for part in parts]))
+    if several:
+        shares: list[Any] = [None] * world
+        distributed.all_gather_object(shares, decoded)
+        decoded = [batch for share in shares for batch in share]
+    outputs: list[list[list[int]]] = [[[] for _ in range(len(pairs))] for _ in decoded[0][1]]
+    for rows, ids_of_outputs in decoded:
+        for output, ids_of_rows in zip(outputs, ids_of_outputs, strict=True):
+            for row, ids in zip(rows, ids_of_rows, strict=True):
+                output[row] = ids
     return outputs
 
 

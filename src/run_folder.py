@@ -13,6 +13,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 from contextlib import AbstractContextManager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -155,6 +156,11 @@ class RunFolder:
         write_text(self.path / "config.yaml", yaml.safe_dump(config, sort_keys=False))
         write_text(self.path / "overrides.yaml", yaml.safe_dump(overrides))
         write_json(self.path / "environment.json", environment())
+
+    def wait_for_description(self) -> None:
+        """For processes beside the one that describes; where that ends early, whoever started them ends these too."""
+        while not (self.path / "environment.json").exists():
+            time.sleep(0.1)
 
     def clear(self) -> None:
         """Removes what a run left but its log, so that it starts over."""

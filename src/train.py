@@ -20,8 +20,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from composed import evaluate
 from composed.command import check, check_command_line, flags_first, help_text, options
-from composed.console import end_with_sweep, in_sweep, main_process, raise_on_signals, say
-from composed.errors import ComposedError, Interrupted
+from composed.console import end_with_sweep, in_sweep, main_process, raise_on_signals, say, started_together
+from composed.errors import ComposedError, ConfigError, Interrupted
 from composed.files import read_json, write_json
 from composed.run_folder import RunFolder, provenance, shaping
 
@@ -44,6 +44,11 @@ def run(config: dict[str, Any], overrides: list[str], *, wait: bool = False) -> 
     from composed.tasks.training import check_trainer
 
     check_trainer(config["trainer"])
+    if config["redo"] and started_together():
+        raise ConfigError(
+            f"redo=true: torchrun and srun start all processes at once, and one would clear what another reads; delete "
+            f"{folder.path} instead"
+        )
     start_from = config["finetuning"]["start_from"]
     if start_from in options("finetuning") and not folder.predicted():
         start_from = str(run(*_of_mode(start_from, overrides), wait=True).path)
@@ -54,6 +59,8 @@ def run(config: dict[str, Any], overrides: list[str], *, wait: bool = False) -> 
             if config["redo"]:
                 folder.clear()
             folder.describe(config, overrides)
+        else:
+            folder.wait_for_description()
         say(f"run {folder.path}")
         with open_logger(config["logger"], folder.path, config) as loggers:
             if not folder.predicted():
@@ -110,8 +117,8 @@ def _train_and_predict(folder: RunFolder, config: dict[str, Any], loggers: list[
             "the frozen denoiser changed during fine-tuning: a defect of this program, please report it"
         )
     composition = build.composition(config, task, tuning.task.model, denoiser, command)
+    seconds["prediction"] = evaluate.predict(folder, config, task, tuning.task.model, composition)
     if main_process():
-        seconds["prediction"] = evaluate.predict(folder, config, task, tuning.task.model, composition)
         facts = {
             "updates": tuning.task.optim.updates,
             "best": best,

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from composed.console import main_process, raise_on_signals, say
+from composed.console import main_process, raise_on_signals, say, started_together
 from composed.errors import Interrupted
 
 
@@ -45,3 +45,20 @@ def test_a_signal_raises_what_no_handler_of_errors_catches(number):
     finally:
         for n, handler in before.items():
             signal.signal(n, handler)
+
+
+@pytest.mark.parametrize(
+    ("variables", "together"),
+    [
+        ({}, False),
+        ({"TORCHELASTIC_RUN_ID": "none"}, True),
+        ({"SLURM_STEP_NUM_TASKS": "1"}, False),
+        ({"SLURM_STEP_NUM_TASKS": "2"}, True),
+    ],
+)
+def test_processes_that_somebody_else_started_are_known(variables, together, monkeypatch):
+    for name in ("TORCHELASTIC_RUN_ID", "SLURM_STEP_NUM_TASKS"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert started_together() is together

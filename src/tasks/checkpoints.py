@@ -13,7 +13,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from composed.console import say
+from composed.console import main_process, say
 from composed.errors import DataError, Interrupted
 from composed.files import write_bytes
 from composed.models.weights import save_weights
@@ -46,7 +46,7 @@ class Checkpoints(pl.Callback):
 
         Raises DataError where all of them are damaged, or they are of another vocabulary.
         """
-        for left_by_a_killed_process in self.last.parent.glob(".*.tmp"):
+        for left_by_a_killed_process in self.last.parent.glob(".*.tmp") if main_process() else ():
             left_by_a_killed_process.unlink(missing_ok=True)
         damaged = []
         for path in filter(Path.exists, self.kept):

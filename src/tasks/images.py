@@ -34,6 +34,7 @@ class ImageTask(SequenceTask):
         output = self.model(batch.source)
         error = squared_error(output, batch.target)  # (B,)
         total = self.base_weight(batch.update) * error.sum()
+        self.train_tokens = batch.weight * len(batch.target)
         self.train_metrics = {"loss": error.detach().mean()}
         if self.composing:
             assert self.through is not None

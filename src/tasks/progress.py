@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
+import torch.distributed
 
 from composed.console import main_process, say
 from composed.errors import Interrupted
@@ -89,10 +91,20 @@ class Recorder(pl.Callback):
             return
         self._amount += batch.tokens
         if done % self.every == 0:
-            metrics = {name: float(value) for name, value in self.task.train_metrics.items()}
+            metrics = self._over_processes(trainer)
             self._record(trainer, "training", done, {**metrics, "lr": self.task.rate(batch.update)})
             if trainer.is_global_zero:
                 self._display.update(done, metrics, self._amount)
+
+    def _over_processes(self, trainer: pl.Trainer) -> dict[str, float]:
+        """The metrics of the update's batch: each process' mean over its tokens counts with as many tokens."""
+        metrics = {name: float(value) for name, value in self.task.train_metrics.items()}
+        if trainer.world_size == 1:
+            return metrics
+        sums = torch.tensor([1.0, *metrics.values()], dtype=torch.float64) * self.task.train_tokens
+        sums = sums.to(trainer.strategy.root_device)
+        torch.distributed.all_reduce(sums)
+        return dict(zip(metrics, (sums[1:] / sums[0]).tolist(), strict=True))
 
     def on_validation_end(self, trainer: pl.Trainer, _task: pl.LightningModule) -> None:
         self._record(trainer, "validation", self.task.updates, self.task.validation)

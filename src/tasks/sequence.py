@@ -186,7 +186,9 @@ class SequenceTask(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         nll = self.model.nll(batch.source, batch.target, label_smoothing=self.optim.label_smoothing)
         total = self.base_weight(batch.update) * nll.sum()
-        self.train_metrics = {"loss": nll.detach().sum() / (batch.target != self.model.specials.pad).sum()}
+        tokens = (batch.target != self.model.specials.pad).sum()
+        self.train_tokens = batch.weight * float(tokens)
+        self.train_metrics = {"loss": nll.detach().sum() / tokens}
         if self.composing:
             assert self.through is not None
             cost = self.through.estimator.surrogate(
@@ -197,7 +199,7 @@ class SequenceTask(pl.LightningModule):
                 max_length=self.through.max_length,
             )
             total = total + self.through.weight * cost.sum()
-            self.train_metrics["composed_loss"] = cost.detach().sum() / (batch.target != self.model.specials.pad).sum()
+            self.train_metrics["composed_loss"] = cost.detach().sum() / tokens
         # Lightning averages over the parts of an update and over processes; the loss is a mean over its tokens.
         loss = total * self._share(batch)
         if batch.denoising is not None:

@@ -1,0 +1,76 @@
+"""As many processes as one likes, the same training: the same batches, metrics, predictions and table."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from composed.files import read_lines
+from tests import toys
+from tests.commands import ENVIRONMENT, result, run_folders
+from tests.test_training import composed_term, fit
+
+pytestmark = pytest.mark.slow
+
+WORDS = (
+    "finetuning=standard",
+    "trainer=ddp",
+    "trainer.accelerator=cpu",
+    "trainer.precision=32-true",
+    "model.dropout=0.0",
+)
+
+
+def torchrun(processes: int, settings: list[str], cwd: Path) -> Path:
+    """The run folder of a training by so many processes, without dropout, whose masks depend on who has which row."""
+    words = [*settings, *WORDS, f"trainer.devices={processes}", f"runs=runs-{processes}"]
+    launch = [
+        "-m",
+        "torch.distributed.run",
+        "--nproc-per-node",
+        str(processes),
+        "--master-port",
+        str(29600 + processes),
+    ]
+    command = [sys.executable, *launch, "-m", "composed.train", *words]
+    ended = subprocess.run(command, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.count("correct") == 4
+    (folder,) = run_folders(cwd / f"runs-{processes}")
+    return folder
+
+
+def test_one_two_and_three_processes_give_the_same_table(settings, tmp_path):
+    folders = [torchrun(processes, settings, tmp_path) for processes in (1, 2, 3)]
+    counts = [result(folder)["counts"] for folder in folders]
+    assert counts[0] == counts[1] == counts[2]
+    rows = [list(read_lines(folder / "metrics.jsonl")) for folder in folders]
+    for several in rows[1:]:
+        assert len(several) == len(rows[0])
+        for one, other in zip(rows[0], several, strict=True):
+            assert one.keys() == other.keys()
+            for name, value in one.items():
+                assert other[name] == (pytest.approx(value, rel=1e-3) if isinstance(value, float) else value)
+    for split in ("id", "ood"):
+        predicted = [list(read_lines(folder / f"predictions-{split}.jsonl")) for folder in folders]
+        ids = [row["id"] for row in predicted[0]]
+        assert len(set(ids)) == len(ids) == 16
+        assert predicted[1] == predicted[0]
+        assert predicted[2] == predicted[0]
+
+
+@pytest.mark.parametrize("denoising", [False, True])
+def test_every_parameter_that_learns_has_a_gradient_in_every_update(denoising, tmp_path, monkeypatch):
+    """What several processes need: none of them waits for a gradient that never comes."""
+    from composed.tasks.sequence import SequenceTask
+
+    unused: list[str] = []
+
+    def on_before_optimizer_step(self, _optimizer) -> None:
+        unused.extend(name for name, p in self.model.named_parameters() if p.requires_grad and p.grad is None)
+
+    monkeypatch.setattr(SequenceTask, "on_before_optimizer_step", on_before_optimizer_step)
+    objective = {"through": composed_term(after=4), **({"denoising_weight": 0.5} if denoising else {})}
+    fit(tmp_path, denoising=toys.reversals(30, 2) if denoising else None, objective=objective)
+    assert not unused
