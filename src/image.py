@@ -22,7 +22,7 @@ from composed.models.composition import fingerprint, freeze
 from composed.models.weights import load_weights
 from composed.objects import instantiate
 from composed.reporting.pictures import curves, sheet
-from composed.run_folder import RunFolder, content_key, provenance, shaping
+from composed.run_folder import RunFolder, content_key, provenance, shaping, without_later
 from composed.store import Store
 from composed.tasks.images import ImageTask
 from composed.tasks.sequence import Optim, Through
@@ -105,7 +105,7 @@ def denoiser_weights(config: dict[str, Any], data: ImageData, command: str) -> P
         "sizes": {name: sizes[name] for name in ("faces", "train", "unlabeled", "unlabeled_val")},
         "noise": config["noise"],
         "model": config["model"]["denoiser"],
-        "pretraining": settings,
+        "pretraining": without_later(config)["pretraining"],
         "precision": config["trainer"]["precision"],
     }
     make = (lambda folder: _pretrain(config, data, folder)) if config["denoiser"] == "auto" else None
