@@ -18,13 +18,13 @@ help:  ## this list
 
 setup: $(INSTALLED)  ## make .venv and install, with what tests and checks need
 
-demo: $(INSTALLED)  ## the main job in minutes: train, judge, print the table
-	$(BIN)/composed-train -m task=sanstype profile=quick finetuning=baseline,standard,composed seed=0 runs=runs/demo
+demo: $(INSTALLED)  ## the main job in minutes: train, judge, print the table; PROFILE=smoke in seconds
+	$(BIN)/composed-train -m task=sanstype profile=$(PROFILE) finetuning=baseline,standard,composed seed=0 runs=runs/demo
 	$(BIN)/composed-report runs/demo --out runs/demo/report --programs 3
 	@echo "Open runs/demo/report/report.html"
 
-test: $(INSTALLED)  ## every test but the long ones of the judge and of faults
-	$(BIN)/python -m pytest -n auto -m "not slow_judge and not slow_fault"
+test: $(INSTALLED)  ## every test but the long ones of judge, faults and acceptance
+	$(BIN)/python -m pytest -n auto -m "not slow_judge and not slow_fault and not slow_acceptance"
 
 test-all: $(INSTALLED)  ## every test
 	$(BIN)/python -m pytest -n auto
@@ -40,6 +40,10 @@ types: $(INSTALLED)  ## mypy; the link shows it the package under its name
 	mkdir -p build/typing
 	ln -sfn ../../src build/typing/composed
 	$(BIN)/mypy
+
+docs: $(INSTALLED)  ## docs/ as a site in build/site, the configuration reference written anew; warnings are errors
+	$(BIN)/python scripts/config_reference.py
+	$(BIN)/mkdocs build --strict
 
 # What is behind a table: conf/table/NAME.yaml. SEEDS and MODES replace its own; MODES=all is a table of its own.
 TABLE = $(BIN)/composed-table --jobs $(JOBS) $(if $(RETRY),--retry-failed) $(if $(DRY),--dry-run)
@@ -118,5 +122,5 @@ machine:
 	command -v g++ >/dev/null || need "A C++ compiler is needed: apt-get install g++ (Fedora: dnf install gcc-c++)"; \
 	exit $$missing
 
-.PHONY: help setup demo test test-all test-faults lint types tables table-sanstype table-spoc table-fonts figure-staircase $(ABLATIONS) \
+.PHONY: help setup demo test test-all test-faults lint types docs tables table-sanstype table-spoc table-fonts figure-staircase $(ABLATIONS) \
 	bench bench-quick bench-estimators bench-fonts bench-spoc bench-judge clean machine

@@ -203,6 +203,8 @@ def check_command_line(arguments: Sequence[str], *, write: bool = True) -> None:
                     Path(config["runs"]).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"runs={config['runs']}: no folder can be made there ({error.strerror})") from error
+    except yaml.MarkedYAMLError as error:
+        raise ConfigError(f"{error.problem}{error.problem_mark}".replace('  in "', ", in ").replace('"', "")) from error
     except (HydraException, OmegaConfBaseException) as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise ConfigError("; ".join(lines[:3])) from error
@@ -267,6 +269,10 @@ def check(config: dict[str, Any]) -> None:
 
 def _check_mode(config: dict[str, Any]) -> None:
     mode = config["finetuning"]
+    known = yaml.safe_load((CONF / "finetuning" / "baseline.yaml").read_text("utf-8"))
+    for key in mode.keys() - known.keys():
+        place = _place("finetuning", key)
+        raise ConfigError(f"{place}there is no key finetuning.{key}{_nearest(key, [*known])}")
     start = mode["start_from"]
     needs = [key for key in ("start_from", "train_through", "predict_through") if mode[key] == "denoiser"]
     if needs and config["pretraining"]["name"] == "none" and config["denoiser"] in ("auto", "store"):
@@ -318,6 +324,15 @@ def _check_mode(config: dict[str, Any]) -> None:
             raise ConfigError(f"finetuning.stages: {stage}: the share must be above 0, rates at least 0")
     if abs(sum(stage["share"] for stage in mode["stages"]) - 1) > 1e-6:
         raise ConfigError("finetuning.stages: the shares must add up to 1")
+
+
+def _place(group: str, key: str) -> str:
+    """`FILE:LINE: ` of the first option that has the key."""
+    for path in sorted((CONF / group).glob("*.yaml")):
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+            if line.startswith(f"{key}:"):
+                return f"{path}:{number}: "
+    return ""
 
 
 def _check_estimator(estimator: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """A wrong word is answered at once: exit code 2, the nearest right one, no traceback, no torch."""
 
+import shutil
 import subprocess
 import sys
 import time
@@ -227,3 +228,15 @@ def test_a_wrong_word_is_answered_without_importing_torch():
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stdout.split() == ["2", "False"]
+
+
+def test_a_key_that_no_mode_has_is_named_with_its_place(tmp_path, monkeypatch):
+    from composed import command as module
+
+    shutil.copytree(CONF / "finetuning", tmp_path / "finetuning")
+    (tmp_path / "finetuning" / "mine.yaml").write_text("# Mine.\nname: mine\ncompose_afer: 0.5\n")
+    monkeypatch.setattr(module, "CONF", tmp_path)
+    with pytest.raises(
+        ConfigError, match=r"mine\.yaml:3: there is no key finetuning.compose_afer; did you mean compose_after"
+    ):
+        module._check_mode({"finetuning": {"compose_afer": 0.5}})

@@ -1,0 +1,60 @@
+"""The page of all keys: up to date, and no key without a sentence, a number without a unit, or a file left out."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from composed.command import CONF, GROUPS, options
+
+SCRIPT = Path(__file__).parents[1] / "scripts" / "config_reference.py"
+spec = importlib.util.spec_from_file_location("config_reference", SCRIPT)
+assert spec
+assert spec.loader
+reference = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(reference)
+
+
+def test_the_page_is_up_to_date() -> None:
+    assert reference.PAGE.read_text("utf-8") == reference.page(), "python scripts/config_reference.py"
+
+
+def test_every_option_and_every_key_that_one_can_set_is_there() -> None:
+    page = reference.page()
+    for group in GROUPS:
+        for option in options(group):
+            if group != "sizes":
+                assert f"`{group}={option}`" in page
+            for entry in reference.entries(CONF / group / f"{option}.yaml"):
+                assert f"`{entry.key}`" in page, (group, option)
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "option.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_a_comment_is_that_of_the_line_the_lines_above_or_the_section(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(reference, "CONF", tmp_path)
+    (tmp_path / "group").mkdir()
+    path = write(
+        tmp_path / "group",
+        "# head\na: 1  # on the line\nb:  # section\n  c: x\n# above,\n# in two lines\nd: []\ne: 2\n",
+    )
+    found = {entry.key: entry.sentence for entry in reference.entries(path)}
+    assert found == {
+        "group.a": "on the line",
+        "group.b.c": "section",
+        "group.d": "above, in two lines",
+        "group.e": "",
+    }
+
+
+@pytest.mark.parametrize(("line", "answer"), [("e: 2", "no comment"), ("zeal: 2  # of it", "gives it no unit")])
+def test_a_key_that_is_not_explained_is_an_error(line, answer, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(reference, "CONF", tmp_path)
+    (tmp_path / "group").mkdir()
+    found = [("option", entry) for entry in reference.entries(write(tmp_path / "group", f"# head\n{line}\n"))]
+    with pytest.raises(SystemExit, match=answer):
+        list(reference.table(found, None, 1))
