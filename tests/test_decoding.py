@@ -18,7 +18,7 @@ def source() -> torch.Tensor:
 def engine(request, monkeypatch) -> None:
     if request.param == "torch":
         monkeypatch.setattr(native, "applies", lambda model: False)
-    elif native.library() is None:
+    elif native.load() is None:
         pytest.skip("no compiled decoding: it needs g++ and a processor with AVX-512")
 
 

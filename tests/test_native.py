@@ -13,7 +13,7 @@ from composed.models.adaptation import add_adapters, add_low_rank
 from composed.models.transformer import Encoded, Transformer
 from tests.toy_models import EOS, PAD, sources, tiny
 
-compiled = pytest.mark.skipif(native.library() is None, reason="it needs g++ and a processor with AVX-512")
+compiled = pytest.mark.skipif(native.load() is None, reason="it needs g++ and a processor with AVX-512")
 SIZES = [  # width, heads, feedforward, vocabulary, layers: whole lanes, parts of lanes, odd ones, wide heads
     (64, 2, 128, 40, 2),
     (32, 4, 48, 11, 1),
@@ -131,7 +131,7 @@ def test_a_diverged_model_ends_its_rows():
     assert ((rows >= 0) & (rows < 11)).all()
 
 
-PROGRAM = "from composed.models import native; print(native.library() is None)"
+PROGRAM = "from composed.models import native; print(native.load() is None)"
 
 
 @compiled

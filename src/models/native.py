@@ -47,7 +47,7 @@ def flags() -> frozenset[str]:
 
 
 @functools.cache
-def library() -> Any | None:
+def load() -> Any | None:
     """The compiled code, compiled now if it never was; None where it cannot be."""
     compiler = shutil.which("g++")
     if os.environ.get("COMPOSED_NATIVE") == "0" or compiler is None or "avx512f" not in flags():
@@ -80,7 +80,7 @@ def applies(model: Any) -> bool:
 
     weight = model.embedding.weight
     plain = weight.device.type == "cpu" and weight.dtype == torch.float32
-    return plain and all(type(layer.feed_forward) is FeedForward for layer in model.decoder) and library() is not None
+    return plain and all(type(layer.feed_forward) is FeedForward for layer in model.decoder) and load() is not None
 
 
 def generate(
@@ -142,5 +142,5 @@ def generate(
         half=half and "avx512_bf16" in flags(),
     )
     assert len(array) == _LAYER * len(model.decoder)
-    library().decode(given)  # type: ignore[union-attr]
+    load().decode(given)  # type: ignore[union-attr]
     return result
