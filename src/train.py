@@ -170,6 +170,13 @@ def _register_launcher() -> None:
     Plugins.instance().register(Launcher)
 
 
+def _part() -> None:
+    """Ends the group of the run's processes, whose threads must not outlive the interpreter."""
+    distributed = sys.modules.get("torch.distributed")
+    if distributed is not None and distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()
+
+
 def main() -> None:
     arguments = flags_first(sys.argv[1:])
     command = shlex.join([Path(sys.argv[0]).name, *arguments])
@@ -186,6 +193,7 @@ def main() -> None:
         if "hydra/launcher=composed" in arguments:
             _register_launcher()
         _job()
+        _part()
     except ComposedError as error:
         say(f"error: {error}")
         sys.exit(error.code)
