@@ -205,7 +205,10 @@ def sizes() -> Iterator[str]:
     yield "`schedules` are budgets of fine-tuning with the keys of `optim`; `finetuning.schedule` names one."
     for task in options("task"):
         paths = {profile: CONF / "sizes" / f"{task}_{profile}.yaml" for profile in options("profile")}
-        columns = {profile: {entry.key: entry.value for entry in entries(path)} for profile, path in paths.items()}
+        columns: dict[str, dict[str, Any]] = {}
+        for profile, path in paths.items():
+            files = [path, path.parent / "transformer" / path.name]
+            columns[profile] = {e.key: e.value for file in files if file.exists() for e in entries(file)}
         keys = list(dict.fromkeys(key for column in columns.values() for key in column))
         yield from ("", f"### {task}", "")
         for profile, path in paths.items():

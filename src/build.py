@@ -27,7 +27,8 @@ from composed.models.adaptation import add_adapters, add_low_rank
 from composed.models.anchor import Anchor, fisher
 from composed.models.classifier import Classifier
 from composed.models.composition import Composition, fingerprint, freeze
-from composed.models.transformer import Specials, Transformer
+from composed.models.sequence import SequenceModel, Specials
+from composed.models.transformer import Transformer
 from composed.models.weights import load_weights
 from composed.objects import instantiate
 from composed.run_folder import RunFolder, content_key, provenance, without_later
@@ -82,17 +83,18 @@ def _longest(tokenizer: tokenizers.Tokenizer, data: TextData) -> int:
 
 
 def model_settings(config: dict[str, Any]) -> dict[str, Any]:
-    """The model group, as deep as the mode wants it."""
-    return {**config["model"], "layers": config["model"]["layers"] * config["finetuning"]["depth"]}
+    """The model group, as deep as the mode wants it, where a key says how deep."""
+    settings = config["model"]
+    return (
+        {**settings, "layers": settings["layers"] * config["finetuning"]["depth"]} if "layers" in settings else settings
+    )
 
 
 def model(
     config: dict[str, Any], tokenizer: tokenizers.Tokenizer, *, seed: int, dropout: float | None = None
-) -> Transformer:
+) -> SequenceModel:
     """Random weights of `seed`."""
-    settings = model_settings(config)
-    if dropout is not None:
-        settings["dropout"] = dropout
+    settings = model_settings(config) | ({} if dropout is None else {"dropout": dropout})
     torch.manual_seed(seed)
     specials = Specials(tokenizer.pad, tokenizer.bos, tokenizer.eos, tokenizer.unk)
     return instantiate(settings, _partial_=True, _convert_="all")(tokenizer.size, specials=specials)
@@ -144,7 +146,7 @@ def denoiser_weights(config: dict[str, Any], task: TextTask, command: str) -> Pa
     return weights
 
 
-def denoiser(config: dict[str, Any], task: TextTask, weights: Path | None) -> Transformer | None:
+def denoiser(config: dict[str, Any], task: TextTask, weights: Path | None) -> SequenceModel | None:
     """The frozen denoiser from its file."""
     if weights is None:
         return None
@@ -192,8 +194,8 @@ def broken(config: dict[str, Any], task: TextTask, clean: Sequence[str], noised:
 def sample(
     task: TextTask,
     pairs: Pairs,
-    f: Transformer,
-    pi: Transformer | None = None,
+    f: SequenceModel,
+    pi: SequenceModel | None = None,
     names: Sequence[str] = ("x", "f(x)", "Pi(f(x))"),
 ) -> Callable[[], str]:
     """Tells what f, and Pi where there is one, makes of the shortest source of `pairs`, in a line each."""
@@ -239,11 +241,12 @@ def _pretrain(config: dict[str, Any], task: TextTask, folder: Path) -> None:
     )
 
 
-def classifier(config: dict[str, Any], task: TextTask, pi: Transformer, command: str) -> Classifier:
+def classifier(config: dict[str, Any], task: TextTask, pi: SequenceModel, command: str) -> Classifier:
     """Says whether an output needs the denoiser: from the store, or trained on the denoiser's own pairs."""
     settings = config["pretraining"]
     budget = {**settings["optim"], "updates": settings["classifier"]}
     encoder = model(config, task.tokenizer, seed=settings["seed"], dropout=settings["dropout"])
+    assert isinstance(encoder, Transformer)  # `check` refuses others
     encoder.load_state_dict(pi.state_dict())
     found = Classifier(encoder)
 
@@ -270,7 +273,7 @@ def classifier(config: dict[str, Any], task: TextTask, pi: Transformer, command:
 
 
 def composition(
-    config: dict[str, Any], task: TextTask, f: Transformer, pi: Transformer | None, command: str
+    config: dict[str, Any], task: TextTask, f: SequenceModel, pi: SequenceModel | None, command: str
 ) -> Composition | None:
     """Pi(f(x)) where there is a denoiser, on the device of f."""
     if pi is None:
@@ -331,7 +334,7 @@ def reversed_pairs(pairs: Pairs) -> Pairs:
     return Pairs(pairs.targets, pairs.sources, pairs.pad)
 
 
-def predictor(config: dict[str, Any], task: TextTask, pi: Transformer | None) -> Transformer:
+def predictor(config: dict[str, Any], task: TextTask, pi: SequenceModel | None) -> SequenceModel:
     """f where fine-tuning starts: weights, then what the mode adds to them."""
     mode = config["finetuning"]
     f = model(config, task.tokenizer, seed=config["seed"])
@@ -349,14 +352,16 @@ def predictor(config: dict[str, Any], task: TextTask, pi: Transformer | None) ->
     if mode["lora"]:
         add_low_rank(f, mode["lora"])
     if mode["adapters"]:
+        assert isinstance(f, Transformer)  # `check` refuses others
         add_adapters(f, mode["adapters"])
     return f
 
 
-def finished_predictor(config: dict[str, Any], task: TextTask, weights: Path) -> Transformer:
+def finished_predictor(config: dict[str, Any], task: TextTask, weights: Path) -> SequenceModel:
     """f as a run left it."""
     f = model(config, task.tokenizer, seed=0)
     if config["finetuning"]["adapters"]:
+        assert isinstance(f, Transformer)
         add_adapters(f, config["finetuning"]["adapters"])
     load_weights(weights, f, vocabulary=task.tokenizer.hash)
     return f
@@ -371,7 +376,7 @@ class FineTuning:
     denoising: Pairs | None
 
 
-def fine_tuning(config: dict[str, Any], task: TextTask, pi: Transformer | None, command: str) -> FineTuning:
+def fine_tuning(config: dict[str, Any], task: TextTask, pi: SequenceModel | None, command: str) -> FineTuning:
     """`command` makes what is missing in the store, for the error of denoiser=store."""
     mode = config["finetuning"]
     settings = optim(config["optim"])
@@ -409,7 +414,7 @@ def fine_tuning(config: dict[str, Any], task: TextTask, pi: Transformer | None, 
     )
 
 
-def through(config: dict[str, Any], task: TextTask, pi: Transformer | None, settings: Optim) -> Through | None:
+def through(config: dict[str, Any], task: TextTask, pi: SequenceModel | None, settings: Optim) -> Through | None:
     """The composed term of the loss, where the mode has one."""
     mode = config["finetuning"]
     if mode["train_through"] is None:

@@ -94,13 +94,19 @@ RANGES: tuple[tuple[str, str, Callable[[float], bool]], ...] = (
     ("unchanged probability", "from 0 to 1", lambda x: 0 <= x <= 1),
 )
 HANGING: dict[str, Any] = {"initial_indent": " " * 17, "subsequent_indent": " " * 17}
+SCORE_FUNCTIONS = ("rloo", "self_critical", "reinforce", "vimco", "posterior")
 COMPARING = ("rloo", "vimco", "posterior")  # the estimators that weigh a pair's samples against each other
 TARGETS = ("composed.models.", "composed.datamodules.")
-# What each kind of task takes of a group: options that have this key, or a target below this module.
-KINDS: dict[str, dict[str, str]] = {
+# The models of text, by the module of their target, and what each can beside answering as a `SequenceModel`: read soft
+# sources and score every id, be as deep as finetuning.depth says, take adapters, be made a classifier.
+ABILITIES: dict[str, tuple[str, ...]] = {
+    "composed.models.transformer.": ("soft", "depth", "adapters", "classifier"),
+}
+# What each kind of task takes of a group: options that have this key, or a target below one of these modules.
+KINDS: dict[str, dict[str, str | tuple[str, ...]]] = {
     "text": {
         "estimator": "samples",
-        "model": "composed.models.transformer.",
+        "model": tuple(ABILITIES),
         "noise": "composed.datamodules.noise",
         "optim": "batch_tokens",
     },
@@ -257,8 +263,10 @@ def check(config: dict[str, Any]) -> None:
         )
     if "heads" in model and model["width"] % (2 * model["heads"]):
         raise ConfigError(f"model.width={model['width']}: must be a multiple of 2 * heads = {2 * model['heads']}")
-    if config["finetuning"]["train_through"] and config["task"]["kind"] == "text":
-        _check_estimator(config["estimator"])
+    if config["task"]["kind"] == "text":
+        if config["finetuning"]["train_through"]:
+            _check_estimator(config["estimator"])
+        _check_abilities(config)
     if not any(config["noise"].get("weights", {"": 1}).values()):
         raise ConfigError("noise.weights: all are 0, so there is no noise; raise one, or choose another noise=")
     for key in ("runs", "store"):
@@ -352,15 +360,34 @@ def _check_estimator(estimator: dict[str, Any]) -> None:
         )
 
 
+def _check_abilities(config: dict[str, Any]) -> None:
+    """Asks of a model only what it can."""
+    target = config["model"]["_target_"]
+    able = next(abilities for module, abilities in ABILITIES.items() if target.startswith(module))
+    mode, estimator = config["finetuning"], config["estimator"]
+    soft = estimator["_target_"].startswith("composed.models.relaxations.") or estimator.get("published_quirks")
+    for ability, wanted, what, instead in (
+        ("soft", mode["train_through"] and soft, "soft sources and a score of every id, which this estimator asks for",
+         f"valid is estimator={' or '.join(SCORE_FUNCTIONS)}, without published_quirks"),
+        ("depth", mode["depth"] != 1, f"finetuning.depth={mode['depth']}", "set it to 1"),
+        ("adapters", mode["adapters"], f"finetuning.adapters={mode['adapters']}", "set it to 0; finetuning.lora works"),
+        ("classifier", config["pretraining"].get("classifier") or mode["predict_above"],
+         "a classifier made of it", "set pretraining.classifier=0 and finetuning.predict_above=0"),
+    ):  # fmt: skip
+        if wanted and ability not in able:
+            raise ConfigError(f"{target.rsplit('.', 1)[-1]} does not offer {what}: {instead}, or use model=transformer")
+
+
 def _check_kind(config: dict[str, Any]) -> None:
     """Every group is for the kind of the task's outputs."""
     task = f"task={config['task']['name']}"
     kind = config["task"]["kind"]
     for group, mark in KINDS[kind].items():
         valid = {name: (CONF / group / f"{name}.yaml").read_text("utf-8") for name in options(group)}
-        valid = {name: text for name, text in valid.items() if mark in text}
+        marks = (mark,) if isinstance(mark, str) else mark
+        valid = {name: text for name, text in valid.items() if any(each in text for each in marks)}
         settings = config[group]
-        marked = mark in settings or settings.get("_target_", "").startswith(mark)
+        marked = not settings.keys().isdisjoint(marks) or settings.get("_target_", "").startswith(marks)
         if not marked or not any(
             yaml.safe_load(text).keys() - {"defaults"} <= settings.keys() for text in valid.values()
         ):

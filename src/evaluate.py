@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from composed.build import TextTask
     from composed.datamodules.batching import Pairs
     from composed.models.composition import Composition
-    from composed.models.transformer import Transformer
+    from composed.models.sequence import SequenceModel
 
 CLASSES = get_args(Class)
 
 
 def predict(
-    run: RunFolder, config: dict[str, Any], task: "TextTask", model: "Transformer", composition: "Composition | None"
+    run: RunFolder, config: dict[str, Any], task: "TextTask", model: "SequenceModel", composition: "Composition | None"
 ) -> float:
     """Writes what f says on every test program, and what Pi, if any, makes of it. Returns the seconds it took.
 
@@ -49,7 +49,7 @@ def predict(
 
 
 def _predictions(
-    task: "TextTask", split: str, model: "Transformer", composition: "Composition | None", *, beams: int
+    task: "TextTask", split: str, model: "SequenceModel", composition: "Composition | None", *, beams: int
 ) -> Iterator[dict[str, Any]]:
     """A row for each example and output, in the data's order."""
     data = task.data.tests[split]

@@ -42,7 +42,7 @@ class Adapter(nn.Module):
         return states + self.adapter_up(F.relu(self.adapter_down(states)))
 
 
-def add_low_rank(model: Transformer, rank: int) -> None:
+def add_low_rank(model: nn.Module, rank: int) -> None:
     """Gives every linear layer of the model a low-rank update; `merge_low_rank` makes it plain again. In place."""
     for module in [module for module in model.modules() if isinstance(module, nn.Linear)]:
         parametrize.register_parametrization(module, "weight", LowRank(module.weight, rank))

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from composed.models.transformer import Transformer
+from composed.models.sequence import SequenceModel
 
 
 class Anchor:
@@ -21,12 +21,12 @@ class Anchor:
             With `fisher` it is EWC (Kirkpatrick et al. 2017).
     """
 
-    def __init__(self, model: Transformer, weight: float, importance: dict[str, Tensor] | None = None) -> None:
+    def __init__(self, model: SequenceModel, weight: float, importance: dict[str, Tensor] | None = None) -> None:
         self.weight = weight
         self.start = {name: value.detach().clone() for name, value in model.named_parameters()}
         self.importance = importance
 
-    def penalty(self, model: Transformer) -> Tensor:
+    def penalty(self, model: SequenceModel) -> Tensor:
         """A scalar."""
         parameters = dict(model.named_parameters())
         device = next(model.parameters()).device
@@ -41,7 +41,7 @@ class Anchor:
         return self.weight / 2 * total
 
 
-def fisher(model: Transformer, examples: Iterable[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
+def fisher(model: SequenceModel, examples: Iterable[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
     """The diagonal empirical Fisher information by parameter name, scaled to a mean of 1 over all parameters.
 
     `examples` are single pairs, source (1, S) and target (1, T); per example the squared gradient of its negative

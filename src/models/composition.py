@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from composed.models.classifier import Classifier
-from composed.models.transformer import Transformer
+from composed.models.sequence import SequenceModel
 
 
 def freeze(model: nn.Module) -> nn.Module:
@@ -39,7 +39,7 @@ class Composition:
     """
 
     def __init__(
-        self, base: Transformer, denoiser: Transformer, classifier: Classifier | None = None, above: float = 0.0
+        self, base: SequenceModel, denoiser: SequenceModel, classifier: Classifier | None = None, above: float = 0.0
     ) -> None:
         self.base = base
         self.denoiser = denoiser
@@ -48,7 +48,7 @@ class Composition:
 
     @torch.no_grad()
     def predict(self, source: Tensor, *, max_length: int, beams: int = 1) -> Tensor:
-        """(B, S) -> (B, T), as `Transformer.predict`."""
+        """(B, S) -> (B, T), as `SequenceModel.predict`."""
         return self.denoise(
             self.base.predict(source, max_length=max_length, beams=beams), max_length=max_length, beams=beams
         )

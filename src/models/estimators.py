@@ -19,14 +19,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from composed.models.composition import as_source
+from composed.models.sequence import SequenceModel
 from composed.models.transformer import Transformer
 
 
 class Estimator(Protocol):
     def surrogate(
         self,
-        base: Transformer,
-        denoiser: Transformer,
+        base: SequenceModel,
+        denoiser: SequenceModel,
         source: Tensor,
         target: Tensor,
         *,
@@ -116,8 +117,8 @@ class ScoreFunction:
 
     def surrogate(
         self,
-        base: Transformer,
-        denoiser: Transformer,
+        base: SequenceModel,
+        denoiser: SequenceModel,
         source: Tensor,
         target: Tensor,
         *,
@@ -148,7 +149,7 @@ class ScoreFunction:
             weights = weights / (k * weights.square().mean().sqrt()).clamp(min=1e-6)
         return value + (weights * (log_f - log_f.detach())).sum((1, 2))  # of which the latter has value 0
 
-    def _costs(self, denoiser: Transformer, drawn: Tensor, target: Tensor) -> Tensor:
+    def _costs(self, denoiser: SequenceModel, drawn: Tensor, target: Tensor) -> Tensor:
         """c of each token of y, 0 at pads: (B, k, T)."""
         k, special = len(drawn) // len(target), denoiser.specials
         costs = denoiser.token_nll(as_source(drawn, special.pad, special.eos), target.repeat_interleave(k, 0))
@@ -242,7 +243,7 @@ class Published:
     def surrogate(
         self,
         base: Transformer,
-        denoiser: Transformer,
+        denoiser: SequenceModel,
         source: Tensor,
         target: Tensor,
         *,

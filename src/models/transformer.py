@@ -18,16 +18,7 @@ from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
 from composed.models import decoding, native
-
-
-@dataclass(frozen=True, slots=True)
-class Specials:
-    """Ids with a meaning of their own; the same four lead every vocabulary."""
-
-    pad: int = 0
-    bos: int = 1
-    eos: int = 2
-    unk: int = 3
+from composed.models.sequence import OURS, SequenceModel, Specials
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +162,8 @@ class DecoderLayer(nn.Module):
         return states + self.dropout(self.feed_forward(self.norms[2](states)))
 
 
-class Transformer(nn.Module):
-    """The model of f and of Pi alike. Rows of ids are padded on the right; sources and targets end in `eos`.
+class Transformer(SequenceModel):
+    """Our own model of f and of Pi alike. Ids below `eos`, which lead every vocabulary of ours, are no outputs.
 
     Args:
         vocabulary: number of ids, specials included.
@@ -192,7 +183,7 @@ class Transformer(nn.Module):
         dropout: float = 0.0,
         attention_dropout: float = 0.0,
         activation_dropout: float = 0.0,
-        specials: Specials = Specials(),
+        specials: Specials = OURS,
     ) -> None:
         super().__init__()
         self.specials = specials
@@ -208,23 +199,13 @@ class Transformer(nn.Module):
         self.encoder_norm = nn.LayerNorm(width)
         self.decoder_norm = nn.LayerNorm(width)
         self.dropout = Dropout(dropout)
-        self.checkpointing = False  # with gradients: keep only what goes from layer to layer, work out the rest again
         self.register_buffer("positions", sinusoids(512, width), persistent=False)
         self.positions: Tensor
 
     # -- teacher forcing ----------------------------------------------------------------------------------------
 
-    def nll(self, source: Tensor | Encoded, target: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
-        """Negative log-likelihood of each target row, summed over its positions (nats).
-
-        source (B, S), target (B, T) or (B*k, T): then row i of the source belongs to target rows i*k .. i*k+k-1 and
-        is encoded once. Returns (rows of target,). With `label_smoothing` the loss of Szegedy et al. 2016 instead.
-        A source may be soft or encoded, as in `encode`.
-        """
-        return self.token_nll(source, target, label_smoothing=label_smoothing).sum(1)
-
     def token_nll(self, source: Tensor | Encoded, target: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
-        """The terms that `nll` sums: (rows of target, T), zeros where the target is a pad."""
+        """As `SequenceModel` says; a source may be soft, as in `encode`, here and in `nll`."""
         hidden, real = self._decode(source, target)  # (N, D), (B, T)
         classes = target[real] - self.specials.eos
         losses = F.cross_entropy(
@@ -289,11 +270,6 @@ class Transformer(nn.Module):
     def sample(
         self, source: Tensor | Encoded, count: int = 1, *, max_length: int, generator: torch.Generator | None = None
     ) -> Tensor:
-        """Ancestral samples at temperature 1: (B*count, T), `count` rows per source in order, pads after `eos`.
-
-        A row that reaches `max_length` has no `eos`. The log-probability of what was drawn is `-nll(source, samples)`
-        in eval mode: the same ids compete in both. Under bf16 autocast both round, each in its own way.
-        """
         encoded = self.encode(source)
         shape = (len(encoded.states) * count, max_length)
         numbers = torch.rand(shape, dtype=torch.float64, device=encoded.states.device, generator=generator)
@@ -301,7 +277,6 @@ class Transformer(nn.Module):
 
     @torch.no_grad()
     def predict(self, source: Tensor | Encoded, *, max_length: int, beams: int = 1) -> Tensor:
-        """The likeliest row that greedy decoding (or beam search) finds: (B, T), pads after `eos`."""
         if beams == 1:
             return self.decode(source, 1, max_length)
         return decoding.beam_search(self, self.encode(source), beams, max_length)

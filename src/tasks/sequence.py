@@ -23,7 +23,7 @@ from composed.errors import ConfigError, TrainingError
 from composed.models.anchor import Anchor
 from composed.models.composition import as_source
 from composed.models.estimators import Estimator
-from composed.models.transformer import Transformer
+from composed.models.sequence import SequenceModel
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Stage:
 class Through:
     """How f is trained through the denoiser."""
 
-    denoiser: Transformer
+    denoiser: SequenceModel
     estimator: Estimator
     weight: float
     after: int = 0  # updates before the term joins
@@ -99,7 +99,7 @@ class SequenceTask(pl.LightningModule):
 
     def __init__(
         self,
-        model: Transformer,
+        model: SequenceModel,
         optim: Optim,
         *,
         seed: int,
@@ -122,6 +122,13 @@ class SequenceTask(pl.LightningModule):
         self.starts = [round(s * optim.updates / optim.validate_every) * optim.validate_every for s in shares]
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(any(self._factors(name)))
+        names = [name for name, _ in model.named_parameters()]
+        for part in {part for stage in stages for part in stage.rates}:
+            if not any(part in name for name in names):
+                raise ConfigError(
+                    f"finetuning.stages: no parameter of this model has {part!r} in its name; its parts are "
+                    f"{', '.join(sorted({word for name in names for word in name.split('.') if not word.isdigit()}))}"
+                )
         if not any(parameter.requires_grad for parameter in model.parameters()):
             raise ConfigError("finetuning.stages: no parameter of the model learns in any stage; see the rates")
         self._through = (through,)  # in a tuple, so that the denoiser is no submodule: not saved, not optimised

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 from composed.datamodules.batching import Batch, Pairs, Updates, plan
 from composed.errors import ConfigError, Interrupted, TrainingError
 from composed.models.adaptation import merge_low_rank
-from composed.models.transformer import Transformer
+from composed.models.sequence import SequenceModel
 from composed.models.weights import load_weights
 from composed.tasks.checkpoints import Checkpoints
 from composed.tasks.progress import Recorder, StopSignals
@@ -138,7 +138,7 @@ def train(
     if trainer.get("threads"):
         torch.set_num_threads(trainer["threads"])
     for model in (task.model, task.through.denoiser if task.through else None):
-        if isinstance(model, Transformer):
+        if isinstance(model, SequenceModel):
             model.checkpointing = trainer.get("gradient_checkpointing", False)
     with StopSignals() as signals, warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric")

@@ -1,0 +1,66 @@
+"""`composed-export FORMAT RUN OUT`: what a finished run learned, f and Pi, as files that others read.
+
+A format is a function below: it writes into the folder OUT, which must not be there yet or be empty.
+"""
+
+import argparse
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from composed.console import raise_on_signals, say
+from composed.errors import ComposedError, ConfigError, DataError, Interrupted
+from composed.files import read_json
+from composed.run_folder import RunFolder
+
+
+def safetensors(run: RunFolder, out: Path) -> None:
+    """The weights alone: f.safetensors, and pi.safetensors where there is a denoiser."""
+    shutil.copyfile(run.checkpoints / "best.safetensors", out / "f.safetensors")
+    denoiser = read_json(run.training)["denoiser"]
+    if denoiser is not None:
+        if not Path(denoiser).is_file():
+            raise DataError(f"the denoiser {denoiser} is not there (a relative path counts from here); make it with:\n"
+                            f"  {run.command(denoiser='auto', redo='true')}")  # fmt: skip
+        shutil.copyfile(denoiser, out / "pi.safetensors")
+
+
+FORMATS: dict[str, Callable[[RunFolder, Path], None]] = {"safetensors": safetensors}
+
+
+def export(form: str, run: RunFolder, out: Path) -> None:
+    """Raises ComposedError for a run that is not trained to its end, and where OUT holds something already."""
+    if not run.predicted():
+        raise DataError(
+            f"{run.path} is not trained to its end; go on with the command that began it:\n  {run.command()}"
+        )
+    if out.is_file() or (out.is_dir() and any(out.iterdir())):
+        raise ConfigError(f"{out} holds something already; name a folder that is new or empty")
+    out.mkdir(parents=True, exist_ok=True)
+    FORMATS[form](run, out)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="composed-export", description=__doc__.split("\n", 1)[0])
+    forms = parser.add_subparsers(dest="form", required=True, metavar="FORMAT")
+    for name, write in FORMATS.items():
+        about = (write.__doc__ or "").split("\n", 1)[0]
+        form = forms.add_parser(name, help=about, description=about)
+        form.add_argument("run", type=Path, metavar="RUN", help="folder of a finished run")
+        form.add_argument("out", type=Path, metavar="OUT", help="folder to write")
+    options = parser.parse_args(arguments)
+    raise_on_signals()
+    try:
+        export(options.form, RunFolder.existing(options.run), options.out)
+        print("\n".join(str(path) for path in sorted(options.out.rglob("*")) if path.is_file()))
+    except ComposedError as error:
+        say(f"error: {error}")
+        return error.code
+    except Interrupted as interrupted:
+        return interrupted.code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,66 @@
+"""What f and Pi of text are asked, whoever built them: a transformer of ours, or one from another library.
+
+Left out: what only our own transformer answers (`logits`, soft sources), which few estimators need.
+Letters: B sources, k rows of each, S and T lengths of source and target.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, slots=True)
+class Specials:
+    """Ids with a meaning of their own. Those of our tokenizers lead every vocabulary; another's may be anywhere."""
+
+    pad: int = 0
+    bos: int = 1
+    eos: int = 2
+    unk: int = 3
+
+
+OURS = Specials()  # of every tokenizer that we train
+
+
+class SequenceModel(nn.Module, ABC):
+    """A conditional distribution over rows of ids. Rows are padded on the right; sources and targets end in `eos`.
+
+    A pad is no output, wherever a row could go on: it has probability 0 in all answers. What `encode` returns may stand
+    wherever a source is asked for; nobody else looks into it.
+    """
+
+    specials: Specials
+    checkpointing: bool = False  # with gradients: keep only what goes from layer to layer, work out the rest again
+
+    def nll(self, source: Any, target: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
+        """Negative log-likelihood of each target row, summed over its positions (nats).
+
+        source (B, S), target (B, T) or (B*k, T): then row i of the source belongs to target rows i*k .. i*k+k-1 and
+        is encoded once. Returns (rows of target,). With `label_smoothing` the loss of Szegedy et al. 2016 instead.
+        """
+        return self.token_nll(source, target, label_smoothing=label_smoothing).sum(1)
+
+    @abstractmethod
+    def token_nll(self, source: Any, target: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
+        """The terms that `nll` sums: (rows of target, T), zeros where the target is a pad."""
+
+    @abstractmethod
+    def encode(self, source: Any) -> Any:
+        """Sources (B, S), read once for several questions. What is encoded already stays as it is."""
+
+    @abstractmethod
+    def sample(
+        self, source: Any, count: int = 1, *, max_length: int, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Ancestral samples at temperature 1: (B*count, T), `count` rows per source in order, pads after `eos`.
+
+        A row that reaches `max_length` has no `eos`. The log-probability of what was drawn is `-nll(source, samples)`
+        in eval mode: the same ids compete in both. Under bf16 autocast both round, each in its own way.
+        """
+
+    @abstractmethod
+    def predict(self, source: Any, *, max_length: int, beams: int = 1) -> Tensor:
+        """The likeliest row that greedy decoding (or beam search) finds: (B, T), pads after `eos`."""

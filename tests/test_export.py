@@ -1,0 +1,47 @@
+"""What a run learned leaves its folder whole, in a folder that held nothing."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from composed.export import main
+
+
+@pytest.fixture
+def run(tmp_path) -> Path:
+    """A run with a denoiser, trained to its end; weights are any bytes."""
+    run = tmp_path / "run"
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "config.yaml").write_text("task: {kind: text}\n")
+    (run / "overrides.yaml").write_text("[]\n")
+    (run / "checkpoints" / "best.safetensors").write_bytes(b"f")
+    (tmp_path / "denoiser").write_bytes(b"pi")
+    (run / "training.json").write_text(json.dumps({"denoiser": str(tmp_path / "denoiser")}))
+    return run
+
+
+def test_safetensors_are_those_of_the_run_and_of_its_denoiser(run, tmp_path, capsys):
+    assert main(["safetensors", str(run), str(tmp_path / "out")]) == 0
+    assert (tmp_path / "out" / "f.safetensors").read_bytes() == b"f"
+    assert (tmp_path / "out" / "pi.safetensors").read_bytes() == b"pi"
+    assert capsys.readouterr().out.split() == [str(tmp_path / "out" / f"{name}.safetensors") for name in ("f", "pi")]
+
+
+def test_a_run_without_a_denoiser_has_one_file(run, tmp_path):
+    (run / "training.json").write_text(json.dumps({"denoiser": None}))
+    assert main(["safetensors", str(run), str(tmp_path / "out")]) == 0
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["f.safetensors"]
+
+
+def test_what_cannot_be_exported_is_named(run, tmp_path, capsys):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "file").touch()
+    assert main(["safetensors", str(run), str(tmp_path / "out")]) == 2
+    (tmp_path / "denoiser").unlink()
+    assert main(["safetensors", str(run), str(tmp_path / "new")]) == 1
+    (run / "training.json").unlink()
+    assert main(["safetensors", str(run), str(tmp_path / "other")]) == 1
+    said = capsys.readouterr().err
+    for words in ("holds something already", "composed-train denoiser=auto", "not trained to its end"):
+        assert words in said
