@@ -33,7 +33,9 @@ TYPES: dict[str, tuple[type, ...]] = {
     "finetuning.predict_through": (str, NoneType),
     "judge.workers": (int, NoneType),
     "optim.clip": (float, NoneType),
+    "optim.label_smoothing": (float, list),
     "pretraining.optim.clip": (float, NoneType),
+    "pretraining.optim.label_smoothing": (float, list),
     "task.at_most.test": (int, NoneType),
     "task.at_most.train": (int, NoneType),
     "task.at_most.val": (int, NoneType),
@@ -247,6 +249,8 @@ def check(config: dict[str, Any]) -> None:
             raise ConfigError(f"{key}={value}: valid values are {valid}")
         if isinstance(value, int | float):
             _check_number(key, value)
+        if isinstance(value, list) and key.endswith("label_smoothing"):
+            _check_steps(key, value)
     for _ in targets(config):
         pass
     _check_kind(config)
@@ -273,6 +277,16 @@ def check(config: dict[str, Any]) -> None:
         blocker = next(path for path in (Path(config[key]), *Path(config[key]).absolute().parents) if path.exists())
         if not blocker.is_dir():
             raise ConfigError(f"{key}={config[key]}: no folder can be made there, because {blocker} is a file")
+
+
+def _check_steps(key: str, steps: list[Any]) -> None:
+    """[[share, value], ...] of the updates."""
+    pairs = all(isinstance(step, list) and len(step) == 2 and {*map(type, step)} <= {int, float} for step in steps)
+    if not pairs or abs(sum(share for share, _ in steps) - 1) > 1e-6 or any(share <= 0 for share, _ in steps):
+        raise ConfigError(f"{key}={_text(steps)}: a number, or [[share of the updates, number], ...] with shares "
+                          "above 0 that add up to 1, such as [[0.8,0.2],[0.2,0.1]]")  # fmt: skip
+    for _, value in steps:
+        _check_number(key, value)
 
 
 def _check_mode(config: dict[str, Any]) -> None:

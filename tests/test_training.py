@@ -259,6 +259,19 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     return last(folder)["model"]
 
 
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (0.3, [0.3] * 10),
+        ([(0.65, 0.2), (0.2, 0.1), (0.15, 0)], [0.2] * 7 + [0.1] * 2 + [0]),
+        ([(1 / 3, 0.2)] * 3, [0.2] * 10),
+    ],
+)
+def test_label_smoothing_takes_its_steps(value, expected):
+    settings = toys.optim(updates=10, label_smoothing=value)
+    assert [settings.smoothing(update) for update in range(10)] == expected
+
+
 def test_a_stage_trains_what_its_rates_say_and_the_next_one_the_rest(tmp_path):
     stages = [Stage(0.5, {"encoder": 0.0}), Stage(0.5)]
     start = toys.model().state_dict()

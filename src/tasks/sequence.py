@@ -9,6 +9,7 @@ Everything random in an update is a function of (seed, update), so that only wei
 Left out: what to keep and where to write it (`progress.py`).
 """
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -40,7 +41,7 @@ class Optim:
     weight_decay: float
     betas: tuple[float, float]
     clip: float | None
-    label_smoothing: float
+    label_smoothing: float | Sequence[tuple[float, float]]  # or (share of the updates, it), one after the other
     validate_every: int
     checkpoint_every: int
 
@@ -54,6 +55,14 @@ class Optim:
             updates = self.updates if updates is None else updates
             return self.lr * (updates - update) / max(1, updates - self.warmup)
         return self.lr
+
+    def smoothing(self, update: int) -> float:
+        """The label smoothing of an update."""
+        if isinstance(self.label_smoothing, int | float):
+            return self.label_smoothing
+        shares, values = zip(*self.label_smoothing, strict=True)
+        ended = sum(update >= end * self.updates for end in itertools.accumulate(shares[:-1]))
+        return values[ended]
 
 
 @dataclass(frozen=True)
@@ -191,7 +200,7 @@ class SequenceTask(pl.LightningModule):
             group["lr"] = rate * group["factors"][stage]
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        nll = self.model.nll(batch.source, batch.target, label_smoothing=self.optim.label_smoothing)
+        nll = self.model.nll(batch.source, batch.target, label_smoothing=self.optim.smoothing(batch.update))
         total = self.base_weight(batch.update) * nll.sum()
         tokens = (batch.target != self.model.specials.pad).sum()
         self.train_tokens = batch.weight * float(tokens)
