@@ -208,7 +208,8 @@ def sizes() -> Iterator[str]:
         columns: dict[str, dict[str, Any]] = {}
         for profile, path in paths.items():
             files = [path, path.parent / "transformer" / path.name]
-            columns[profile] = {e.key: e.value for file in files if file.exists() for e in entries(file)}
+            found = [entry for file in files if file.exists() for entry in entries(file)]
+            columns[profile] = {each.key.replace("sizes.transformer.", "model."): each.value for each in found}
         keys = list(dict.fromkeys(key for column in columns.values() for key in column))
         yield from ("", f"### {task}", "")
         for profile, path in paths.items():
