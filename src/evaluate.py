@@ -65,6 +65,8 @@ def _predictions(
         output: [task.tokenizer.decode(ids) for ids in rows]
         for output, rows in zip(("base", "composition"), decoded, strict=False)
     }
+    if task.data.rules.gold:
+        texts["gold"] = data.targets
     for output, lines in texts.items():
         for example, text in enumerate(lines):
             yield {
@@ -118,12 +120,15 @@ def conclude(run: RunFolder, config: dict[str, Any]) -> dict[str, Any]:
     facts = read_json(run.training)
     started = time.monotonic()
     if config["task"]["kind"] == "text":
-        found = {"counts": _counts(run, facts, config["judge"])}
+        counts = _counts(run, facts, config["judge"])
+        gold = counts.pop("gold", {})
+        found = {"counts": counts, "gold": gold} if gold else {"counts": counts}
+        about = "; ".join([*filter(None, [facts.get("about", "")]), *map(_accepted, gold.items())])
     else:
-        found = kind(config).measure(run, config)
+        found, about = kind(config).measure(run, config), facts.get("about", "")
     result = {
         "task": config["task"]["name"],
-        "title": _title(config, facts.get("about", "")),
+        "title": _title(config, about),
         "profile": config["profile"]["name"],
         "finetuning": config["finetuning"]["name"],
         "seed": config["seed"],
@@ -174,6 +179,11 @@ def _judge(
         raise ComposedError(
             f"{error}\nThe training is safe: judge its predictions later with\n  composed-evaluate {run.path}"
         ) from error
+
+
+def _accepted(gold: tuple[str, dict[str, int]]) -> str:
+    split, of = gold
+    return f"the judge accepts {of['correct'] / of['n']:.1%} of the gold programs of {split.upper()}"
 
 
 def _title(config: dict[str, Any], about: str) -> str:

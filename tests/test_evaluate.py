@@ -103,6 +103,19 @@ def test_the_result_counts_each_verdict_of_each_output_and_split(run, judge):
     assert judge[0][0][0].tests == (judges.Test("1\n", "2"),)
 
 
+def test_gold_programs_are_counted_apart_and_their_share_is_in_the_title(run, judge, monkeypatch):
+    monkeypatch.setitem(VERDICTS, "id", {"base": ["correct", "correct"], "gold": ["correct", "compile_error"]})
+    write_lines(run.predictions("id"), rows("id"))
+    result = evaluate.conclude(run, CONFIG)
+    assert set(result["counts"]) == {"base", "composition"}
+    assert {name: count for name, count in result["gold"]["id"].items() if count} == {
+        "n": 2,
+        "correct": 1,
+        "compile_error": 1,
+    }
+    assert result["title"].endswith("3 extra rounds; the judge accepts 50.0% of the gold programs of ID")
+
+
 def test_shares_are_logged_and_summed_up(run, judge):
     result = evaluate.conclude(run, CONFIG)
     shares = evaluate.metrics(result)

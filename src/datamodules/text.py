@@ -31,10 +31,14 @@ Execute = Callable[[list[str], list[str]], Sequence[Outcome]]
 
 @dataclass(frozen=True)
 class Rules:
-    """How a program is judged: what it prints against the expected output, in CPU seconds for each test."""
+    """How a program is judged: what it prints against the expected output, in CPU seconds for each test.
+
+    With `gold` the programs of the test sets are judged too, where they are of people and the judge may reject some.
+    """
 
     compare: Literal["exact", "tokens"] = "exact"
     seconds: float = 2.0
+    gold: bool = False
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ def load(settings: Mapping[str, Any], execute: Execute) -> TextData:
         unlabeled_val=list(dict.fromkeys(one.target for one in val)),
         to_cpp=to_cpp,
         as_source=as_source,
-        rules=Rules("tokens", settings["seconds"]),
+        rules=Rules("tokens", settings["seconds"], gold=True),
         about="; ".join([*_lengths(settings["longest"]), trained_on, judged_on]),
         notes=tuple(notes),
     )
