@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from composed import judges
+from composed import judges, ranks
 from composed.console import main_process, say
 from composed.datamodules import tokenizers
 from composed.datamodules.batching import Pairs, Redrawn, encode
@@ -321,7 +321,9 @@ def backtranslated(config: dict[str, Any], task: TextTask, command: str) -> Pair
             lambda source: [reverse.eval().predict(source, max_length=longest)],
             next(reverse.parameters()).device,
         )
-        write_lines(folder / "sources.jsonl", map(task.tokenizer.decode, sources))
+        if main_process():
+            write_lines(folder / "sources.jsonl", map(task.tokenizer.decode, sources))
+        ranks.wait()
 
     path = Store(Path(config["store"])).find(
         "backtranslation", "sources.jsonl", shape, make, command, alone=main_process()

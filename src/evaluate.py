@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, get_args
 
-from composed import judges
+from composed import judges, ranks
 from composed.console import main_process, raise_on_signals, say
 from composed.errors import ComposedError, DataError, Interrupted
 from composed.files import read_json, read_lines, write_json, write_lines
@@ -86,26 +86,22 @@ def decode_all(
 ) -> list[list[list[int]]]:
     """What `decode` makes of every source of `pairs`, in order: a list of ids per row, for each of its outputs.
 
-    Where there are several processes, each decodes every so-manieth batch, and all of them get everything.
+    Joined processes share the batches, which are the same for any number of them.
     """
     import torch
-    from torch import distributed
 
     from composed.datamodules.batching import plan
 
-    several = distributed.is_available() and distributed.is_initialized()
-    rank, world = (distributed.get_rank(), distributed.get_world_size()) if several else (0, 1)
-    decoded: list[tuple[list[int], list[list[list[int]]]]] = []  # rows, and for each output the ids of each row
-    with torch.inference_mode():
-        for rows in plan(pairs.cost(), 128 * int(pairs.cost().mean()), None)[rank::world]:
-            parts = decode(pairs.batch(rows).source.to(device))
-            decoded.append((rows, [part.tolist() for part in parts]))
-    if several:
-        shares: list[Any] = [None] * world
-        distributed.all_gather_object(shares, decoded)
-        decoded = [batch for share in shares for batch in share]
-    outputs: list[list[list[int]]] = [[[] for _ in range(len(pairs))] for _ in decoded[0][1]]
-    for rows, ids_of_outputs in decoded:
+    batches = plan(pairs.cost(), 128 * int(pairs.cost().mean()), None)
+
+    @torch.inference_mode()
+    def work(own: Sequence[list[int]]) -> list[list[list[list[int]]]]:
+        """For each batch and output the ids of each row."""
+        return [[part.tolist() for part in decode(pairs.batch(rows).source.to(device))] for rows in own]
+
+    decoded = ranks.share(batches, work)
+    outputs: list[list[list[int]]] = [[[] for _ in range(len(pairs))] for _ in decoded[0]]
+    for rows, ids_of_outputs in zip(batches, decoded, strict=True):
         for output, ids_of_rows in zip(outputs, ids_of_outputs, strict=True):
             for row, ids in zip(rows, ids_of_rows, strict=True):
                 output[row] = ids
@@ -115,12 +111,12 @@ def decode_all(
 def conclude(run: RunFolder, config: dict[str, Any]) -> dict[str, Any]:
     """Judges the predictions on disk, writes verdicts and result, returns the result.
 
-    Raises ComposedError; predictions and weights stay.
+    Joined processes share the programs; all of them have to call. Raises ComposedError; predictions and weights stay.
     """
     facts = read_json(run.training)
     started = time.monotonic()
     if config["task"]["kind"] == "text":
-        counts = _counts(run, facts, config["judge"])
+        counts = _counts(run, facts, config)
         gold = counts.pop("gold", {})
         found = {"counts": counts, "gold": gold} if gold else {"counts": counts}
         about = "; ".join([*filter(None, [facts.get("about", "")]), *map(_accepted, gold.items())])
@@ -139,7 +135,8 @@ def conclude(run: RunFolder, config: dict[str, Any]) -> dict[str, Any]:
         "seconds": {**facts["seconds"], "judging": round(time.monotonic() - started, 1)},
         **found,
     }
-    write_json(run.result, result)
+    if main_process():
+        write_json(run.result, result)
     return result
 
 
@@ -148,13 +145,14 @@ def kind(config: dict[str, Any]) -> ModuleType:
     return import_module(f"composed.{config['task']['kind']}")
 
 
-def _counts(run: RunFolder, facts: dict[str, Any], settings: dict[str, Any]) -> dict[str, dict[str, dict[str, int]]]:
+def _counts(run: RunFolder, facts: dict[str, Any], config: dict[str, Any]) -> dict[str, dict[str, dict[str, int]]]:
     """Judges the programs; the number of each verdict, per output and split."""
     counts: dict[str, dict[str, dict[str, int]]] = {}
     for split in facts["splits"]:
         rows = list(read_lines(run.predictions(split)))
-        verdicts = _judge(run, rows, facts.get("rules", {}), settings)
-        write_lines(run.verdicts(split), map(dataclasses.asdict, verdicts))
+        verdicts = _judge(run, rows, facts.get("rules", {}), config)
+        if main_process():
+            write_lines(run.verdicts(split), map(dataclasses.asdict, verdicts))
         for output in sorted({row["output"] for row in rows}):
             seen = Counter(v.verdict for row, v in zip(rows, verdicts, strict=True) if row["output"] == output)
             counts.setdefault(output, {})[split] = {"n": seen.total(), **{name: seen[name] for name in CLASSES}}
@@ -162,23 +160,27 @@ def _counts(run: RunFolder, facts: dict[str, Any], settings: dict[str, Any]) -> 
 
 
 def _judge(
-    run: RunFolder, rows: list[dict[str, Any]], rules: dict[str, Any], settings: dict[str, Any]
+    run: RunFolder, rows: list[dict[str, Any]], rules: dict[str, Any], config: dict[str, Any]
 ) -> list[judges.Verdict]:
     programs = [
         judges.Program(row["id"], row["code"], tuple(judges.Test(**test) for test in row["tests"])) for row in rows
     ]
-    try:
-        return judges.judge(
-            programs,
-            limits=judges.Limits(cpu=rules.get("seconds", 2.0)),
-            compare=rules.get("compare", "exact"),
-            workers=settings["workers"],
-            unsafe=settings["unsafe"],
-        )
-    except judges.JudgeError as error:
-        raise ComposedError(
-            f"{error}\nThe training is safe: judge its predictions later with\n  composed-evaluate {run.path}"
-        ) from error
+
+    def work(own: Sequence[judges.Program]) -> list[judges.Verdict]:
+        try:
+            return judges.judge(
+                own,
+                limits=judges.Limits(cpu=rules.get("seconds", 2.0)),
+                compare=rules.get("compare", "exact"),
+                workers=config["judge"]["workers"] or ranks.cores(config["trainer"]["num_nodes"]),
+                unsafe=config["judge"]["unsafe"],
+            )
+        except judges.JudgeError as error:
+            raise ComposedError(
+                f"{error}\nThe training is safe: judge its predictions later with\n  composed-evaluate {run.path}"
+            ) from error
+
+    return ranks.share(programs, work)
 
 
 def _accepted(gold: tuple[str, dict[str, int]]) -> str:

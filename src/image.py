@@ -4,6 +4,7 @@ The counterpart of build.py, for images: the one other place where a config beco
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from composed import ranks
 from composed.console import main_process, say
 from composed.datamodules.fonts import faces
 from composed.datamodules.fonts.glyphs import Sizes, Splits, split
@@ -181,8 +183,8 @@ def train_and_predict(folder: RunFolder, config: dict[str, Any], loggers: list[A
         raise ComposedError(
             "the frozen denoiser changed during fine-tuning: a defect of this program, please report it"
         )
+    seconds["prediction"] = predict(folder, config, data, task.model, pi)
     if main_process():
-        seconds["prediction"] = predict(folder, config, data, task.model, pi)
         curves(folder.metrics, folder.path / "pictures" / "curves.png")
         norm = float(task.penalty().detach().sqrt())
         facts = {"updates": task.optim.updates, "best": best, "resumed": resumed, "seconds": seconds}
@@ -194,19 +196,28 @@ def train_and_predict(folder: RunFolder, config: dict[str, Any], loggers: list[A
 def predict(
     folder: RunFolder, config: dict[str, Any], data: ImageData, model: nn.Module, pi: nn.Module | None
 ) -> float:
-    """Writes f and, where there is a denoiser, Pi(f) on every test image, and pictures. Returns the seconds it took."""
+    """Writes f and, where there is a denoiser, Pi(f) on every test image, and pictures. Returns the seconds it took.
+
+    Joined processes share the images; all of them have to call.
+    """
     started = time.monotonic()
     model.eval()
     device = next(model.parameters()).device
     test = data.splits.test
-    outputs: dict[str, list[np.ndarray]] = {"base": []} if pi is None else {"base": [], "composition": []}
-    for start in range(0, len(test), 512):
-        rows = range(start, min(start + 512, len(test)))
-        base = model(test.batch(rows).source.to(device))
-        outputs["base"].append(base.cpu().numpy())
-        if pi is not None:
-            outputs["composition"].append(pi.to(device)(base).cpu().numpy())
-    arrays = {name: np.concatenate(parts)[:, 0].astype(np.float16) for name, parts in outputs.items()}
+
+    def work(own: Sequence[range]) -> list[dict[str, np.ndarray]]:
+        found = []
+        for rows in own:
+            outputs = {"base": model(test.batch(rows).source.to(device))}
+            if pi is not None:
+                outputs["composition"] = pi.to(device)(outputs["base"])
+            found.append({name: output[:, 0].cpu().numpy().astype(np.float16) for name, output in outputs.items()})
+        return found
+
+    parts = ranks.share([range(start, min(start + 512, len(test))) for start in range(0, len(test), 512)], work)
+    arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    if not main_process():
+        return round(time.monotonic() - started, 1)
     pixels = test.images[test.places[:, 0], test.places[:, 1]]
     path = folder.path / "predictions-test.npz"
     write_atomically(path, lambda temporary: _save(temporary, target=pixels, labels=test.labels, **arrays))

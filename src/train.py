@@ -18,7 +18,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from composed import evaluate
+from composed import evaluate, ranks
 from composed.command import check, check_command_line, flags_first, help_text, options
 from composed.console import end_with_sweep, in_sweep, main_process, raise_on_signals, say, started_together
 from composed.errors import ComposedError, ConfigError, Interrupted
@@ -66,7 +66,8 @@ def run(config: dict[str, Any], overrides: list[str], *, wait: bool = False) -> 
             if not folder.predicted():
                 started = {**config, "finetuning": {**config["finetuning"], "start_from": start_from}}
                 _train_and_predict(folder, started, loggers)
-            if main_process():
+            ranks.wait()  # for what one of them has written
+            if main_process() or ranks.joined():
                 result = evaluate.conclude(folder, config)
                 for logger in loggers:
                     logger.log_metrics(evaluate.metrics(result), step=result["updates"])
@@ -170,13 +171,6 @@ def _register_launcher() -> None:
     Plugins.instance().register(Launcher)
 
 
-def _part() -> None:
-    """Ends the group of the run's processes, whose threads must not outlive the interpreter."""
-    distributed = sys.modules.get("torch.distributed")
-    if distributed is not None and distributed.is_available() and distributed.is_initialized():
-        distributed.destroy_process_group()
-
-
 def main() -> None:
     arguments = flags_first(sys.argv[1:])
     command = shlex.join([Path(sys.argv[0]).name, *arguments])
@@ -193,7 +187,7 @@ def main() -> None:
         if "hydra/launcher=composed" in arguments:
             _register_launcher()
         _job()
-        _part()
+        ranks.part()
     except ComposedError as error:
         say(f"error: {error}")
         sys.exit(error.code)

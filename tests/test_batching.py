@@ -72,6 +72,10 @@ def test_processes_share_an_update_without_loss_and_know_its_size():
         return list(updates)
 
     for whole, *parts in zip(rows(0, 1), rows(0, 2), rows(1, 2), strict=True):
+        assert whole.places is None
+        for part in parts:
+            assert part.rows.tolist() == whole.rows[part.places].tolist()
+            assert part.whole == len(whole.rows)
         assert sorted(whole.rows.tolist()) == sorted(itertools.chain(*(part.rows.tolist() for part in parts)))
         assert {part.tokens for part in parts} == {whole.tokens}
         assert whole.tokens == int((whole.target != PAD).sum())
@@ -87,7 +91,7 @@ def test_a_process_without_a_row_of_its_own_computes_along_with_no_weight():
     updates.stop = 1
     (batch,) = updates
     assert batch.weight == 0
-    assert batch.rows.tolist() == [0]
+    assert batch.rows.tolist() == batch.places == [0]
 
 
 def test_redrawn_sources_are_functions_of_row_and_update():

@@ -8,13 +8,12 @@ import pytest
 
 from composed.files import read_lines
 from tests import toys
-from tests.commands import ENVIRONMENT, result, run_folders
+from tests.commands import ENVIRONMENT, command, result, run_folders
 from tests.test_training import composed_term, fit
 
 pytestmark = pytest.mark.slow
 
 WORDS = (
-    "finetuning=standard",
     "trainer=ddp",
     "trainer.accelerator=cpu",
     "trainer.precision=32-true",
@@ -41,8 +40,10 @@ def torchrun(processes: int, settings: list[str], cwd: Path) -> Path:
     return folder
 
 
-def test_one_two_and_three_processes_give_the_same_table(settings, tmp_path):
-    folders = [torchrun(processes, settings, tmp_path) for processes in (1, 2, 3)]
+@pytest.mark.parametrize("mode", ["standard", "composed"])
+def test_one_two_and_three_processes_give_the_same_table(mode, settings, tmp_path):
+    """Of `composed`, samples too: a row's is drawn by the same numbers, whoever has the row."""
+    folders = [torchrun(processes, [*settings, f"finetuning={mode}"], tmp_path) for processes in (1, 2, 3)]
     counts = [result(folder)["counts"] for folder in folders]
     assert counts[0] == counts[1] == counts[2]
     rows = [list(read_lines(folder / "metrics.jsonl")) for folder in folders]
@@ -53,11 +54,27 @@ def test_one_two_and_three_processes_give_the_same_table(settings, tmp_path):
             for name, value in one.items():
                 assert other[name] == (pytest.approx(value, rel=1e-3) if isinstance(value, float) else value)
     for split in ("id", "ood"):
-        predicted = [list(read_lines(folder / f"predictions-{split}.jsonl")) for folder in folders]
-        ids = [row["id"] for row in predicted[0]]
+        predicted = [(folder / f"predictions-{split}.jsonl").read_bytes() for folder in folders]
+        assert predicted[0] == predicted[1] == predicted[2]
+        ids = [row["id"] for row in read_lines(folders[0] / f"predictions-{split}.jsonl")]
         assert len(set(ids)) == len(ids) == 16
-        assert predicted[1] == predicted[0]
-        assert predicted[2] == predicted[0]
+        for folder in folders:
+            assert [row["id"] for row in read_lines(folder / f"verdicts-{split}.jsonl")] == ids
+
+
+@pytest.mark.parametrize("task", ["sanstype", "fonts"])
+def test_what_two_processes_predict_together_one_predicts_alone(task, train, one, tmp_path):
+    """From the same weights, the same bytes; of several processes one writes."""
+    train(f"task={task}", "finetuning=baseline", *WORDS[:-1], "trainer.devices=2")
+    files = sorted(one().glob("predictions-*"))
+    together = [file.read_bytes() for file in files]
+    measured = {key: value for key, value in result(one()).items() if key in ("counts", "values")}
+    for file in files:
+        file.unlink()
+    again = command("evaluate", "--predict", str(one()), cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert [file.read_bytes() for file in files] == together
+    assert {key: result(one())[key] for key in measured} == measured
 
 
 @pytest.mark.parametrize("denoising", [False, True])

@@ -28,7 +28,7 @@ CONFIG = {
     "schedules": {},
     "backtranslation": {},
     "judge": {"workers": None, "unsafe": False},
-    "trainer": {"precision": "32-true", "checkpoints": 1},
+    "trainer": {"precision": "32-true", "checkpoints": 1, "num_nodes": 1},
     "logger": {"name": "csv"},
     "denoiser": "auto",
     "seed": 1,

@@ -30,6 +30,8 @@ class Batch(NamedTuple):
     part: int  # which part of the update, from 0
     weight: float = 1.0  # 0 where a process has no row of its own and computes along with another's
     denoising: "Batch | None" = None  # what the update learns beside it
+    places: list[int] | None = None  # of the rows among those of all processes; null: there is one process
+    whole: int = 0  # rows of all processes
 
 
 @dataclass(frozen=True)
@@ -149,9 +151,11 @@ class Updates:
                 continue
             tokens = sum(self.pairs.size(row) for part in parts for row in part)
             for index, part in enumerate(parts):
-                mine = part[self.rank :: self.world]
-                batch = self.pairs.batch(mine or part[:1], tokens, update, index)
-                yield batch if mine else batch._replace(weight=0.0)
+                places = list(range(len(part)))[self.rank :: self.world]
+                batch = self.pairs.batch([part[place] for place in places or [0]], tokens, update, index)
+                if self.world > 1:
+                    batch = batch._replace(places=places or [0], whole=len(part), weight=float(bool(places)))
+                yield batch
 
     def _epochs(self) -> Iterator[list[int]]:
         for epoch in itertools.count():

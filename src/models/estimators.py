@@ -24,6 +24,9 @@ from composed.models.transformer import Transformer
 
 
 class Estimator(Protocol):
+    @property
+    def samples(self) -> int: ...
+
     def surrogate(
         self,
         base: SequenceModel,
@@ -33,8 +36,9 @@ class Estimator(Protocol):
         *,
         max_length: int,
         generator: torch.Generator | None = None,
+        numbers: Tensor | None = None,
     ) -> Tensor:
-        """source (B, S), target (B, T) -> (B,); z has at most `max_length` tokens."""
+        """source (B, S), target (B, T) -> (B,); z has at most `max_length` tokens; `numbers` as for `sample`."""
 
 
 @contextmanager
@@ -124,13 +128,14 @@ class ScoreFunction:
         *,
         max_length: int,
         generator: torch.Generator | None = None,
+        numbers: Tensor | None = None,
     ) -> Tensor:
         """source (B, S), target (B, T) -> (B,)."""
         k = self.samples
         with training_mode(base, False), torch.set_grad_enabled(not self.dropout):
             encoded = base.encode(source)  # to sample from, and to score what was sampled
         with torch.no_grad(), training_mode(base, False):
-            drawn = base.sample(encoded, k, max_length=max_length, generator=generator)  # (B*k, Z)
+            drawn = base.sample(encoded, k, max_length=max_length, generator=generator, numbers=numbers)  # (B*k, Z)
             costs = self._costs(denoiser, drawn, target)  # (B, k, T)
             total = costs.sum(2)  # (B, k)
             value = total.mean(1) if self.weigh not in _MARGINAL else math.log(k) - (-total).logsumexp(1)
@@ -249,13 +254,16 @@ class Published:
         *,
         max_length: int,
         generator: torch.Generator | None = None,
+        numbers: Tensor | None = None,
     ) -> Tensor:
         """source (B, S), target (B, T) -> (B,)."""
         special = base.specials
         with training_mode(base, False):
             encoded = base.encode(source)
             with torch.no_grad():
-                drawn = base.sample(encoded, self.samples, max_length=max_length, generator=generator)  # (B*k, Z)
+                drawn = base.sample(
+                    encoded, self.samples, max_length=max_length, generator=generator, numbers=numbers
+                )  # (B*k, Z)
                 ended = F.pad(as_source(drawn, special.pad, special.eos), (0, 1), value=special.pad)
                 ended[torch.arange(len(ended)), (ended != special.pad).sum(1)] = special.eos
                 cost = denoiser.nll(ended, target.repeat_interleave(self.samples, 0))  # (B*k,)

@@ -60,6 +60,7 @@ class Relaxation:
         *,
         max_length: int,
         generator: torch.Generator | None = None,
+        numbers: Tensor | None = None,
     ) -> Tensor:
         """source (B, S), target (B, T) -> (B,). Raises ValueError where f and Pi have other vocabularies."""
         special, k = base.specials, self.samples
@@ -71,7 +72,7 @@ class Relaxation:
             if self.greedy:
                 drawn = base.predict(encoded, max_length=max_length)
             else:
-                drawn = base.sample(encoded, k, max_length=max_length, generator=generator)  # (B*k, Z)
+                drawn = base.sample(encoded, k, max_length=max_length, generator=generator, numbers=numbers)  # (B*k, Z)
         with training_mode(base, base.training and self.dropout):
             log_f = base.logits(source if self.dropout else encoded, drawn).log_softmax(2)  # (B*k, Z, V)
         z = _one_hot(drawn, special.pad, special.eos, log_f.shape[2])

@@ -53,9 +53,18 @@ class SequenceModel(nn.Module, ABC):
 
     @abstractmethod
     def sample(
-        self, source: Any, count: int = 1, *, max_length: int, generator: torch.Generator | None = None
+        self,
+        source: Any,
+        count: int = 1,
+        *,
+        max_length: int,
+        generator: torch.Generator | None = None,
+        numbers: Tensor | None = None,
     ) -> Tensor:
         """Ancestral samples at temperature 1: (B*count, T), `count` rows per source in order, pads after `eos`.
+
+        `numbers` (B*count, max_length): float64, uniform in [0, 1), by which rows are drawn, so that the same numbers
+        draw the same row wherever it stands; null: the generator's. A model that cannot leaves them aside.
 
         A row that reaches `max_length` has no `eos`. The log-probability of what was drawn is `-nll(source, samples)`
         in eval mode: the same ids compete in both. Under bf16 autocast both round, each in its own way.

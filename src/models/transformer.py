@@ -268,11 +268,18 @@ class Transformer(SequenceModel):
 
     @torch.no_grad()
     def sample(
-        self, source: Tensor | Encoded, count: int = 1, *, max_length: int, generator: torch.Generator | None = None
+        self,
+        source: Tensor | Encoded,
+        count: int = 1,
+        *,
+        max_length: int,
+        generator: torch.Generator | None = None,
+        numbers: Tensor | None = None,
     ) -> Tensor:
         encoded = self.encode(source)
-        shape = (len(encoded.states) * count, max_length)
-        numbers = torch.rand(shape, dtype=torch.float64, device=encoded.states.device, generator=generator)
+        if numbers is None:
+            shape = (len(encoded.states) * count, max_length)
+            numbers = torch.rand(shape, dtype=torch.float64, device=encoded.states.device, generator=generator)
         return self.decode(encoded, count, max_length, numbers)
 
     @torch.no_grad()

@@ -213,6 +213,7 @@ class SequenceTask(pl.LightningModule):
                 batch.source,
                 batch.target,
                 max_length=self.through.max_length,
+                numbers=self._numbers(batch, self.through),
             )
             total = total + self.through.weight * cost.sum()
             self.train_metrics["composed_loss"] = cost.detach().sum() / tokens
@@ -235,6 +236,15 @@ class SequenceTask(pl.LightningModule):
                 "a longer optim.warmup or optim.clip=1."
             )
         return loss
+
+    def _numbers(self, batch: Batch, through: Through) -> Tensor | None:
+        """What a process draws its rows' samples by: what one process would draw them by (without dropout)."""
+        if batch.places is None:
+            return None
+        generator = torch.Generator(self.device).manual_seed(_mix(self.seed, batch.update, batch.part, 0))
+        shape = (batch.whole, through.estimator.samples, through.max_length)
+        numbers = torch.rand(shape, dtype=torch.float64, device=self.device, generator=generator)
+        return numbers[batch.places].flatten(0, 1)
 
     def _share(self, batch: Batch) -> float:
         """What turns the sum over a batch into its share of the mean over the tokens of the update."""

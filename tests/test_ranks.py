@@ -1,0 +1,85 @@
+"""What several processes share: every piece is done once, in order, known to all; and what fails, fails for all."""
+
+import itertools
+import os
+import pickle
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch.distributed
+
+from composed import evaluate, ranks
+from composed.errors import DataError
+from tests import toys
+
+
+def together(processes: int, work: Callable[[int], Any], folder: Path) -> list[Any]:
+    """What `work(rank)` answers in each of so many joined processes."""
+    children = []
+    for rank in range(processes):
+        if (child := os.fork()) == 0:
+            try:
+                store = torch.distributed.FileStore(str(folder / f"store-{processes}"), processes)
+                torch.distributed.init_process_group("gloo", store=store, rank=rank, world_size=processes)
+                (folder / f"{rank}").write_bytes(pickle.dumps(work(rank)))
+                ranks.part()
+            except BaseException:
+                traceback.print_exc()
+                os._exit(1)
+            os._exit(0)
+        children.append(child)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * processes
+    return [pickle.loads((folder / f"{rank}").read_bytes()) for rank in range(processes)]
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3])
+@pytest.mark.parametrize("pieces", [0, 1, 2, 7])
+def test_every_piece_is_done_once_and_all_know_all_in_order(processes, pieces, tmp_path):
+    def work(rank: int) -> tuple[list[int], list[str]]:
+        done: list[int] = []
+
+        def double(own: Sequence[int]) -> list[str]:
+            done.extend(own)
+            return [f"{piece}!" for piece in own]
+
+        return done, ranks.share(range(pieces), double)
+
+    done, results = zip(*together(processes, work, tmp_path), strict=True)
+    assert sorted(itertools.chain(*done)) == list(range(pieces))
+    assert list(results) == [[f"{piece}!" for piece in range(pieces)]] * processes
+
+
+def test_what_fails_in_one_process_fails_in_all_with_its_words(tmp_path):
+    def work(rank: int) -> str:
+        def fail(own: Sequence[int]) -> list[int]:
+            if 1 in own:
+                raise DataError("piece 1 is spoilt")
+            return list(own)
+
+        with pytest.raises(DataError) as error:
+            ranks.share(range(4), fail)
+        return str(error.value)
+
+    assert together(2, work, tmp_path) == ["piece 1 is spoilt"] * 2
+
+
+def test_one_process_alone_shares_with_nobody():
+    assert not ranks.joined()
+    assert ranks.share([3, 4], lambda own: [2 * piece for piece in own]) == [6, 8]
+    assert ranks.cores(1) == len(os.sched_getaffinity(0))
+
+
+def test_decoded_rows_are_the_same_for_any_number_of_processes(tmp_path):
+    pairs, model = toys.reversals(300, 0), toys.model().eval()
+
+    def work(_rank: int) -> Any:
+        device = torch.device("cpu")
+        return evaluate.decode_all(pairs, lambda source: [model.predict(source, max_length=8)], device)
+
+    alone = work(0)
+    assert len(alone[0]) == len(pairs)
+    for processes in (2, 3):
+        assert together(processes, work, tmp_path) == [alone] * processes
