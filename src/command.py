@@ -9,6 +9,7 @@ import itertools
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from types import NoneType
 from typing import Any
@@ -124,6 +125,7 @@ KINDS: dict[str, dict[str, str | tuple[str, ...]]] = {
         "optim": "record_every",
     },
 }
+PLUGINS = {"hydra/launcher=joblib": "hydra_joblib_launcher", "hydra/sweeper=optuna": "hydra_optuna_sweeper"}
 PRETRAINING = {"text": ("denoise", "none"), "image": ("denoise_images", "none"), "curve": ("rounding",)}
 # What a mode may be about where outputs are no text; the rest has to be as in finetuning=baseline.
 MODE_KEYS = (
@@ -186,6 +188,9 @@ def check_command_line(arguments: Sequence[str], *, write: bool = True) -> None:
     from omegaconf.errors import OmegaConfBaseException
 
     known = get_args_parser().parse_args(arguments)
+    for word in known.overrides:
+        if word in PLUGINS and find_spec(f"hydra_plugins.{PLUGINS[word]}") is None:
+            raise ConfigError(f"{word}: its plugin is not installed; pip install 'composed[sweeps]' does that")
 
     def resolved(words: Iterable[str]) -> dict[str, Any]:
         return OmegaConf.to_container(compose("config", list(words)), resolve=True)  # type: ignore[return-value]
@@ -194,7 +199,8 @@ def check_command_line(arguments: Sequence[str], *, write: bool = True) -> None:
         with initialize_config_module("composed.conf", version_base="1.3"):
             parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
             overrides = [o for o in parser.parse_overrides(known.overrides) if not o.key_or_group.startswith("hydra")]
-            choices = [[(override, value) for value in _values(override, known.multirun)] for override in overrides]
+            searched = known.multirun and any(word.startswith("hydra/sweeper=") for word in known.overrides)
+            choices = [[(o, value) for value in _values(o, known.multirun, searched)] for o in overrides]
             for job in itertools.islice(_every_value_once(choices), MOST_COMPOSED_JOBS):
                 default = resolved(_word(override, value) for override, value in job if override.key_or_group in GROUPS)
                 keys = dict(_keys(default))
@@ -498,18 +504,25 @@ def _word(override: Any, value: str) -> str:
     return f"{'++' if override.is_force_add() else ''}{override.key_or_group}={value}"
 
 
-def _values(override: Any, sweep: bool) -> list[str]:
-    """The values of an override as Hydra would write them, one for a plain value, several for a sweep."""
+def _values(override: Any, sweep: bool, searched: bool = False) -> list[str]:
+    """The values of an override as Hydra would write them, one for a plain value, several for a sweep.
+
+    Of an interval, which only a sweep that is `searched` takes, its ends.
+    """
     if override.is_delete():
         raise ConfigError(f"{override.input_line}: nothing can be removed from a config; set another value")
     if override.package is not None:
         raise ConfigError(f"{override.input_line}: a group has one place; write {override.key_or_group}=OPTION")
     if not override.is_sweep_override():
         values = [override.get_value_element_as_str()]
-    elif sweep:
-        values = list(override.sweep_string_iterator())
-    else:
+    elif not sweep:
         raise ConfigError(f"{override.input_line}: several values are several runs, and need -m")
+    elif not override.is_interval_sweep():
+        values = list(override.sweep_string_iterator())
+    elif searched:
+        values = [str(override.value().start), str(override.value().end)]
+    else:
+        raise ConfigError(f"{override.input_line}: an interval needs hydra/sweeper=optuna; or write values with commas")
     if override.key_or_group in GROUPS:
         for value in values:
             _check_option(override.key_or_group, value)

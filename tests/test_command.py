@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from composed.command import CONF, GROUPS, check, check_command_line, flags_first, help_text, options
+from composed.command import CONF, GROUPS, PLUGINS, check, check_command_line, flags_first, help_text, options
 from composed.errors import ConfigError
 from tests.commands import command
 
@@ -114,6 +114,7 @@ def test_a_wrong_override_is_refused_with_a_remedy(argument, answer):
         ["hydra.job.name=x"],
         ["-m", "finetuning=glob(*)", "seed=range(0,100)", "optim.lr=choice(1e-3,2e-3)"],
         ["-m", "estimator=rloo,reinforce", "estimator.samples=2,1"],
+        ["-m", "hydra/sweeper=basic", "optim.lr=tag(log,interval(1e-4,1e-2))", "seed=range(0,3)"],
         ["-m", "hydra/launcher=composed", "hydra.launcher.jobs=2", "trainer=ddp", "seed=0,1"],
         ["estimator.cap=2", "estimator.reach=8.5", "estimator.entropy=0.01"],
         ["estimator=posterior", "estimator.samples=1", "finetuning=standard"],
@@ -150,6 +151,8 @@ def test_estimators_and_noises_are_asked_for_nothing_that_they_cannot_do(argumen
     ("arguments", "answer"),
     [
         (["seed=0,1,x"], "seed=x"),
+        (["optim.lr=interval(1e-4,1e-2)"], "an interval needs hydra/sweeper=optuna"),
+        (["hydra/sweeper=basic", "optim.lr=interval(0,1e-2)"], "optim.lr=0.0: must be above 0"),
         (["seed=0,1", "trainer=ddp"], "trainer.devices=auto: .*need hydra/launcher=composed"),
         (["seed=0,1", "trainer.devices=2"], "trainer.devices=2: .*need hydra/launcher=composed"),
         (["finetuning=baseline,standart"], "standart"),
@@ -164,6 +167,13 @@ def test_estimators_and_noises_are_asked_for_nothing_that_they_cannot_do(argumen
 def test_every_value_of_a_sweep_is_checked_before_its_first_job(arguments, answer):
     with pytest.raises(ConfigError, match=answer):
         check_command_line(["-m", *arguments])
+
+
+@pytest.mark.parametrize("word", PLUGINS)
+def test_a_plugin_that_is_not_installed_is_named_with_what_installs_it(word, monkeypatch):
+    monkeypatch.setattr("composed.command.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=rf"{word}: .* pip install 'composed\[sweeps\]'"):
+        check_command_line(["-m", word, "seed=0,1"])
 
 
 def test_a_resolved_config_is_checked_without_a_command_line():
