@@ -22,20 +22,28 @@ from composed.files import write_text
 from composed.jobs import Job, run_jobs
 from composed.plan import plan
 from composed.reporting.description import describe
+from composed.reporting.runs import find_runs
+from composed.reporting.table import build_table
 
 TABLES = CONF / "table"
 KEYS = {"every": str, "seeds": list, "rows": list, "by": list}
+MORE_KEYS = {"title": str, "reference": str}
 
 
 @dataclass(frozen=True)
 class Table:
-    """What conf/table/NAME.yaml says: overrides of every run, those of the rows, seeds, keys that tell rows apart."""
+    """What conf/table/NAME.yaml says: overrides of every run, those of the rows, seeds, keys that tell rows apart.
+
+    `title` stands before what the runs say of themselves; `reference` is the row that all others are compared with.
+    """
 
     name: str
     every: str
     rows: list[str]
     seeds: list[int]
     by: list[str]
+    title: str = ""
+    reference: str = ""
 
     @classmethod
     def named(cls, name: str) -> "Table":
@@ -47,9 +55,12 @@ class Table:
             raise ConfigError(f"there is no table {name}: valid names are {', '.join(names)}{hint}")
         path = TABLES / f"{name}.yaml"
         entries = yaml.safe_load(path.read_text(encoding="utf-8"))
-        if not isinstance(entries, dict) or {key: type(value) for key, value in entries.items()} != KEYS:
-            wanted = ", ".join(f"{key} (a {kind.__name__})" for key, kind in KEYS.items())
-            raise ConfigError(f"{path}: must have the keys {wanted}, and no others")
+        kinds = {key: type(value) for key, value in entries.items()} if isinstance(entries, dict) else {}
+        if {**MORE_KEYS, **kinds} != {**MORE_KEYS, **KEYS}:
+            must, may = (
+                ", ".join(f"{key} (a {kind.__name__})" for key, kind in of.items()) for of in (KEYS, MORE_KEYS)
+            )
+            raise ConfigError(f"{path}: must have the keys {must}, may have {may}, and no others")
         return cls(name, **entries)
 
     def place(self, words: Sequence[str]) -> str:
@@ -120,14 +131,26 @@ def _make(options: argparse.Namespace) -> int:
     finished = [job.folder.path for job in jobs if job.folder.finished()]
     if finished and not options.no_report:
         out = options.out or Path("results") / table.place(options.overrides)
-        by = [word for key in table.by for word in ("--by", key)]
-        code = report.main([*map(str, finished), *by, "--out", str(out)])
+        code = _report(table, finished, out, shlex.join(["composed-table", table.name, *options.overrides]))
         if code:
             return code
-        write_text(
-            out / "README.md", describe(finished, shlex.join(["composed-table", table.name, *options.overrides]))
-        )
     return 1 if failed else 0
+
+
+def _report(table: Table, finished: Sequence[Path], out: Path, command: str) -> int:
+    """The exit code of `composed-report`, which says what is wrong."""
+    runs = find_runs(finished, table.by).runs
+    words = [word for key in table.by for word in ("--by", key)]
+    labels = [row.label for row in build_table(runs).rows]
+    if table.reference in labels:
+        words += ["--against", table.reference]
+    elif table.reference:
+        say(f"no finished run is the reference, {table.reference}: no row is compared with it")
+    title = ": ".join(filter(None, (table.title, runs[0].title)))
+    code = report.main([*map(str, finished), *words, "--title", title, "--out", str(out)])
+    if code == 0:
+        write_text(out / "README.md", describe(finished, command, title))
+    return code
 
 
 if __name__ == "__main__":

@@ -28,8 +28,9 @@ def finished(runs: Path, seed: int, *, resumed: bool = False, **place: object) -
 def test_command_machine_code_and_time_are_named(tmp_path):
     for seed in (0, 1):
         finished(tmp_path / "runs", seed)
-    text = describe([tmp_path / "runs"], "make table SEEDS='0 1'")
+    text = describe([tmp_path / "runs"], "make table SEEDS='0 1'", "SansType")
     for line in (
+        "# SansType\n",
         "    make table SEEDS='0 1'\n",
         "- runs: 2\n",
         "- time beside the denoiser's training: 3:00 h training, 0:02 h judging\n",
@@ -44,11 +45,11 @@ def test_command_machine_code_and_time_are_named(tmp_path):
 def test_runs_that_differ_or_were_resumed_are_owned_up_to(tmp_path):
     finished(tmp_path / "runs", 0, git_revision="abc-dirty", resumed=True)
     finished(tmp_path / "runs", 1)
-    text = describe([tmp_path / "runs"], "make table")
+    text = describe([tmp_path / "runs"], "make table", "SansType")
     assert "- code: abc, abc-dirty\n" in text
     assert "interrupted and resumed" in text
 
 
 def test_without_a_finished_run_there_is_no_note(tmp_path):
     with pytest.raises(ComposedError, match="no finished run"):
-        describe([tmp_path], "make table")
+        describe([tmp_path], "make table", "SansType")

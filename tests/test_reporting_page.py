@@ -102,3 +102,17 @@ def test_a_single_run_of_values_has_a_page(tmp_path: Path) -> None:
     Elements(text)
     assert "MSE" in text
     assert 'id="differences"' not in text
+
+
+def test_a_chosen_reference_is_shown_first_and_offered_once(tmp_path: Path) -> None:
+    text = text_of(write_full_sweep(tmp_path), against="standard")
+    found = Elements(text).found
+    offered = [
+        attributes["data-reference"] for tag, attributes in found if tag == "tbody" and "data-reference" in attributes
+    ]
+    assert offered[0] == "standard"
+    assert len(offered) == len({*offered}) == 6
+    shown = [a["data-reference"] for tag, a in found if "data-reference" in a and "hidden" not in a]
+    assert shown == ["standard"]
+    select = text.partition('<select id="reference">')[2].partition("</select>")[0]
+    assert re.findall('<option value="([^"]*)">', select) == offered

@@ -38,6 +38,15 @@ def test_nothing_correct_one_seed_and_a_dollar_in_the_title_are_drawn(tmp_path: 
     assert size(tmp_path / "plot.png")[0] == 1400
 
 
+def test_long_names_of_rows_leave_room_for_the_bars(tmp_path: Path) -> None:
+    variant = {"estimator": "expected_embedding", "finetuning": {"name": "composed", "composed_weight": 0.1}}
+    write_run(tmp_path / "run", config=variant)
+    by = ["estimator", "finetuning.composed_weight"]
+    table = build_table(find_runs([tmp_path / "run"], by).runs)
+    assert max(len(row.label) for row in table.rows) > 70
+    draw(table, tmp_path / "plot.png")  # a warning of matplotlib's, which is an error here, says if there is none
+
+
 def test_a_place_that_cannot_be_written_is_an_error_in_words(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     table = build_table(find_runs([write_run(tmp_path / "run")])[0])

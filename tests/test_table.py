@@ -9,10 +9,13 @@ import pytest
 from composed import table
 from composed.command import every_job
 from composed.errors import ConfigError
+from composed.jobs import Job
 from composed.table import TABLES, Table, main
 from tests.commands import command
+from tests.run_folders import write_run
 
 NAMES = sorted(path.stem for path in TABLES.glob("*.yaml"))
+WHOLE = "every: a\nseeds: [0]\nrows: []\nby: []\n"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -74,12 +77,46 @@ def test_a_wrong_word_is_refused_with_2(arguments, answer, capsys, tmp_path, mon
     assert not [*tmp_path.iterdir()]
 
 
-@pytest.mark.parametrize("text", ["", "rows: []", "every: a\nseeds: 0\nrows: []\nby: []", "[1]"])
+@pytest.mark.parametrize(
+    "text", ["", "rows: []", "every: a\nseeds: 0\nrows: []\nby: []", f"{WHOLE}titel: x", f"{WHOLE}reference: 1", "[1]"]
+)
 def test_a_file_that_is_no_table_is_named(text, tmp_path, monkeypatch):
     monkeypatch.setattr(table, "TABLES", tmp_path)
     (tmp_path / "mine.yaml").write_text(text)
     with pytest.raises(ConfigError, match=r"mine\.yaml: must have the keys every"):
         Table.named("mine")
+    (tmp_path / "mine.yaml").write_text(f"{WHOLE}title: Mine")
+    assert (Table.named("mine").title, Table.named("mine").reference) == ("Mine", "")
+
+
+def finished(job: Job) -> Path:
+    """The job's folder, as if it had run."""
+    folder = write_run(job.folder.path, job.config["finetuning"]["name"], job.config["seed"], config=job.config)
+    place = {"python": "3", "packages": {"torch": "2"}, "processor": "x", "cores": 1, "gpu": None, "git_revision": "a"}
+    (folder / "environment.json").write_text(json.dumps(place))
+    (folder / "training.json").write_text('{"resumed": false}')
+    return folder
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if Table.named(name).reference])
+def test_rows_are_compared_with_the_tables_reference_below_its_title(name, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    made = Table.named(name)
+    folders = [finished(job) for job in made.jobs(["seed=0"])]
+    assert table._report(made, folders, Path("out"), "the command") == 0
+    assert f"− ({made.reference})" in (tmp_path / "out/table.md").read_text().replace("\\", "")
+    for file in ("table.md", "README.md"):
+        assert f"{made.title}: SansType, quick profile" in (tmp_path / "out" / file).read_text()
+    assert capsys.readouterr().err == ""
+
+
+def test_a_reference_without_a_run_is_named_and_the_rest_reported(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    made = Table.named("ablation-lambda")
+    folders = [finished(job) for job in made.jobs(["seed=0", "finetuning.base_weight=0.1"])]
+    assert table._report(made, folders, Path("out"), "the command") == 0
+    assert "no finished run is the reference, composed, base_weight 1.0" in capsys.readouterr().err
+    assert (tmp_path / "out/report.html").exists()
 
 
 @pytest.mark.slow

@@ -10,8 +10,11 @@ from composed.files import read_json
 from composed.reporting.runs import find_runs
 
 
-def describe(runs: Sequence[Path], command: str) -> str:
-    """The Markdown text: command, code, versions, machine, time. Raises ComposedError where no run is finished."""
+def describe(runs: Sequence[Path], command: str, title: str) -> str:
+    """The Markdown text below `title`: command, code, versions, machine, time.
+
+    Raises ComposedError where no run is finished.
+    """
     finished, unfinished = find_runs(runs)
     if not finished:
         raise ComposedError("there is no finished run to describe")
@@ -22,7 +25,7 @@ def describe(runs: Sequence[Path], command: str) -> str:
         seconds.update(read_json(folder / "result.json")["seconds"])
     last = max((folder / "result.json").stat().st_mtime for folder in folders)
     lines = [
-        f"# {finished[0].title}",
+        f"# {title}",
         "",
         f"    {command}",
         "",

@@ -171,12 +171,15 @@ def _tables(table: Table, panels: list[Panel]) -> list[list[Panel]]:
 
 
 def _comparisons(table: Table) -> list[Comparison]:
-    """The table's own pairs first, then every row as the reference of all others."""
-    every = [(row.label, [(other, row) for other in table.rows if other is not row]) for row in table.rows]
-    named = [("", table.claims()), *every] if table.claims() else every
+    """What the table compares, first; then every row as the reference of all others."""
+    named = {row.label: [(other, row) for other in table.rows if other is not row] for row in table.rows}
+    if table.against:
+        named = {table.against: named.pop(table.against), **named}
+    elif table.claims():
+        named = {"": table.claims(), **named}
     return [
         Comparison(name, [(row.label, reference.label) for row, reference in pairs], _differences(table, pairs))
-        for name, pairs in named
+        for name, pairs in named.items()
         if pairs
     ]
 

@@ -13,7 +13,7 @@ from composed.reporting.table import SPLIT_NAMES, Table
 COLOURS = {"id": "#0072b2", "ood": "#e69f00", "test": "#0072b2"}
 WIDTH_INCHES, DOTS_PER_INCH = 7.0, 200
 BAR = 0.36
-TITLE_COLUMNS = 88
+TITLE_COLUMNS, LABEL_COLUMNS = 88, 36
 
 
 def draw(table: Table, path: Path) -> None:
@@ -46,7 +46,8 @@ def draw(table: Table, path: Path) -> None:
         axes.set_xlabel(
             f"{words}; line: 95% interval over seeds" if table.of_programs else f"{words}\nline: 95% interval"
         )
-        axes.set_yticks(range(len(table.rows)), [row.label for row in table.rows], parse_math=False)
+        labels = [textwrap.fill(row.label, LABEL_COLUMNS, break_on_hyphens=False) for row in table.rows]
+        axes.set_yticks(range(len(table.rows)), labels, parse_math=False)
         axes.tick_params(length=0)
         axes.invert_yaxis()
         axes.spines[["top", "right", "bottom"]].set_visible(False)
