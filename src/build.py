@@ -66,12 +66,17 @@ def text_task(config: dict[str, Any]) -> TextTask:
         raise DataError(str(error)) from error
     for note in data.notes:
         say(note)
-    texts = [*data.train.sources, *data.train.targets]
-    kind = config["tokenizer"]["kind"]
-    if kind == "word":
-        texts += data.unlabeled
-    tokenizer = tokenizers.train(kind, texts, config["tokenizer"]["size"])
+    tokenizer = _tokenizer(config["tokenizer"], data)
     return TextTask(data, tokenizer, task["max_length"] or _longest(tokenizer, data))
+
+
+def _tokenizer(settings: dict[str, Any], data: TextData) -> tokenizers.Tokenizer:
+    if settings["file"] is not None:
+        return tokenizers.Tokenizer.load(Path(settings["file"]))
+    texts = [*data.train.sources, *data.train.targets]
+    if settings["kind"] == "word":
+        texts += data.unlabeled
+    return tokenizers.train(settings["kind"], texts, settings["size"])
 
 
 def _longest(tokenizer: tokenizers.Tokenizer, data: TextData) -> int:
@@ -124,7 +129,8 @@ def denoiser_weights(config: dict[str, Any], task: TextTask, command: str) -> Pa
     """
     if config["denoiser"] not in ("auto", "store"):
         path = Path(config["denoiser"])
-        weights = path / "best.safetensors" if path.is_dir() else path
+        folder = RunFolder(path).checkpoints if (path / "config.yaml").is_file() else path
+        weights = folder / "best.safetensors" if path.is_dir() else path
     elif config["pretraining"]["name"] == "none":
         return None
     else:

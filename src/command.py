@@ -46,6 +46,7 @@ TYPES: dict[str, tuple[type, ...]] = {
     "task.longest.val": (int, NoneType),
     "task.max_length": (int, NoneType),
     "task.unlabeled": (str, NoneType),
+    "tokenizer.file": (str, NoneType),
     "trainer.devices": (int, str, list),
     "trainer.threads": (int, NoneType),
 }
@@ -266,6 +267,9 @@ def check(config: dict[str, Any]) -> None:
             f"denoiser={config['denoiser']}: no such file or folder. Valid values are auto, store, and a path to a "
             "denoiser; denoiser=auto trains one"
         )
+    file = config["tokenizer"]["file"]
+    if file is not None and not Path(file).is_file():
+        raise ConfigError(f"tokenizer.file={file}: no such file; null trains a tokenizer on the data")
     model = config["model"]
     if config["trainer"]["gradient_checkpointing"] and config["task"]["kind"] != "text":
         raise ConfigError(

@@ -18,15 +18,44 @@ from composed.run_folder import RunFolder
 def safetensors(run: RunFolder, out: Path) -> None:
     """The weights alone: f.safetensors, and pi.safetensors where there is a denoiser."""
     shutil.copyfile(run.checkpoints / "best.safetensors", out / "f.safetensors")
-    denoiser = read_json(run.training)["denoiser"]
-    if denoiser is not None:
-        if not Path(denoiser).is_file():
-            raise DataError(f"the denoiser {denoiser} is not there (a relative path counts from here); make it with:\n"
-                            f"  {run.command(denoiser='auto', redo='true')}")  # fmt: skip
+    if (denoiser := _denoiser(run)) is not None:
         shutil.copyfile(denoiser, out / "pi.safetensors")
 
 
-FORMATS: dict[str, Callable[[RunFolder, Path], None]] = {"safetensors": safetensors}
+def _denoiser(run: RunFolder) -> Path | None:
+    """Its weights, where the run has one. Raises DataError where they are gone."""
+    denoiser = read_json(run.training)["denoiser"]
+    if denoiser is not None and not Path(denoiser).is_file():
+        raise DataError(f"the denoiser {denoiser} is not there (a relative path counts from here); make it with:\n"
+                        f"  {run.command(denoiser='auto', redo='true')}")  # fmt: skip
+    return denoiser and Path(denoiser)
+
+
+def fairseq(run: RunFolder, out: Path) -> None:
+    """A checkpoint of f that fairseq 0.12.2 loads, its dictionaries, and denoiser.pt where there is a denoiser."""
+    config = run.config()
+    from composed import build
+    from composed.datamodules.fairseq import write_dictionary
+    from composed.models.fairseq_weights import OF_TARGET, Found, write
+
+    option = OF_TARGET.get(config["model"].get("_target_"))
+    if option is None:
+        valid = " and ".join(f"model={each}" for each in OF_TARGET.values())
+        raise ConfigError(f"{run.path} has another model than fairseq's transformer can hold; {valid} can be exported")
+    if config["finetuning"]["adapters"]:
+        raise ConfigError(f"{run.path} has adapters, which fairseq's transformer does not have; finetuning.lora can be "
+                          "exported")  # fmt: skip
+    task = build.text_task(config)
+    models = {"checkpoint_best.pt": build.finished_predictor(config, task, run.checkpoints / "best.safetensors")}
+    if (weights := _denoiser(run)) is not None:
+        models["denoiser.pt"] = build.denoiser(config, task, weights)  # type: ignore[assignment]
+    for name, model in models.items():
+        write(out / name, Found(option, build.model_settings(config), model.state_dict()))
+    for side in ("src", "tgt"):
+        write_dictionary(out / f"dict.{side}.txt", task.tokenizer.pieces)
+
+
+FORMATS: dict[str, Callable[[RunFolder, Path], None]] = {"safetensors": safetensors, "fairseq": fairseq}
 
 
 def export(form: str, run: RunFolder, out: Path) -> None:

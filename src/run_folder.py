@@ -32,6 +32,7 @@ NOT_SHAPING = ("runs", "store", "redo", "logger", "judge")
 LATER: dict[str, dict[str, Any]] = {
     "finetuning": {"predict_above": 0.0},
     "pretraining": {"fresh": False, "linewise": 0.0, "broken": False, "classifier": 0},
+    "tokenizer": {"file": None},
 }
 CODE = Path(__file__).resolve().parents[1]
 NOT_SHAPING_TRAINER = ("checkpoints", "gradient_checkpointing")

@@ -150,6 +150,6 @@ def test_the_modes_of_a_task_differ_in_no_budget():
 
 def test_sizes_and_tasks_choose_the_tokenizer():
     """They come after config.yaml's own keys, or it would be its default everywhere."""
-    assert config("profile=paper")["tokenizer"] == {"kind": "bpe", "size": 600}
-    assert config("task=spoc", "profile=paper")["tokenizer"] == {"kind": "bpe_bytes", "size": 10_000}
+    assert config("profile=paper")["tokenizer"] == {"kind": "bpe", "size": 600, "file": None}
+    assert config("task=spoc", "profile=paper")["tokenizer"] == {"kind": "bpe_bytes", "size": 10_000, "file": None}
     assert config("profile=paper", "tokenizer.kind=word")["tokenizer"]["kind"] == "word"

@@ -1,4 +1,5 @@
-"""Text to ids and back: C++ lexer tokens (`word`) or byte-pair pieces (`bpe`, `bpe_bytes`), one vocabulary for both.
+"""Text to ids and back: C++ lexer tokens (`word`), byte-pair pieces (`bpe`, `bpe_bytes`) or another program's symbols
+(`dictionary`); one vocabulary for sources and targets.
 
 `decode(encode(text))` differs from `text` by blanks at most, unless part of it is unknown. Callers add bos, eos, pads.
 Left out: normalisation of the text, and sampling among segmentations.
@@ -11,16 +12,17 @@ import json
 import re
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import sentencepiece
 
 from composed.errors import ConfigError, DataError
 
 SPECIALS = ("<pad>", "<s>", "</s>", "<unk>")
+MARK = "\u2581"  # of a blank before a piece, in sentencepiece's pieces
 
 _WORD = re.compile(
     r"""
@@ -164,8 +166,38 @@ class ByteBpeTokenizer(BpeTokenizer):
     in_bytes = True
 
 
-_KINDS: dict[str, type[WordTokenizer] | type[BpeTokenizer]] = {
-    each.kind: each for each in (WordTokenizer, BpeTokenizer, ByteBpeTokenizer)
+class DictionaryTokenizer(Tokenizer):
+    """The symbols of another program's dictionary, between blanks; fairseq's ids but for pad and bos.
+
+    Where symbols begin with sentencepiece's mark of a blank, text is spelled from them by it, and read by the
+    sentencepiece model; without one, text is taken as already in pieces.
+    """
+
+    kind = "dictionary"
+
+    def __init__(self, model: Mapping[str, Any]) -> None:
+        """`model`: symbols in order, and the serialized sentencepiece model in base64 or null."""
+        self.model = dict(model)
+        symbols = model["symbols"]
+        self.pieces = (*SPECIALS, *symbols)
+        self._ids = {symbol: i for i, symbol in enumerate(symbols, len(SPECIALS))}
+        self._marked = any(symbol.startswith(MARK) for symbol in symbols)
+        serialized = model["sentencepiece"]
+        self._processor = serialized and sentencepiece.SentencePieceProcessor(model_proto=base64.b64decode(serialized))
+
+    def encode(self, text: str) -> list[int]:
+        read = self._processor
+        symbols = read.encode(_single_blanks(text), out_type=str) if read else text.split()
+        return [self._ids.get(symbol, self.unk) for symbol in symbols]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        symbols = [self.pieces[i] for i in ids if i not in (self.pad, self.bos, self.eos)]
+        return _single_blanks("".join(symbols).replace(MARK, " ")) if self._marked else " ".join(symbols)
+
+
+_TRAINED = (WordTokenizer, BpeTokenizer, ByteBpeTokenizer)
+_KINDS: dict[str, type[WordTokenizer] | type[BpeTokenizer] | type[DictionaryTokenizer]] = {
+    each.kind: each for each in (*_TRAINED, DictionaryTokenizer)
 }
 
 
@@ -177,7 +209,9 @@ def train(kind: str, texts: Iterable[str], size: int = 600) -> Tokenizer:
         return BpeTokenizer.train(texts, size)
     if kind == "bpe_bytes":
         return ByteBpeTokenizer.train(texts, size)
-    raise ConfigError(f"tokenizer kind={kind!r}: unknown; valid are {', '.join(sorted(_KINDS))}")
+    raise ConfigError(
+        f"tokenizer kind={kind!r}: unknown; valid are {', '.join(sorted(each.kind for each in _TRAINED))}"
+    )
 
 
 def _words(text: str) -> list[str]:

@@ -29,6 +29,20 @@ class Encoded:
     mask: Tensor  # (B, 1, 1, S): true where there is no pad
 
 
+def sinusoids(length: int, width: int) -> Tensor:
+    """Sinusoidal positions (length, width) of Vaswani et al. 2017, sines first."""
+    rates = torch.exp(torch.arange(0, width, 2) * (-math.log(10_000) / width))
+    angles = torch.arange(length)[:, None] * rates
+    return torch.cat([angles.sin(), angles.cos()], 1)
+
+
+def fairseq_sinusoids(length: int, width: int) -> Tensor:
+    """fairseq's positions (length, width): the rates end at 1/10000, and a row's first position is 2, after its pad."""
+    rates = torch.exp(torch.arange(width // 2, dtype=torch.float) * -(math.log(10_000) / (width // 2 - 1)))
+    angles = torch.arange(2, length + 2, dtype=torch.float)[:, None] * rates
+    return torch.cat([angles.sin(), angles.cos()], 1)
+
+
 class _Drop(torch.autograd.Function):
     """Inverted dropout of a CPU tensor by bit masks: 15 random bits an element, no comparison, no branch.
 
@@ -170,6 +184,7 @@ class Transformer(SequenceModel):
         width, layers, heads, feedforward: D, layers of encoder and of decoder each, H, inner width.
         dropout, attention_dropout, activation_dropout: after each sublayer and embedding; on attention
             weights; after the inner activation (facts of the paper's runs: 0.1 to 0.4, 0.2, 0.2).
+        sinusoids: (length, D) -> the positions added to the embeddings, (length, D).
     """
 
     def __init__(
@@ -184,6 +199,7 @@ class Transformer(SequenceModel):
         attention_dropout: float = 0.0,
         activation_dropout: float = 0.0,
         specials: Specials = OURS,
+        sinusoids: Callable[[int, int], Tensor] = sinusoids,
     ) -> None:
         super().__init__()
         self.specials = specials
@@ -199,6 +215,7 @@ class Transformer(SequenceModel):
         self.encoder_norm = nn.LayerNorm(width)
         self.decoder_norm = nn.LayerNorm(width)
         self.dropout = Dropout(dropout)
+        self.sinusoids = sinusoids
         self.register_buffer("positions", sinusoids(512, width), persistent=False)
         self.positions: Tensor
 
@@ -256,7 +273,7 @@ class Transformer(SequenceModel):
     def positions_to(self, end: int) -> Tensor:
         """The first `end` positions, (end, D); the table grows with what is asked of it."""
         if end > len(self.positions):
-            self.positions = sinusoids(2 * end, self.width).to(self.positions)
+            self.positions = self.sinusoids(2 * end, self.width).to(self.positions)
         return self.positions[:end]
 
     def _logits(self, hidden: Tensor) -> Tensor:
@@ -306,8 +323,6 @@ class Transformer(SequenceModel):
         return decoding.trim(generate(self, encoded, count, max_length, numbers, min_length), self.specials.pad)
 
 
-def sinusoids(length: int, width: int) -> Tensor:
-    """Sinusoidal positions (length, width) of Vaswani et al. 2017, sines first."""
-    rates = torch.exp(torch.arange(0, width, 2) * (-math.log(10_000) / width))
-    angles = torch.arange(length)[:, None] * rates
-    return torch.cat([angles.sin(), angles.cos()], 1)
+def with_fairseq_positions(vocabulary: int, **settings: Any) -> Transformer:
+    """A `Transformer` that can hold the weights of a pre-norm transformer of fairseq."""
+    return Transformer(vocabulary, sinusoids=fairseq_sinusoids, **settings)

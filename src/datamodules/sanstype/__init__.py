@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from composed.datamodules.sanstype.files import LABELED, UNLABELED, Sizes, as_source, prepare, read, to_cpp
+from composed.datamodules.sanstype.files import LABELED, UNLABELED, Sizes, as_source, prepare, read_any, to_cpp
 from composed.datamodules.sanstype.grammar import Grammar
 from composed.datamodules.text import Execute, Split, TextData
 from composed.errors import DataError
@@ -26,11 +26,12 @@ def load(settings: Mapping[str, Any], execute: Execute) -> TextData:
             execute=execute,
         )
         about = f"programs of at most {grammar.max_variables} variables and {grammar.max_rounds} extra rounds"
-    found = {name: read(folder, name) for name in (*LABELED, *UNLABELED) if (folder / f"{name}.tgt").exists()}
+    found = {name: split for name in (*LABELED, *UNLABELED) if (split := read_any(folder, name, execute))}
     for name in ("train", "val", "test"):
         if name not in found:
             raise DataError(
-                f"{folder}/{name}.tgt is missing: a data folder has at least the splits train, val and test"
+                f"{folder}/{name}.tgt is missing: a data folder has at least the splits train, val and test, as "
+                "text or as fairseq-preprocess writes them (train.src-tgt.src.idx, ...)"
             )
     splits = {
         name: Split(split.sources, split.targets, [[pair] for pair in zip(split.inputs, split.outputs, strict=True)])

@@ -2,7 +2,7 @@
 
 `.src` pseudocode, `.tgt` code, `.inp` values for standard input between tabs, `.out` what the program prints;
 unlabeled splits have `.tgt` alone. A prepared folder is complete or absent, and is checked by content at
-every use.
+every use. A folder of fairseq-preprocess is read too.
 """
 
 import hashlib
@@ -14,13 +14,16 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from composed.datamodules.sanstype.grammar import Example, Grammar, generate
+from composed.datamodules import fairseq
+from composed.datamodules.sanstype.grammar import Grammar, generate
 from composed.datamodules.text import PRELUDE, Execute
 from composed.errors import DataError
 
 LABELED = ("train", "val", "test", "ood")
 UNLABELED = ("unlabeled", "unlabeled_val")
+TESTS = ("test", "ood")
 
+_OF_FAIRSEQ = {"val": "valid", "ood": "test1"}  # its names of our splits: test1 is the second of --testpref
 _VERSION = 1  # of what the same settings give: raise it when that changes
 _MANIFEST = "manifest.json"
 _TO_CODE = str.maketrans({"#": " ", "$": " ", "~": "\t"})
@@ -112,6 +115,33 @@ def read(folder: Path, split: str) -> Split:
     return Split(sources, targets, [_standard_input(line) for line in inputs], outputs)
 
 
+def read_any(folder: Path, split: str, execute: Execute) -> Split | None:
+    """A split of a folder, as text or as fairseq-preprocess binarised it; None where there is neither.
+
+    Beside a binarised split may lie its `.inp` and `.out`; without the latter a test's expected outputs are what
+    `execute` sees its programs print. Raises DataError as `read` does, and for a program that fails.
+    """
+    if (folder / f"{split}.tgt").exists():
+        return read(folder, split)
+    pair = fairseq.find(folder, _OF_FAIRSEQ.get(split, split))
+    if pair is None:
+        return None
+    sources, targets = ([] if side is None else fairseq.read_text(*side) for side in pair)
+    if split in UNLABELED:
+        return Split([], targets, [], [])
+    lines = _read(path) if (path := folder / f"{split}.inp").exists() else [""] * len(targets)
+    if (path := folder / f"{split}.out").exists():
+        outputs = _read(path)
+    elif split in TESTS:
+        outputs = _outputs(split, targets, lines, execute)
+    else:
+        outputs = [""] * len(targets)
+    for what, column in (("sources", sources), (f"{split}.inp", lines), (f"{split}.out", outputs)):
+        if len(column) != len(targets):
+            raise DataError(f"{folder}: {split} has {len(targets)} targets, but {len(column)} lines of {what}")
+    return Split(sources, targets, [_standard_input(line) for line in lines], outputs)
+
+
 def _contents(sizes: Sizes, grammar: Grammar, seed: int, execute: Execute) -> dict[str, bytes]:
     contents: dict[str, bytes] = {}
     seen: set[str] = set()
@@ -124,18 +154,20 @@ def _contents(sizes: Sizes, grammar: Grammar, seed: int, execute: Execute) -> di
         if split in LABELED:
             contents[f"{split}.src"] = _lines(example.source for example in examples)
             contents[f"{split}.inp"] = _lines("\t".join(example.inputs) for example in examples)
-            contents[f"{split}.out"] = _lines(_outputs(split, examples, execute))
+            contents[f"{split}.out"] = _lines(
+                _outputs(split, [e.target for e in examples], ["\t".join(e.inputs) for e in examples], execute)
+            )
     return contents
 
 
-def _outputs(split: str, examples: Sequence[Example], execute: Execute) -> list[str]:
-    codes = [to_cpp(example.target) for example in examples]
-    outcomes = execute(codes, [_standard_input("\t".join(example.inputs)) for example in examples])
-    for number, (outcome, example) in enumerate(zip(outcomes, examples, strict=True), start=1):
+def _outputs(split: str, targets: Sequence[str], inputs: Sequence[str], execute: Execute) -> list[str]:
+    """What the programs print on their lines of inputs."""
+    outcomes = execute([to_cpp(target) for target in targets], [_standard_input(line) for line in inputs])
+    for number, (outcome, target) in enumerate(zip(outcomes, targets, strict=True), start=1):
         if outcome.verdict != "correct":
             raise DataError(
                 f"split {split}, line {number}: this correct program fails with {outcome.verdict}; "
-                f"does the C++ compiler work?\n{example.target}\n{outcome.diagnostics}"
+                f"does the C++ compiler work?\n{target}\n{outcome.diagnostics}"
             )
     return [outcome.stdout.decode() for outcome in outcomes]
 

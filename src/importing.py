@@ -1,0 +1,129 @@
+"""`composed-import fairseq CHECKPOINT OUT --dict dict.txt`: another library's model becomes a finished run of ours.
+
+    composed-import fairseq checkpoint_best.pt runs/theirs --dict dict.txt --trust profile=quick task.folder=data-bin
+    composed-predict runs/theirs < PSEUDOCODE
+
+OUT is then what composed-predict and composed-evaluate --predict take, and `denoiser=` and `finetuning.start_from=`.
+The words with `=` choose the task, whose data say how long an output may be, as for composed-train.
+"""
+
+import argparse
+import base64
+import dataclasses
+import shlex
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from composed.command import check_command_line, every_job
+from composed.console import raise_on_signals, say
+from composed.errors import ComposedError, ConfigError, DataError, Interrupted
+from composed.files import write_json
+from composed.run_folder import RunFolder
+
+
+def fairseq(
+    checkpoint: Path,
+    out: Path,
+    dictionary: Path,
+    overrides: list[str],
+    *,
+    sentencepiece: Path | None = None,
+    trust: bool = False,
+) -> list[str]:
+    """Writes the run; returns the overrides that shape a model like it, for a training that begins with it.
+
+    Raises DataError for a checkpoint or dictionary that is damaged, foreign, or that our transformer cannot hold, and
+    ConfigError where OUT holds something already or the overrides make no sense.
+    """
+    if out.is_file() or (out.is_dir() and any(out.iterdir())):
+        raise ConfigError(f"{out} holds something already; name a folder that is new or empty")
+    from composed import build
+    from composed.datamodules.fairseq import read_dictionary
+    from composed.datamodules.tokenizers import DictionaryTokenizer
+    from composed.models.fairseq_weights import read
+    from composed.models.weights import save_weights
+
+    try:
+        pieces = sentencepiece and base64.b64encode(sentencepiece.read_bytes()).decode()
+        tokenizer = DictionaryTokenizer({"symbols": read_dictionary(dictionary), "sentencepiece": pieces})
+    except (OSError, RuntimeError) as error:
+        raise DataError(f"{sentencepiece}: no model of sentencepiece ({error})") from error
+    found = read(checkpoint, tokenizer.size, trust=trust)
+    file = out.absolute() / "tokenizer.json"
+    words = [f"model={found.model}", *(f"model.{key}={value}" for key, value in found.settings.items())]
+    words.append(f"tokenizer.file={file}")
+    overrides = [*overrides, *words, "finetuning=baseline", "finetuning.name=imported", "pretraining=none"]
+    run = RunFolder(out)
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        tokenizer.save(file)
+        check_command_line(overrides, write=False)
+        ((_, config),) = every_job(overrides)
+        task = build.text_task(config)
+        _tell_unknown(task)
+        f = build.model(config, tokenizer, seed=0)
+        f.load_state_dict(found.state)
+        run.describe(config, overrides)
+        metadata = {"vocabulary": tokenizer.hash, "what": f"fairseq's {checkpoint.name}"}
+        save_weights(run.checkpoints / "best.safetensors", f, metadata)
+        facts: dict[str, Any] = {"updates": 0, "best": {}, "resumed": False, "seconds": {}, "denoiser": None}
+        facts |= {"splits": [*task.data.tests], "about": task.data.about, "rules": dataclasses.asdict(task.data.rules)}
+        write_json(run.training, facts)
+    except BaseException:
+        shutil.rmtree(out, ignore_errors=True)
+        raise
+    return words
+
+
+def _tell_unknown(task: Any) -> None:
+    """How much of the task's training data the imported vocabulary can spell."""
+    ids = [i for texts in (task.data.train.sources, task.data.train.targets) for text in texts
+           for i in task.tokenizer.encode(text)]  # fmt: skip
+    unknown = sum(i == task.tokenizer.unk for i in ids) / max(1, len(ids))
+    if unknown:
+        say(
+            f"{unknown:.1%} of the training data's tokens are unknown to this dictionary"
+            + ("; are these the data that the checkpoint is for?" if unknown > 0.1 else "")
+        )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="composed-import", description=(__doc__ or "").split("\n", 1)[0])
+    form = parser.add_subparsers(dest="form", required=True, metavar="FORMAT").add_parser(
+        "fairseq", help="a pre-norm transformer of fairseq, with its dict.txt", usage="%(prog)s CHECKPOINT OUT --dict "
+        "FILE --trust [--sentencepiece FILE] [KEY=VALUE ...]",
+    )  # fmt: skip
+    form.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="checkpoint_best.pt or the like")
+    form.add_argument("out", type=Path, metavar="OUT", help="folder of the run to write")
+    form.add_argument("--dict", type=Path, required=True, metavar="FILE", help="the dict.txt of its data")
+    form.add_argument(
+        "--sentencepiece", type=Path, metavar="FILE", help="the model that cut its data into pieces, where one did"
+    )
+    form.add_argument(
+        "--trust", action="store_true", help="read the pickle that a checkpoint is; code in it is refused all the same"
+    )
+    options, overrides = parser.parse_known_args(arguments)
+    if unknown := [word for word in overrides if "=" not in word or word.startswith("-")]:
+        parser.error(f"unknown: {' '.join(unknown)}")
+    raise_on_signals()
+    try:
+        words = fairseq(
+            options.checkpoint, options.out, options.dict, overrides,
+            sentencepiece=options.sentencepiece, trust=options.trust,
+        )  # fmt: skip
+    except ComposedError as error:
+        say(f"error: {error}")
+        return error.code
+    except Interrupted as interrupted:
+        return interrupted.code
+    like = shlex.join([*overrides, *words])
+    say(f"next:\n  composed-predict {options.out} < PSEUDOCODE\n  composed-evaluate {options.out} --predict")
+    say(f"or as f or Pi of a training:\n  composed-train {like} finetuning.start_from={options.out} ...")
+    say(f"  composed-train {like} denoiser={options.out} ...")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
