@@ -20,7 +20,7 @@ setup: $(INSTALLED)  ## make .venv and install, with what tests and checks need
 
 demo: $(INSTALLED)  ## the main job in minutes: train, judge, print the table; PROFILE=smoke in seconds
 	$(BIN)/composed-train -m task=sanstype profile=$(PROFILE) finetuning=baseline,standard,composed seed=0 runs=runs/demo
-	$(BIN)/composed-report runs/demo --out runs/demo/report --programs 3
+	$(BIN)/composed-report runs/demo --out runs/demo/report --programs 3 --wandb offline
 	@echo "Open runs/demo/report/report.html"
 
 test: $(INSTALLED)  ## every test but the long ones of judge, faults and acceptance

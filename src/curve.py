@@ -66,6 +66,7 @@ def train_and_predict(folder: RunFolder, config: dict[str, Any], loggers: list[A
         optimizer.step()
         if (update + 1) % settings["record_every"] == 0:
             numbers = {name: value.detach().mean().item() for name, value in metrics.items()}
+            numbers["lr"] = optimizer.param_groups[0]["lr"]
             if not torch.isfinite(total).all():
                 raise TrainingError(f"the loss is not finite at update {update}; try a smaller optim.lr")
             rows.append({"stage": mode["name"], "split": "training", "update": update + 1, **numbers})

@@ -66,6 +66,7 @@ class Mirror:
             self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self._process.kill()
+            self._process.wait()
             self._lost(f"no answer for {PATIENCE} s")
         if self._process.returncode:
             self._lost(self._reason())
@@ -108,6 +109,7 @@ def main() -> None:
         if settings["mode"] == "offline":
             raise
         print(f"{next(iter(str(error).splitlines()), error)}; recording offline instead", flush=True)
+        wandb.teardown()  # its service still holds the run's id
         run = wandb.init(**{**settings, "mode": "offline", "resume": None})
     run.define_metric("*", step_metric="update")
     for event in map(json.loads, sys.stdin):

@@ -24,7 +24,7 @@ def test_a_run_leaves_predictions_metrics_and_values_of_every_staircase(tmp_path
     folder = run(tmp_path)
     result = read_json(folder.result)
     assert [row["update"] for row in read_lines(folder.metrics)] == [10, 20, 30, 40]
-    assert next(read_lines(folder.metrics)).keys() == {"stage", "split", "update", "composed_loss"}
+    assert next(read_lines(folder.metrics)).keys() == {"stage", "split", "update", "composed_loss", "lr"}
     assert [entry["staircase"] for entry in result["staircases"]["ood"]] == folder.config()["task"]["staircases"]
     for split in ("id", "ood"):
         assert result["examples"][split] == len(list(read_lines(folder.predictions(split)))) == 6

@@ -4,9 +4,11 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -169,9 +171,38 @@ def test_a_mirror_that_hangs_is_left_alone_after_a_while(
     assert "(no answer for 1 s)" in capsys.readouterr().err
 
 
-def test_an_unreachable_server_is_recorded_offline_instead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(params=["no account", "nobody there", "no answer"])
+def unreachable(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Three ways in which W&B cannot be reached."""
+    if request.param != "no account":
+        monkeypatch.setenv("WANDB_API_KEY", 40 * "a")
+    with socket.create_server(("127.0.0.1", 0)) as server:  # a connection is taken, and nothing said
+        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{server.getsockname()[1]}")
+        if request.param != "no answer":
+            server.close()
+        yield
+
+
+def test_a_server_out_of_reach_delays_a_training_by_less_than_30_s_and_metrics_are_kept_offline(
+    unreachable: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    began = time.monotonic()
     logger = Mirror({**SETTINGS, "mode": "online", "resume": "allow"}, tmp_path)
     logger.log_metrics({"loss": 2.0}, 1)
+    assert time.monotonic() - began < 5
+    log = tmp_path / "wandb" / mirror.LOG
+    wait_for(lambda: "recording offline instead" in log.read_text())  # as long as a training may well take
+    began = time.monotonic()
     logger.close()
-    assert "recording offline instead" in (tmp_path / "wandb" / mirror.LOG).read_text()
+    assert time.monotonic() - began < 30
+    assert capsys.readouterr().err == ""
     assert read_back(tmp_path)["last"]["loss"] == 2.0
+
+
+def test_a_training_that_ends_before_the_server_is_given_up_waits_less_than_30_s(
+    unreachable: None, tmp_path: Path
+) -> None:
+    logger = Mirror({**SETTINGS, "mode": "online", "resume": "allow"}, tmp_path)
+    began = time.monotonic()
+    logger.close()
+    assert time.monotonic() - began < 30

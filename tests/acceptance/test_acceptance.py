@@ -18,11 +18,18 @@ import torch
 from safetensors import safe_open
 
 from composed.command import CONF, options
+from composed.evaluate import metrics
 from tests.commands import ENVIRONMENT, command, end, result, run_folders, start
+from tests.test_mirror import read_back
 
 ROOT = Path(__file__).parents[2]
 SMOKE = ("profile=smoke", "logger=csv")
 BASELINE = (*SMOKE, "finetuning=baseline", "pretraining=none")
+# What any task and mode may log of a training: a name means the same in all of them.
+NAMES = {
+    *("training/loss", "training/composed_loss", "training/denoising_loss", "training/anchor", "training/lr"),
+    *("validation/loss", "validation/composed_loss", "validation/selection"),
+}
 long = pytest.mark.slow_acceptance
 
 
@@ -61,6 +68,12 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+def logged(folder: Path) -> set[str]:
+    """The names of the metrics of a training, as loggers get them."""
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return {f"{row['split']}/{name}" for row in rows for name in row.keys() - {"stage", "split", "update"}}
+
+
 def a_run(demo: Path, mode: str) -> Path:
     (folder,) = (demo / "runs/demo").glob(f"*-{mode}-s0-*")
     return folder
@@ -93,6 +106,18 @@ def test_03_nothing_asks(demo: Path) -> None:
 def test_04_metrics_are_kept_offline_for_wandb(demo: Path) -> None:
     for folder in (demo / "runs/demo").glob("*-s0-*"):
         assert [*folder.glob("wandb/offline-run-*/*.wandb")], folder
+
+
+def test_04_a_run_read_back_holds_samples_final_metrics_and_the_table(demo: Path) -> None:
+    for mode in ("baseline", "standard", "composed"):
+        found = read_back(a_run(demo, mode))
+        assert found["last"].items() >= metrics(result(a_run(demo, mode)) | {"seconds": {}}).items()
+        assert {"training/loss", "validation/loss", "seconds/training"} <= found["last"].keys()
+        (samples,) = (found["media"] / "table").glob("samples_*.json")
+        assert len(json.loads(samples.read_text())["data"]) == 16  # of both splits
+    report = read_back(demo / "runs/demo/report")
+    (table,) = (report["media"] / "table").glob("table_*.json")
+    assert {row[0] for row in json.loads(table.read_text())["data"]} >= {"baseline", "standard", "composed"}
 
 
 @long
@@ -182,7 +207,12 @@ def test_10_every_task_with_every_mode_in_seconds(task: str, modes: str, tmp_pat
     done = command("train", "-m", *SMOKE, f"task={task}", f"finetuning={modes}", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     count = 2 if "," in modes and "glob" not in modes else len(options("finetuning")) - 1
-    assert len([*(tmp_path / "runs").glob("*/result.json")]) == count
+    folders = run_folders(tmp_path / "runs")
+    assert len(folders) == count
+    for folder in folders:
+        assert NAMES >= logged(folder) >= {"training/lr"}
+        final = metrics(result(folder) | {"seconds": {}})
+        assert {re.sub("^test/(id|ood|test)/|/[^/]+$", "", name) for name in final} >= {"base", "own"}
 
 
 def test_11_a_missing_denoiser_names_the_command_that_makes_it(demo: Path) -> None:
@@ -264,7 +294,7 @@ def test_17_a_sweep_survives_a_failure_and_then_runs_that_one_alone(tmp_path: Pa
 @long
 def test_18_a_table_made_twice_has_the_same_bytes_at_once(tmp_path: Path) -> None:
     place = workplace(tmp_path / "place")
-    words = ("table-sanstype", "PROFILE=smoke", "SEEDS=0 1")
+    words = ("table-sanstype", "PROFILE=smoke", "SEEDS=0 1", "MODES=standard")
     first = make(place, *words)
     assert first.returncode == 0, first.stdout
     files = {path: path.read_bytes() for path in (place / "results/sanstype-smoke").iterdir()}
