@@ -121,6 +121,8 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
         assert not re.findall(r'<(?:script|link|img)[^>]*(?:src|href)="(?:https?:)?//', html), (
             f"{page} loads from the network"
         )
+        assert "```" not in html, f"{page}: a block that is not seen as one"
+        assert html.count("<pre>") == len(blocks(page))
 
 
 def test_links_of_the_readme_lead_somewhere() -> None:

@@ -27,7 +27,8 @@ SMOKE = ("profile=smoke", "logger=csv")
 BASELINE = (*SMOKE, "finetuning=baseline", "pretraining=none")
 # What any task and mode may log of a training: a name means the same in all of them.
 NAMES = {
-    *("training/loss", "training/composed_loss", "training/denoising_loss", "training/anchor", "training/lr"),
+    *("training/loss", "training/composed_loss", "training/denoising_loss"),
+    *("training/anchor", "training/penalty", "training/lr"),
     *("validation/loss", "validation/composed_loss", "validation/selection"),
 }
 long = pytest.mark.slow_acceptance
