@@ -29,6 +29,7 @@ from composed.models.classifier import Classifier
 from composed.models.composition import Composition, fingerprint, freeze
 from composed.models.sequence import SequenceModel, Specials
 from composed.models.transformer import Transformer
+from composed.models.translation import Translated
 from composed.models.weights import load_weights
 from composed.objects import instantiate
 from composed.run_folder import RunFolder, content_key, provenance, without_later
@@ -66,11 +67,25 @@ def text_task(config: dict[str, Any]) -> TextTask:
         raise DataError(str(error)) from error
     for note in data.notes:
         say(note)
-    tokenizer = _tokenizer(config["tokenizer"], data)
+    tokenizer = make_tokenizer(config, data)
     return TextTask(data, tokenizer, task["max_length"] or _longest(tokenizer, data))
 
 
-def _tokenizer(settings: dict[str, Any], data: TextData) -> tokenizers.Tokenizer:
+def make_tokenizer(config: dict[str, Any], data: TextData) -> tokenizers.Tokenizer:
+    """The one that comes with the model, or one that is trained on the data."""
+    if config["model"].get("own_tokenizer"):
+        from composed.datamodules.tokenizers_huggingface import HuggingFaceTokenizer
+
+        found = HuggingFaceTokenizer(config["model"]["name"])
+        lost = [text for text in data.train.targets if found.unk in found.encode(text)]
+        if lost:
+            say(
+                f"warning: the tokenizer of {config['model']['name']} cannot spell all of {len(lost)} of "
+                f"{len(data.train)} targets, such as {found.decode(found.encode(lost[0]))[:SAMPLE_COLUMNS]!r}; no "
+                "model can predict what is not spelled"
+            )
+        return found
+    settings = config["tokenizer"]
     if settings["file"] is not None:
         return tokenizers.Tokenizer.load(Path(settings["file"]))
     texts = [*data.train.sources, *data.train.targets]
@@ -95,6 +110,26 @@ def model_settings(config: dict[str, Any]) -> dict[str, Any]:
     )
 
 
+def model_shape(config: dict[str, Any]) -> dict[str, Any]:
+    """What says which model it is: the settings, and the content of the folder that they name."""
+    settings = model_settings(config)
+    if "name" not in settings:
+        return settings
+    from composed.models.huggingface import digest
+
+    return {**settings, "files": digest(settings["name"])}
+
+
+def of_denoiser(config: dict[str, Any], task: TextTask) -> tuple[dict[str, Any], TextTask]:
+    """The config and the task as Pi has them, with a model and a tokenizer of its own where it has these."""
+    own = config["pretraining"].get("model")
+    if own is None:
+        return config, task
+    config = {**config, "model": own, "pretraining": {**config["pretraining"], "model": None}}
+    tokenizer = make_tokenizer(config, task.data)
+    return config, TextTask(task.data, tokenizer, _longest(tokenizer, task.data))
+
+
 def model(
     config: dict[str, Any], tokenizer: tokenizers.Tokenizer, *, seed: int, dropout: float | None = None
 ) -> SequenceModel:
@@ -116,17 +151,21 @@ def denoiser_shape(config: dict[str, Any], task: TextTask) -> dict[str, Any]:
         "data": content_key({"unlabeled": task.data.unlabeled, "unlabeled_val": task.data.unlabeled_val}),
         "vocabulary": task.tokenizer.hash,
         "noise": config["noise"],
-        "model": model_settings(config),
+        "model": model_shape(config),
         "pretraining": {key: value for key, value in pretraining.items() if key != "classifier"},
         "precision": config["trainer"]["precision"],
     }
 
 
 def denoiser_weights(config: dict[str, Any], task: TextTask, command: str) -> Path | None:
-    """The denoiser's file: of the store (trained first where it is missing), of a path, None with pretraining=none.
+    """The denoiser's file: of the store (trained first where it is missing), of a path. None: there is none, for there
+    is no denoiser (pretraining=none) or it is the model as it is given (denoiser=model).
 
     `command` makes it, for the error of denoiser=store where it is missing.
     """
+    config, task = of_denoiser(config, task)
+    if config["denoiser"] == "model":
+        return None
     if config["denoiser"] not in ("auto", "store"):
         path = Path(config["denoiser"])
         folder = RunFolder(path).checkpoints if (path / "config.yaml").is_file() else path
@@ -153,12 +192,26 @@ def denoiser_weights(config: dict[str, Any], task: TextTask, command: str) -> Pa
 
 
 def denoiser(config: dict[str, Any], task: TextTask, weights: Path | None) -> SequenceModel | None:
-    """The frozen denoiser from its file."""
-    if weights is None:
+    """The frozen denoiser from its file, or as its model is given; it speaks the vocabulary of f."""
+    if weights is None and config["denoiser"] != "model":
         return None
-    pi = model(config, task.tokenizer, seed=0)
-    load_weights(weights, pi, vocabulary=task.tokenizer.hash)
-    return freeze(pi)  # type: ignore[return-value]
+    outside = task.tokenizer
+    config, task = of_denoiser(config, task)
+    own = task.tokenizer
+    pi = model(config, own, seed=0)
+    if weights is not None:
+        load_weights(weights, pi, vocabulary=own.hash)
+    freeze(pi)
+    if own.hash == outside.hash:
+        return pi
+    say("f and Pi have different tokenizers: Pi reads what f writes as text, and each sample is tokenised anew")
+    return Translated(
+        pi,
+        lambda ids: [*own.encode(outside.decode(ids)), own.eos],
+        lambda ids: [*outside.encode(own.decode(ids)), outside.eos],
+        Specials(outside.pad, outside.bos, outside.eos, outside.unk),
+        task.max_length,
+    )
 
 
 def denoising_pairs(
@@ -298,7 +351,7 @@ def backtranslated(config: dict[str, Any], task: TextTask, command: str) -> Pair
         "labeled": content_key([task.data.train.sources, task.data.train.targets]),
         "unlabeled": content_key(targets),
         "vocabulary": task.tokenizer.hash,
-        "model": model_settings(config),
+        "model": model_shape(config),
         "seed": settings["seed"],
         "optim": budget,
         "precision": config["trainer"]["precision"],

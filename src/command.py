@@ -33,8 +33,11 @@ TYPES: dict[str, tuple[type, ...]] = {
     "finetuning.train_through": (str, NoneType),
     "finetuning.predict_through": (str, NoneType),
     "judge.workers": (int, NoneType),
+    "model.settings": (dict, NoneType),
     "optim.clip": (float, NoneType),
     "optim.label_smoothing": (float, list),
+    "pretraining.model": (dict, NoneType),
+    "pretraining.model.settings": (dict, NoneType),
     "pretraining.optim.clip": (float, NoneType),
     "pretraining.optim.label_smoothing": (float, list),
     "task.at_most.test": (int, NoneType),
@@ -105,6 +108,7 @@ TARGETS = ("composed.models.", "composed.datamodules.")
 # sources and score every id, be as deep as finetuning.depth says, take adapters, be made a classifier.
 ABILITIES: dict[str, tuple[str, ...]] = {
     "composed.models.transformer.": ("soft", "depth", "adapters", "classifier"),
+    "composed.models.huggingface.": (),
 }
 # What each kind of task takes of a group: options that have this key, or a target below one of these modules.
 KINDS: dict[str, dict[str, str | tuple[str, ...]]] = {
@@ -127,7 +131,11 @@ KINDS: dict[str, dict[str, str | tuple[str, ...]]] = {
     },
 }
 PLUGINS = {"hydra/launcher=joblib": "hydra_joblib_launcher", "hydra/sweeper=optuna": "hydra_optuna_sweeper"}
-PRETRAINING = {"text": ("denoise", "none"), "image": ("denoise_images", "none"), "curve": ("rounding",)}
+PRETRAINING = {
+    "text": ("denoise", "denoise_huggingface", "denoise_transformer", "none"),
+    "image": ("denoise_images", "none"),
+    "curve": ("rounding",),
+}
 # What a mode may be about where outputs are no text; the rest has to be as in finetuning=baseline.
 MODE_KEYS = (
     "name",
@@ -262,10 +270,13 @@ def check(config: dict[str, Any]) -> None:
         pass
     _check_kind(config)
     _check_mode(config)
-    if config["denoiser"] not in ("auto", "store") and not Path(config["denoiser"]).exists():
+    if config["denoiser"] == "model" and not (config["pretraining"].get("model") or config["model"]).get("pretrained"):
+        raise ConfigError("denoiser=model takes the denoiser as its model is given, which is random weights here; use "
+                          "model=huggingface with model.pretrained=true, or denoiser=auto")  # fmt: skip
+    if config["denoiser"] not in ("auto", "store", "model") and not Path(config["denoiser"]).exists():
         raise ConfigError(
-            f"denoiser={config['denoiser']}: no such file or folder. Valid values are auto, store, and a path to a "
-            "denoiser; denoiser=auto trains one"
+            f"denoiser={config['denoiser']}: no such file or folder. Valid values are auto, store, model and a path to "
+            "a denoiser; denoiser=auto trains one"
         )
     file = config["tokenizer"]["file"]
     if file is not None and not Path(file).is_file():
@@ -386,9 +397,14 @@ def _check_estimator(estimator: dict[str, Any]) -> None:
 
 def _check_abilities(config: dict[str, Any]) -> None:
     """Asks of a model only what it can."""
+    mode, estimator, own = config["finetuning"], config["estimator"], config["pretraining"].get("model")
+    for key, settings in {"model": config["model"], "pretraining.model": own}.items():
+        if settings is not None and settings["_target_"].startswith("composed.models.huggingface."):
+            _check_huggingface(key, settings, low_rank=mode["lora"])
+    if own is not None:
+        _check_own_model(config)
     target = config["model"]["_target_"]
     able = next(abilities for module, abilities in ABILITIES.items() if target.startswith(module))
-    mode, estimator = config["finetuning"], config["estimator"]
     soft = estimator["_target_"].startswith("composed.models.relaxations.") or estimator.get("published_quirks")
     for ability, wanted, what, instead in (
         ("soft", mode["train_through"] and soft, "soft sources and a score of every id, which this estimator asks for",
@@ -400,6 +416,37 @@ def _check_abilities(config: dict[str, Any]) -> None:
     ):  # fmt: skip
         if wanted and ability not in able:
             raise ConfigError(f"{target.rsplit('.', 1)[-1]} does not offer {what}: {instead}, or use model=transformer")
+
+
+def _check_own_model(config: dict[str, Any]) -> None:
+    """Pi has a model of its own, and so other weights than f and maybe another tokenizer."""
+    why = f"pretraining={config['pretraining']['name']} gives Pi a model of its own"
+    mode, estimator = config["finetuning"], config["estimator"]
+    if mode["start_from"] == "denoiser":
+        raise ConfigError(f"finetuning.start_from=denoiser: {why}, whose weights are not for f; set it to scratch, "
+                          "which is the weights that model= gives")  # fmt: skip
+    if config["pretraining"]["classifier"] or mode["predict_above"]:
+        raise ConfigError(f"{why}: set pretraining.classifier=0 and finetuning.predict_above=0, which need that of f")
+    if mode["train_through"] and estimator["_target_"].rsplit(".", 1)[-1] not in SCORE_FUNCTIONS:
+        raise ConfigError(f"{why}, which reads the text of f's samples; valid is "
+                          f"estimator={' or '.join(SCORE_FUNCTIONS)}")  # fmt: skip
+    if mode["train_through"] and estimator.get("reach"):
+        raise ConfigError(f"estimator.reach={estimator['reach']} counts tokens of one tokenizer: {why}; set it to null")
+
+
+def _check_huggingface(key: str, settings: dict[str, Any], *, low_rank: int) -> None:
+    name = settings["name"]
+    for package in ("transformers", *(["peft"] if low_rank else [])):
+        if find_spec(package) is None:
+            raise ConfigError(f"{key}: Hugging Face models need the package {package}: pip install 'composed[hf]'")
+    if name == "???":
+        raise ConfigError(f"{key}.name is missing: the folder or hub id of an encoder-decoder such as BART or T5")
+    if not Path(name).is_dir() and not re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", name):
+        raise ConfigError(f"{key}.name={name}: no such folder, and no id of the hub, which is NAME or OWNER/NAME")
+    if settings["pretrained"] and not settings["own_tokenizer"]:
+        raise ConfigError(
+            f"{key}.own_tokenizer=false: weights know the ids of their own tokenizer alone; set {key}.pretrained=false"
+        )
 
 
 def _check_kind(config: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ from composed.run_folder import RECORDED_PACKAGES, git_revision, processor
 
 TIERS = {"A": "bubblewrap, namespaces, seccomp", "B": "seccomp and Landlock; apt-get install bubblewrap makes it A"}
 LEAST_DISK_GIB = 2
-EXTRAS = {"fonts": "h5py", "tensorboard": "tensorboard", "sweeps": "optuna"}
+EXTRAS = {"fonts": "h5py", "hf": "transformers", "tensorboard": "tensorboard", "sweeps": "optuna"}
 
 
 def main(arguments: list[str] | None = None) -> int:

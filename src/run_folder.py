@@ -31,7 +31,7 @@ NOT_SHAPING = ("runs", "store", "redo", "logger", "judge")
 # so that runs and denoisers that are older than a key keep their names.
 LATER: dict[str, dict[str, Any]] = {
     "finetuning": {"predict_above": 0.0},
-    "pretraining": {"fresh": False, "linewise": 0.0, "broken": False, "classifier": 0},
+    "pretraining": {"fresh": False, "linewise": 0.0, "broken": False, "classifier": 0, "model": None},
     "tokenizer": {"file": None},
 }
 CODE = Path(__file__).resolve().parents[1]

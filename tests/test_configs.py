@@ -21,6 +21,8 @@ from composed.tasks.training import check_trainer
 
 PROGRAM = "int main () { int var_0; var_0 = 3; cout << var_0; return 0; }"
 ALL = [(group, option) for group in GROUPS for option in options(group)]
+SMALL_T5 = "{d_model: 16, d_kv: 8, d_ff: 16, num_layers: 1, num_decoder_layers: 1, num_heads: 2}"
+RANDOM_T5 = ("name=t5", "pretrained=false", "own_tokenizer=false", f"settings={SMALL_T5}")
 # What an option needs beside it.
 COMPANIONS = {
     ("pretraining", "none"): ["finetuning=baseline"],
@@ -29,6 +31,9 @@ COMPANIONS = {
     ("estimator", "pathwise"): ["task=staircase"],
     ("model", "relu"): ["task=staircase"],
     ("model", "glyphs"): ["task=fonts"],
+    ("model", "huggingface"): [f"model.{setting}" for setting in RANDOM_T5],
+    ("pretraining", "denoise_huggingface"): ["finetuning=composed_from_scratch", "pretraining.model.name=t5"],
+    ("pretraining", "denoise_transformer"): ["finetuning=composed_from_scratch"],
     ("optim", "adam_images"): ["task=fonts"],
     ("pretraining", "denoise_images"): ["task=fonts"],
     **{("noise", option): ["task=fonts"] for option in ("blur", "chain", "contrast", "emboss")},
@@ -153,3 +158,40 @@ def test_sizes_and_tasks_choose_the_tokenizer():
     assert config("profile=paper")["tokenizer"] == {"kind": "bpe", "size": 600, "file": None}
     assert config("task=spoc", "profile=paper")["tokenizer"] == {"kind": "bpe_bytes", "size": 10_000, "file": None}
     assert config("profile=paper", "tokenizer.kind=word")["tokenizer"]["kind"] == "word"
+
+
+OWN_MODEL = ["pretraining=denoise_transformer", "finetuning=composed_from_scratch"]
+T5 = ["model=huggingface", "model.name=t5"]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["model=huggingface"], "model.name is missing"),
+        (["model=huggingface", "model.name=no/such/folder"], "no such folder, and no id of the hub"),
+        ([*T5, "model.own_tokenizer=false"], "set model.pretrained=false"),
+        ([*T5, "finetuning=composed_deep"], "HuggingFace does not offer finetuning.depth=2: set it to 1"),
+        ([*T5, "finetuning=adapters"], "does not offer finetuning.adapters=128: .*finetuning.lora works"),
+        ([*T5, "estimator=gumbel"], "does not offer soft sources .*estimator=rloo or"),
+        ([*T5, "estimator=reinforce", "estimator.published_quirks=true"], "without published_quirks"),
+        ([*T5, "pretraining.classifier=9", "finetuning.predict_above=0.5"], "does not offer a classifier"),
+        (["pretraining=denoise_transformer"], "finetuning.start_from=denoiser: .* a model of its own"),
+        ([*OWN_MODEL, "estimator=gumbel"], "reads the text of f's samples; valid is estimator=rloo"),
+        ([*OWN_MODEL, "estimator.reach=4"], "estimator.reach=4 counts tokens of one tokenizer"),
+        ([*OWN_MODEL, "pretraining.classifier=9"], "set pretraining.classifier=0"),
+        (["denoiser=model"], "random weights here"),
+    ],
+)
+def test_what_a_model_lacks_is_refused_with_what_is_valid(words, says):
+    with pytest.raises(ConfigError, match=says):
+        check(config("profile=smoke", *words))
+
+
+def test_without_the_extra_its_command_is_named(monkeypatch):
+    monkeypatch.setattr("composed.command.find_spec", lambda package: None if package == "transformers" else ...)
+    with pytest.raises(ConfigError, match=r"need the package transformers: pip install 'composed\[hf\]'"):
+        check(config("profile=smoke", *T5))
+    monkeypatch.setattr("composed.command.find_spec", lambda package: None if package == "peft" else ...)
+    check(config("profile=smoke", *T5))
+    with pytest.raises(ConfigError, match="need the package peft"):
+        check(config("profile=smoke", *T5, "finetuning=lora"))

@@ -6,6 +6,7 @@ Letters: O and I the output and input size of a linear layer, r the rank.
 """
 
 import math
+from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +14,15 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from composed.models.transformer import Transformer
+
+
+@runtime_checkable
+class AdaptsItself(Protocol):
+    """A model whose own library knows low-rank updates; what these do is what the functions below do."""
+
+    def add_low_rank(self, rank: int) -> None: ...
+    def merge_low_rank(self) -> None: ...
+    def merged_state(self) -> dict[str, Tensor]: ...
 
 
 class LowRank(nn.Module):
@@ -44,12 +54,16 @@ class Adapter(nn.Module):
 
 def add_low_rank(model: nn.Module, rank: int) -> None:
     """Gives every linear layer of the model a low-rank update; `merge_low_rank` makes it plain again. In place."""
+    if isinstance(model, AdaptsItself):
+        return model.add_low_rank(rank)
     for module in [module for module in model.modules() if isinstance(module, nn.Linear)]:
         parametrize.register_parametrization(module, "weight", LowRank(module.weight, rank))
 
 
 def merge_low_rank(model: nn.Module) -> None:
     """Makes each low-rank update part of its weight: same function, the parameters of the bare model. In place."""
+    if isinstance(model, AdaptsItself):
+        return model.merge_low_rank()
     for module in model.modules():
         if parametrize.is_parametrized(module, "weight"):
             parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
@@ -57,6 +71,8 @@ def merge_low_rank(model: nn.Module) -> None:
 
 def merged_state(model: nn.Module) -> dict[str, Tensor]:
     """The state of the model as `merge_low_rank` would leave it; the model stays as it is."""
+    if isinstance(model, AdaptsItself):
+        return model.merged_state()
     state = {name: value for name, value in model.state_dict().items() if "parametrizations." not in name}
     for name, module in model.named_modules():
         if parametrize.is_parametrized(module, "weight"):

@@ -90,7 +90,9 @@ _COMPARING: tuple[Weigh, ...] = (_against_siblings, _of_bound, _of_posterior)
 class ScoreFunction:
     """Samples of f, judged by Pi: each is made likelier or less likely. Pi gives its likelihood, no gradient.
 
-    The functions below make one, and say what each approximates.
+    The functions below make one, and say what each approximates. Pi may have a tokenizer of its own (`Translated`): it
+    then judges the text of a sample, whatever tokens spelled it. The gradient is that of E[c(text of z)], no more
+    biased than before; what it costs is time (each sample is decoded and tokenised anew), and what Pi cannot spell.
 
     Args:
         weigh: what multiplies a sample's score, from the costs c of a pair's samples.
@@ -155,10 +157,10 @@ class ScoreFunction:
         return value + (weights * (log_f - log_f.detach())).sum((1, 2))  # of which the latter has value 0
 
     def _costs(self, denoiser: SequenceModel, drawn: Tensor, target: Tensor) -> Tensor:
-        """c of each token of y, 0 at pads: (B, k, T)."""
+        """c of each token of y, as Pi reads y, and 0 at pads: (B, k, T)."""
         k, special = len(drawn) // len(target), denoiser.specials
         costs = denoiser.token_nll(as_source(drawn, special.pad, special.eos), target.repeat_interleave(k, 0))
-        return costs.clamp(min=0.0, max=self.cap).view(-1, k, target.shape[1])
+        return costs.clamp(min=0.0, max=self.cap).view(len(target), k, -1)
 
     def _credit(self, costs: Tensor, length: int) -> Tensor:
         """What each of `length` tokens of z answers for: (B, k, length), or (B, k, 1) where all answer for all."""

@@ -130,7 +130,7 @@ class SequenceTask(pl.LightningModule):
         shares = [sum(stage.share for stage in stages[:i]) for i in range(len(stages))]
         self.starts = [round(s * optim.updates / optim.validate_every) * optim.validate_every for s in shares]
         for name, parameter in model.named_parameters():
-            parameter.requires_grad_(any(self._factors(name)))
+            parameter.requires_grad_(parameter.requires_grad and any(self._factors(name)))
         names = [name for name, _ in model.named_parameters()]
         for part in {part for stage in stages for part in stage.rates}:
             if not any(part in name for name in names):
