@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from composed.command import options
+
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 MODULES = {"judge": "composed.judges.command"}
@@ -123,6 +125,13 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
         )
         assert "```" not in html, f"{page}: a block that is not seen as one"
         assert html.count("<pre>") == len(blocks(page))
+
+
+def test_the_readme_counts_right() -> None:
+    text = " ".join((ROOT / "README.md").read_text("utf-8").split())
+    assert f" {len(options('finetuning'))} fine-tuning modes, " in text
+    assert "nine ways to pass the gradient" in text
+    assert len(options("estimator")) == 9
 
 
 def test_links_of_the_readme_lead_somewhere() -> None:
