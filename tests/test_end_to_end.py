@@ -92,6 +92,26 @@ def test_a_finished_run_predicts_and_its_words_are_checked(train, one, tmp_path)
     assert "line 1 of the input: no such words in the training data: fly" in refused.stderr
 
 
+def test_settings_can_be_chosen_on_programs_that_no_table_shows(train, one, tmp_path):
+    train("finetuning=composed")
+
+    def judged(*words: str) -> subprocess.CompletedProcess[str]:
+        script = Path(__file__).parents[1] / "scripts" / "judge_development.py"
+        call = [sys.executable, str(script), str(one()), "--out", "development", "--programs", "12", *words]
+        return subprocess.run(call, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+
+    done = judged()
+    assert done.returncode == 0, done.stderr
+    (copy,) = run_folders(tmp_path / "development")
+    assert result(copy)["title"].endswith("12 development programs of each kind")
+    for split in ("id", "ood"):
+        known = {row["target"] for row in read_lines(one() / f"predictions-{split}.jsonl")}
+        shown = [row["target"] for row in read_lines(copy / f"predictions-{split}.jsonl") if row["output"] == "base"]
+        assert 0 < len(shown) == result(copy)["counts"]["base"][split]["n"] <= 12
+        assert known.isdisjoint(shown)
+    assert "choose another" in judged("--seed", "0").stderr
+
+
 def test_a_finished_run_is_not_run_again_unless_asked_to(train, one):
     train(*BASELINE)
     written = (one() / "result.json").stat().st_mtime_ns

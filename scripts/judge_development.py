@@ -1,0 +1,72 @@
+"""`judge_development.py RUN... --out DIR`: finished SansType runs on programs of no table, to choose settings by.
+
+Writes a copy of each run below DIR whose predictions and result are those of new programs of the same grammar:
+`composed-report DIR --by KEY` compares them. The test programs stay unseen until the settings are chosen.
+"""
+
+import argparse
+import dataclasses
+import shutil
+from pathlib import Path
+from typing import Any
+
+from composed import build, evaluate
+from composed.console import say
+from composed.datamodules.text import Split
+from composed.errors import ComposedError, ConfigError
+from composed.files import read_json, write_json
+from composed.run_folder import RunFolder
+
+UNUSED = {"train": 1, "val": 1, "unlabeled": 1, "unlabeled_val": 1}  # splits that have to be there
+
+
+def development(config: dict[str, Any], seed: int, programs: int) -> dict[str, Split]:
+    """Programs by split, drawn with another seed than the run's."""
+    if seed == config["task"]["seed"]:
+        raise ConfigError(f"--seed {seed} is the seed of the run's own data; choose another")
+    sizes = {**UNUSED, "test": programs, "ood": programs}
+    return build.text_task({**config, "task": {**config["task"], "seed": seed, "sizes": sizes}}).data.tests
+
+
+def without(split: Split, known: set[str]) -> Split:
+    """The split's programs that are not known."""
+    rows = [row for row, target in enumerate(split.targets) if target not in known]
+    return Split(*([column[row] for row in rows] for column in (split.sources, split.targets, split.tests)))
+
+
+def judge(path: Path, out: Path, seed: int, programs: int) -> None:
+    source = RunFolder.existing(path)
+    config = source.config()
+    if config["task"]["name"] != "sanstype" or config["task"]["folder"]:
+        raise ConfigError(f"{path}: only runs on generated SansType programs")
+    task = build.text_task(config)
+    known = {line for of in (task.data.train, task.data.val, *task.data.tests.values()) for line in of.targets}
+    tests = {name: without(of, known) for name, of in development(config, seed, programs).items()}
+    task = dataclasses.replace(task, data=dataclasses.replace(task.data, tests=tests))
+    model = build.finished_predictor(config, task, source.checkpoints / "best.safetensors")
+    command = source.command(denoiser="auto", redo="true")
+    pi = build.denoiser(config, task, build.denoiser_weights({**config, "denoiser": "store"}, task, command))
+    copy = RunFolder(out / path.name)
+    written = shutil.ignore_patterns("predictions-*", "verdicts-*", "result.json", "checkpoints")
+    shutil.copytree(path, copy.path, ignore=written, dirs_exist_ok=True)
+    write_json(copy.training, {**read_json(source.training), "about": f"{programs} development programs of each kind"})
+    evaluate.predict(copy, config, task, model, build.composition(config, task, model, pi, command))
+    say(evaluate.summary(evaluate.conclude(copy, config), copy.path))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--programs", type=int, default=600, metavar="N", help="of each split")
+    parser.add_argument("--seed", type=int, default=77, metavar="N", help="of the programs")
+    options = parser.parse_args()
+    try:
+        for path in options.runs:
+            judge(path, options.out, options.seed, options.programs)
+    except ComposedError as error:
+        raise SystemExit(f"error: {error}") from error
+
+
+if __name__ == "__main__":
+    main()
