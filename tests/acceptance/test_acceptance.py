@@ -265,7 +265,10 @@ def test_16_what_is_saved_is_data_and_no_program(demo: Path) -> None:
     checkpoints = a_run(demo, "composed") / "checkpoints"
     assert torch.load(checkpoints / "last.ckpt", weights_only=True)
     with safe_open(checkpoints / "best.safetensors", framework="pt") as weights:
-        assert json.loads(weights.metadata()["composed"])["vocabulary"]
+        said = json.loads(weights.metadata()["composed"])
+        assert said["vocabulary"]
+        assert json.loads(said["config"])["finetuning"]["name"] == "composed"
+        assert json.loads(said["versions"])["torch"] == str(torch.__version__)
         assert len([*weights.keys()]) > 0
     assert (checkpoints.parent / "config.yaml").is_file()
     versions = json.loads((checkpoints.parent / "environment.json").read_text())
