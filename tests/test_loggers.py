@@ -23,6 +23,15 @@ def test_metrics_are_in_the_csv_file(tmp_path):
     assert len(rows) == 3
 
 
+def test_metrics_are_in_the_event_file_of_tensorboard(tmp_path):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    with opened({"name": "tensorboard"}, tmp_path) as loggers:
+        for step in (10, 20):
+            loggers[0].log_metrics({"training/loss": 5 / step}, step)
+    events = accumulator.EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert [(event.step, event.value) for event in events.Scalars("training/loss")] == [(10, 0.5), (20, 0.25)]
+
+
 def test_a_logger_that_is_not_installed_is_left_out(tmp_path, monkeypatch, capsys):
     for module in ("tensorboard", "torch.utils.tensorboard", "tensorboardX"):
         monkeypatch.setitem(sys.modules, module, None)
