@@ -41,6 +41,9 @@ types: $(INSTALLED)  ## mypy; the link shows it the package under its name
 	ln -sfn ../../src build/typing/composed
 	$(BIN)/mypy
 
+fairseq: $(INSTALLED)  ## fairseq 0.12.2 into .venv, for model=fairseq_transformer; compiles C++ for some minutes
+	scripts/install_fairseq.sh .venv
+
 docs: $(INSTALLED)  ## docs/ as a site in build/site, the configuration reference written anew; warnings are errors
 	$(BIN)/python scripts/config_reference.py
 	$(BIN)/mkdocs build --strict
@@ -122,5 +125,5 @@ machine:
 	command -v g++ >/dev/null || need "A C++ compiler is needed: apt-get install g++ (Fedora: dnf install gcc-c++)"; \
 	exit $$missing
 
-.PHONY: help setup demo test test-all test-faults lint types docs tables table-sanstype table-spoc table-fonts figure-staircase $(ABLATIONS) \
+.PHONY: help setup demo test test-all test-faults lint types fairseq docs tables table-sanstype table-spoc table-fonts figure-staircase $(ABLATIONS) \
 	bench bench-quick bench-estimators bench-fonts bench-spoc bench-judge clean machine

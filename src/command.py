@@ -108,6 +108,7 @@ TARGETS = ("composed.models.", "composed.datamodules.")
 # sources and score every id, be as deep as finetuning.depth says, take adapters, be made a classifier.
 ABILITIES: dict[str, tuple[str, ...]] = {
     "composed.models.transformer.": ("soft", "depth", "adapters", "classifier"),
+    "composed.models.fairseq_transformer.": ("soft", "depth"),
     "composed.models.huggingface.": (),
 }
 # What each kind of task takes of a group: options that have this key, or a target below one of these modules.
@@ -401,6 +402,8 @@ def _check_abilities(config: dict[str, Any]) -> None:
     for key, settings in {"model": config["model"], "pretraining.model": own}.items():
         if settings is not None and settings["_target_"].startswith("composed.models.huggingface."):
             _check_huggingface(key, settings, low_rank=mode["lora"])
+        if settings is not None and settings["_target_"].startswith("composed.models.fairseq_transformer."):
+            _check_fairseq(key)
     if own is not None:
         _check_own_model(config)
     target = config["model"]["_target_"]
@@ -432,6 +435,11 @@ def _check_own_model(config: dict[str, Any]) -> None:
                           f"estimator={' or '.join(SCORE_FUNCTIONS)}")  # fmt: skip
     if mode["train_through"] and estimator.get("reach"):
         raise ConfigError(f"estimator.reach={estimator['reach']} counts tokens of one tokenizer: {why}; set it to null")
+
+
+def _check_fairseq(key: str) -> None:
+    if find_spec("fairseq") is None:
+        raise ConfigError(f"{key}: fairseq 0.12.2 is not installed; install it with:\n  make fairseq")
 
 
 def _check_huggingface(key: str, settings: dict[str, Any], *, low_rank: int) -> None:

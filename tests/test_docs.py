@@ -17,7 +17,7 @@ from composed.command import options
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-MODULES = {"judge": "composed.judges.command"}
+MODULES = {"import": "composed.importing", "judge": "composed.judges.command"}
 # Commands with these words are checked, not run, because:
 TOO_LONG = {
     "trainer=gpu": "needs a GPU",
@@ -90,6 +90,9 @@ def test_every_command_of_a_page_works_in_its_order(page: Path, shared: Path, tm
         environment["PYTHONPATH"] = str(clone(tmp_path))
     for name in ("data", "store", *(() if changes_package else ("runs",))):
         (tmp_path / name).symlink_to(shared / name)
+    if page.stem == "fairseq":
+        shutil.copytree(ROOT / "tests" / "fairseq" / "data", tmp_path / "data-bin")
+        shutil.copy(ROOT / "tests" / "fairseq" / "checkpoint.pt", tmp_path / "checkpoint_best.pt")
     for language, title, text in found:
         if title:
             (tmp_path / title).parent.mkdir(parents=True, exist_ok=True)

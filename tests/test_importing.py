@@ -1,6 +1,8 @@
 """A checkpoint of fairseq becomes a run: it predicts, is judged, is f or Pi of a training, and goes back."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -65,10 +67,7 @@ def read_tensors(path: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
-def test_it_is_f_and_pi_of_a_training_that_can_be_exported(run, tmp_path, monkeypatch, capsys):
-    import subprocess
-    import sys
-
+def test_it_is_f_and_pi_of_a_training_that_can_be_exported(run, tmp_path):
     like = yaml.safe_load((run / "overrides.yaml").read_text())
     words = [word for word in like if not word.startswith(("finetuning", "pretraining"))]
     command = [sys.executable, "-m", "composed.train", *words, "finetuning=composed", "pretraining=none",

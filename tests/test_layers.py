@@ -13,7 +13,7 @@ ALLOWED = {
     "judges": (),
     "reporting": ("errors", "files", "run_folder"),
     "datamodules": ("errors", "files"),
-    "models": ("errors", "files"),
+    "models": ("errors", "files", "neighbours"),
     "neighbours": (),
     "tasks": ("models", "datamodules.batching", "console", "errors", "files"),
 }

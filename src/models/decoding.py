@@ -65,6 +65,11 @@ class Decoding:
     norm: tuple[Tensor, Tensor]
     output: Tensor  # (V, D)
 
+    @property
+    def outputs(self) -> int:
+        """V."""
+        return len(self.output)
+
     @classmethod
     def start(cls, model: Any, encoded: Any, count: int) -> "Decoding":
         """Before the first token of `count` rows for each of the B sources that a `Transformer` has `Encoded`.
@@ -165,7 +170,7 @@ def generate(
     Each id is the likeliest one, or with numbers (B*count, max_length) is drawn by them. A row ends after `min_length`
     tokens at the earliest; one that reaches `max_length` has no `eos`.
     """
-    state = Decoding.start(model, encoded, count)
+    state = model.begin(encoded, count)
     pad, bos, eos = state.specials.pad, state.specials.bos, state.specials.eos
     device, rows = encoded.states.device, len(encoded.states) * count
     result = torch.full((rows, max_length), pad, device=device)
@@ -194,9 +199,9 @@ def generate(
 
 def beam_search(model: Any, encoded: Any, beams: int, max_length: int) -> Tensor:
     """Beam search with scores divided by length (Wu et al. 2016 with alpha 1), finished rows compete: (B, T)."""
-    state = Decoding.start(model, encoded, beams)
+    state = model.begin(encoded, beams)
     pad, bos, eos = state.specials.pad, state.specials.bos, state.specials.eos
-    device, batch, vocabulary = encoded.states.device, len(encoded.states), len(state.output)
+    device, batch, vocabulary = encoded.states.device, len(encoded.states), state.outputs
     rows = torch.arange(batch, device=device)[:, None]  # (B, 1)
     tokens = torch.full((batch, beams, max_length), pad, device=device)
     total = torch.full((batch, beams), -torch.inf, device=device)

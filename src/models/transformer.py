@@ -305,6 +305,10 @@ class Transformer(SequenceModel):
             return self.decode(source, 1, max_length)
         return decoding.beam_search(self, self.encode(source), beams, max_length)
 
+    def begin(self, encoded: Encoded, count: int) -> decoding.Decoding:
+        """`count` rows of each source before their first token."""
+        return decoding.Decoding.start(self, encoded, count)
+
     def decode(
         self,
         source: Tensor | Encoded,

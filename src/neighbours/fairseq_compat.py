@@ -4,9 +4,14 @@ Only what fairseq itself does is changed. Knows nothing of the rest of this pack
 fairseq and not us, runs this file as it is. Left out: fairseq's command lines, its examples, CUDA extensions.
 """
 
+import copy
 import dataclasses
+import importlib
+import logging
 import sys
+import warnings
 from functools import wraps
+from types import ModuleType
 from typing import Any
 
 
@@ -17,6 +22,30 @@ def mend() -> None:
     _hashable_defaults()
     _stable_hydra()
     _trusting_load()
+
+
+def transformers() -> ModuleType:
+    """`fairseq.models.transformer`, for its classes alone. Raises ModuleNotFoundError where fairseq is not installed.
+
+    Its import leaves a `config.yaml` and whole groups in Hydra's store, which the next config of anybody's would be
+    merged with, and a handler that writes to standard error all that anybody logs: both are taken back. What it logs
+    on its way is about parts that are not used.
+    """
+    mend()
+    from hydra.core.config_store import ConfigStore
+
+    store = ConfigStore.instance()
+    configs, handlers, level = copy.deepcopy(store.repo), list(logging.root.handlers), logging.root.level
+    disabled = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            return importlib.import_module("fairseq.models.transformer")
+    finally:
+        store.repo = configs
+        logging.root.handlers[:] = handlers
+        logging.root.setLevel(level)
+        logging.disable(disabled)
 
 
 def _hashable_defaults() -> None:
