@@ -82,6 +82,7 @@ bench: $(INSTALLED)  ## speed of all parts, the engine beside its peers, at leng
 	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/profile_steps.py
 	$(BIN)/python benchmarks/compiled.py
+	$(BIN)/python benchmarks/backends.py
 	$(BIN)/python benchmarks/fonts.py
 	$(BIN)/python benchmarks/judge.py
 

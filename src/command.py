@@ -349,7 +349,7 @@ def _check_mode(config: dict[str, Any]) -> None:
             "the folder of a finished run; there is no such folder"
         )
     for key in ("anchor", "lora", "adapters"):
-        if mode[key] and start == "scratch":
+        if mode[key] and start == "scratch" and not config["model"].get("pretrained"):
             raise ConfigError(
                 f"finetuning.{key}={mode[key]} keeps what f starts from, but finetuning.start_from=scratch starts from "
                 f"nothing: set {key} to 0, or start_from to denoiser"

@@ -55,7 +55,36 @@ def fairseq(run: RunFolder, out: Path) -> None:
         write_dictionary(out / f"dict.{side}.txt", task.tokenizer.pieces)
 
 
-FORMATS: dict[str, Callable[[RunFolder, Path], None]] = {"safetensors": safetensors, "fairseq": fairseq}
+def huggingface(run: RunFolder, out: Path) -> None:
+    """Folders f and pi, each a model with its tokenizer, as transformers loads them; composed.pipeline calls both."""
+    config = run.config()
+    own = config["pretraining"].get("model") or config["model"]
+    for what, settings in {"f": config["model"], "Pi": own}.items():
+        if not settings.get("own_tokenizer"):
+            raise ConfigError(
+                f"{run.path}: {what} has a model or a tokenizer of this package, which no architecture of transformers "
+                "holds exactly; runs with model=huggingface and its own tokenizer can be exported. "
+                "composed-export safetensors writes the weights of every run"
+            )
+    from composed import build
+    from composed.models.translation import Translated
+
+    task = build.text_task(config)
+    f = build.finished_predictor(config, task, run.checkpoints / "best.safetensors")
+    pi = build.denoiser(config, task, _denoiser(run))
+    if isinstance(pi, Translated):
+        pi = pi.model
+    for name, model, of in (("f", f, task), ("pi", pi, build.of_denoiser(config, task)[1])):
+        if model is not None:
+            model.export(out / name, of.max_length)  # type: ignore[operator]
+            of.tokenizer.export(out / name)  # type: ignore[attr-defined]
+
+
+FORMATS: dict[str, Callable[[RunFolder, Path], None]] = {
+    "safetensors": safetensors,
+    "huggingface": huggingface,
+    "fairseq": fairseq,
+}
 
 
 def export(form: str, run: RunFolder, out: Path) -> None:

@@ -1,6 +1,7 @@
 """The tokenizer that comes with a Hugging Face model, as one of ours. Left out: prompts, languages, chat templates."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from composed.datamodules.tokenizers import Tokenizer
 from composed.errors import DataError
@@ -42,6 +43,9 @@ class HuggingFaceTokenizer(Tokenizer):
 
     def encode(self, text: str) -> list[int]:
         return self._tokenizer(" ".join(text.split())).input_ids[:-1]
+
+    def export(self, folder: Path) -> None:
+        self._tokenizer.save_pretrained(folder)
 
     def decode(self, ids: Iterable[int]) -> str:
         kept = [token for token in ids if token not in (self.pad, self.bos, self.eos)]

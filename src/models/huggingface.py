@@ -175,16 +175,23 @@ class HuggingFace(SequenceModel):
         """Rows without the token that starts them all, and without the columns that are pads in every row."""
         from transformers.modeling_outputs import BaseModelOutput
 
-        if self.longest is not None:
-            max_length = min(max_length, self.longest - 1)  # as a source, one that has no end gets one
         rows = self.bare.generate(
             encoder_outputs=BaseModelOutput(last_hidden_state=encoded.states),
             attention_mask=encoded.mask,
-            max_new_tokens=max_length,
+            max_new_tokens=self._room(max_length),
             suppress_tokens=self.no_output,
             **how,
         )[:, 1:]
         return rows[:, : int((rows != self.specials.pad).sum(1).max())]
+
+    def _room(self, max_length: int) -> int:
+        """A row without an end gets one before it is read as a source."""
+        return max_length if self.longest is None else min(max_length, self.longest - 1)
+
+    def export(self, folder: Path, max_length: int) -> None:
+        """As transformers reads it; `generate` then does what `predict` does with this `max_length`."""
+        self.bare.generation_config.update(suppress_tokens=self.no_output, max_new_tokens=self._room(max_length))
+        self.bare.save_pretrained(folder)
 
     # -- low-rank updates, by peft -------------------------------------------------------------------------------
 
