@@ -3,12 +3,17 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import torch
 
 from composed.files import read_lines
+from composed.tasks.progress import Recorder
 from tests import toys
 from tests.commands import ENVIRONMENT, command, result, run_folders
+from tests.processes import together
 from tests.test_training import composed_term, fit
 
 pytestmark = pytest.mark.slow
@@ -75,6 +80,20 @@ def test_what_two_processes_predict_together_one_predicts_alone(task, train, one
     assert again.returncode == 0, again.stderr
     assert [file.read_bytes() for file in files] == together
     assert {key: result(one())[key] for key in measured} == measured
+
+
+def test_a_metric_of_several_processes_is_a_mean_over_what_they_saw_together(tmp_path):
+    """And no mean of means; a process that only computed along has seen nothing."""
+    seen = {0: (30.0, 1.0), 1: (10.0, 5.0), 2: (0.0, 7.0)}  # tokens, and the mean over them
+
+    def work(rank: int) -> dict[str, float]:
+        amount, mean = seen[rank]
+        metrics = {"loss": (torch.tensor(mean), amount), "denoising_loss": (torch.tensor(mean), 1.0)}
+        task: Any = SimpleNamespace(train_metrics=metrics)
+        trainer: Any = SimpleNamespace(world_size=3, strategy=SimpleNamespace(root_device="cpu"))
+        return Recorder(tmp_path / "metrics.jsonl", task, "test", [])._over_processes(trainer)
+
+    assert together(3, work, tmp_path) == [{"loss": 2.0, "denoising_loss": pytest.approx(13 / 3)}] * 3
 
 
 @pytest.mark.parametrize("denoising", [False, True])

@@ -34,17 +34,17 @@ class ImageTask(SequenceTask):
         output = self.model(batch.source)
         error = squared_error(output, batch.target)  # (B,)
         total = self.base_weight(batch.update) * error.sum()
-        self.train_tokens = batch.weight * len(batch.target)
-        self.train_metrics = {"loss": error.detach().mean()}
+        amount = batch.weight * len(batch.target)
+        self.train_metrics = {"loss": (error.detach().mean(), amount)}
         if self.composing:
             assert self.through is not None
             cost = self.through.estimator.surrogate(lambda _: output, self.through.denoiser, batch.source, batch.target)  # type: ignore[call-arg,arg-type]
             total = total + self.through.weight * cost.sum()
-            self.train_metrics["composed_loss"] = cost.detach().mean()
+            self.train_metrics["composed_loss"] = cost.detach().mean(), amount
         loss = total * self._share(batch)
         if self.l2:
             penalty = self.penalty()
-            self.train_metrics["penalty"] = penalty.detach()
+            self.train_metrics["penalty"] = penalty.detach(), 1.0
             loss = loss + self.l2 * penalty
         if not torch.isfinite(loss):
             raise TrainingError(

@@ -10,7 +10,7 @@ import pytorch_lightning as pl
 import torch
 import torch.distributed
 
-from composed.console import main_process, say
+from composed.console import STOPPING, main_process, say
 from composed.errors import Interrupted
 from composed.files import write_text
 from composed.tasks.display import Display
@@ -18,13 +18,13 @@ from composed.tasks.sequence import SequenceTask
 
 
 class StopSignals:
-    """While active, SIGINT and SIGTERM are remembered in `received`, not acted upon; a second SIGINT acts at once."""
+    """While active, what asks to stop is remembered in `received`, not acted upon; a second SIGINT acts at once."""
 
     def __init__(self) -> None:
         self.received = 0
 
     def __enter__(self) -> "StopSignals":
-        self._before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        self._before = {number: signal.getsignal(number) for number in STOPPING}
         self.listen()
         return self
 
@@ -97,14 +97,14 @@ class Recorder(pl.Callback):
                 self._display.update(done, metrics, self._amount)
 
     def _over_processes(self, trainer: pl.Trainer) -> dict[str, float]:
-        """The metrics of the update's batch: each process' mean over its tokens counts with as many tokens."""
-        metrics = {name: float(value) for name, value in self.task.train_metrics.items()}
+        """The metrics of the update's batch: each process' mean counts with the amount that it is over."""
+        metrics = self.task.train_metrics
         if trainer.world_size == 1:
-            return metrics
-        sums = torch.tensor([1.0, *metrics.values()], dtype=torch.float64) * self.task.train_tokens
+            return {name: float(mean) for name, (mean, _) in metrics.items()}
+        sums = torch.tensor([[float(mean) * amount, amount] for mean, amount in metrics.values()], dtype=torch.float64)
         sums = sums.to(trainer.strategy.root_device)
         torch.distributed.all_reduce(sums)
-        return dict(zip(metrics, (sums[1:] / sums[0]).tolist(), strict=True))
+        return dict(zip(metrics, (sums[:, 0] / sums[:, 1]).tolist(), strict=True))
 
     def on_validation_end(self, trainer: pl.Trainer, _task: pl.LightningModule) -> None:
         self._record(trainer, "validation", self.task.updates, self.task.validation)

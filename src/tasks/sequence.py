@@ -142,6 +142,8 @@ class SequenceTask(pl.LightningModule):
             raise ConfigError("finetuning.stages: no parameter of the model learns in any stage; see the rates")
         self._through = (through,)  # in a tuple, so that the denoiser is no submodule: not saved, not optimised
         self.updates = 0  # done
+        # Of this process' last batch: a mean, and the amount that it is a mean over.
+        self.train_metrics: dict[str, tuple[Tensor, float]] = {}
         self.validation: dict[str, float] = {}
 
     @property
@@ -203,8 +205,8 @@ class SequenceTask(pl.LightningModule):
         nll = self.model.nll(batch.source, batch.target, label_smoothing=self.optim.smoothing(batch.update))
         total = self.base_weight(batch.update) * nll.sum()
         tokens = (batch.target != self.model.specials.pad).sum()
-        self.train_tokens = batch.weight * float(tokens)
-        self.train_metrics = {"loss": nll.detach().sum() / tokens}
+        amount = batch.weight * float(tokens)
+        self.train_metrics = {"loss": (nll.detach().sum() / tokens, amount)}
         if self.composing:
             assert self.through is not None
             cost = self.through.estimator.surrogate(
@@ -216,18 +218,17 @@ class SequenceTask(pl.LightningModule):
                 numbers=self._numbers(batch, self.through),
             )
             total = total + self.through.weight * cost.sum()
-            self.train_metrics["composed_loss"] = cost.detach().sum() / tokens
+            self.train_metrics["composed_loss"] = cost.detach().sum() / tokens, amount
         # Lightning averages over the parts of an update and over processes; the loss is a mean over its tokens.
         loss = total * self._share(batch)
         if batch.denoising is not None:
             denoising = self.model.nll(batch.denoising.source, batch.denoising.target).sum()
-            self.train_metrics["denoising_loss"] = (
-                denoising.detach() / (batch.denoising.target != self.model.specials.pad).sum()
-            )
+            tokens = (batch.denoising.target != self.model.specials.pad).sum()
+            self.train_metrics["denoising_loss"] = denoising.detach() / tokens, batch.denoising.weight * float(tokens)
             loss = loss + self.denoising_weight * denoising * self._share(batch.denoising)
         if self.anchor is not None:
             penalty = self.anchor.penalty(self.model)
-            self.train_metrics["anchor"] = penalty.detach()
+            self.train_metrics["anchor"] = penalty.detach(), 1.0
             loss = loss + penalty
         if not torch.isfinite(loss):
             raise TrainingError(
