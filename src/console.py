@@ -11,6 +11,7 @@ import sys
 from composed.errors import Interrupted
 
 SWEEP = "COMPOSED_SWEEP"  # in the environment of a sweep's jobs: the process that started them
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)  # the latter two: warnings of a queue
 _PR_SET_PDEATHSIG = 1
 
 
@@ -24,18 +25,26 @@ def started_together() -> bool:
     return "TORCHELASTIC_RUN_ID" in os.environ or int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1
 
 
+def launch() -> str:
+    """What the processes of one torchrun or srun have in common, and those of no other have."""
+    names = ["SLURM_JOB_ID", "SLURM_STEP_ID", "SLURM_RESTART_COUNT"]
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        names = ["TORCHELASTIC_RUN_ID", "TORCHELASTIC_RESTART_COUNT", "MASTER_ADDR", "MASTER_PORT"]
+    return " ".join(os.environ.get(name, "") for name in names)
+
+
 def say(line: str) -> None:
     if main_process():
         print(line, file=sys.stderr, flush=True)
 
 
 def raise_on_signals() -> None:
-    """From now on SIGINT and SIGTERM raise Interrupted, so that locks, files and child processes are cleaned up."""
+    """From now on what asks to stop raises Interrupted, so that locks, files and child processes are cleaned up."""
 
     def interrupt(number: int, _frame: object) -> None:
         raise Interrupted(number)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in STOPPING:
         signal.signal(number, interrupt)
 
 

@@ -3,13 +3,14 @@
 An entry's key is a hash of everything that shapes it. Left out: deleting entries; remove folders by hand.
 """
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from composed.console import say
+from composed.console import launch, say, started_together
 from composed.errors import ComposedError
-from composed.files import locked, write_json
+from composed.files import locked, write_json, write_text
 from composed.run_folder import content_key
 
 
@@ -30,8 +31,9 @@ class Store:
     ) -> Path:
         """`file` of the entry `what` of this shape; `make(folder)` writes it where it is missing.
 
-        With `alone` the entry is locked meanwhile, and other processes wait. An interrupted training goes on where it
-        stopped. Raises ComposedError that names `command` where the entry is missing and `make` is None.
+        With `alone` the entry is locked meanwhile, and other processes wait. Not `alone` are those that help such a
+        one: they make the entry with it, or find what another run has made meanwhile. An interrupted training goes on
+        where it stopped. Raises ComposedError that names `command` where the entry is missing and `make` is None.
         """
         folder = self.root / f"{what}-{content_key(shape)}"
         path, done = folder / file, folder / "done.json"
@@ -39,12 +41,17 @@ class Store:
             return path
         if make is None:
             raise ComposedError(f"{folder} is missing, and denoiser=store makes none. Make it with:\n  {command}")
+        maker = folder / "maker"  # the launch whose processes make it
         if not alone:
-            make(folder)
+            while started_together() and not done.exists() and not (maker.exists() and maker.read_text() == launch()):
+                time.sleep(0.1)
+            if not done.exists():
+                make(folder)
             return path
         with locked(folder, lambda: say(f"another process is making {folder}; waiting for it")):
             if not done.exists():
                 write_json(folder / "key.json", shape)
+                write_text(maker, launch())
                 make(folder)
                 write_json(done, {"file": file})
         return path

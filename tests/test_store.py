@@ -1,5 +1,8 @@
 """A denoiser is trained once per shape; a shape that is missing names the command that makes it."""
 
+import threading
+import time
+
 import pytest
 
 from composed.errors import ComposedError
@@ -70,3 +73,26 @@ def test_a_helping_process_trains_along_without_lock_or_mark(trained):
     store.find(*WEIGHTS, SHAPE, train, "make it", alone=False)
     assert len(folders) == 3
     assert not (weights.parent / "done.json").exists()
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_who_helps_makes_an_entry_with_its_own_main_process_alone(ours, tmp_path, monkeypatch):
+    """torchrun starts all at once: while the main process waits for another run's, its helper must not begin."""
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "this")
+    store, made, begun = Store(tmp_path), [], threading.Event()
+
+    def make(folder):
+        begun.set()
+        time.sleep(0.3)
+        (folder / "best.safetensors").write_text("weights")
+
+    def help_along():
+        begun.wait()
+        monkeypatch.setenv("TORCHELASTIC_RUN_ID", "this" if ours else "other")
+        assert store.find(*WEIGHTS, SHAPE, made.append, "make it", alone=False).name == "best.safetensors"
+
+    helper = threading.Thread(target=help_along)
+    helper.start()
+    store.find(*WEIGHTS, SHAPE, make, "make it")
+    helper.join()
+    assert len(made) == ours
