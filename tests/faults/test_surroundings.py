@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ import torch
 
 from composed.errors import TrainingError
 from tests import toys
-from tests.commands import BASELINE, LONG, command, end, start, wait_for
+from tests.commands import BASELINE, ENVIRONMENT, LONG, command, end, same_bits, start, wait_for
 from tests.test_training import fit, last
 
 
@@ -37,6 +38,42 @@ def test_04_a_loss_that_is_not_finite(value, chance, tmp_path):
     state = last(tmp_path)
     assert state["updates"] == max(update for update in (3, 4, 6, 8, 9) if update <= poisoned)
     assert all(torch.isfinite(weights).all() for weights in state["model"].values())
+
+
+POISONED = """
+import itertools, sys
+from composed.models.transformer import Transformer
+from composed.train import main
+
+original, calls, poisoned = Transformer.nll, itertools.count(), int(sys.argv.pop(1))
+
+def nll(self, *arguments, **settings):
+    poison = float("nan") if self.training and next(calls) == poisoned else 1.0
+    return original(self, *arguments, **settings) * poison
+
+Transformer.nll = nll
+main()
+"""
+
+
+@pytest.mark.slow_fault
+def test_04_a_real_run_whose_loss_is_not_finite_stops_and_its_checkpoint_goes_on(
+    chance, train, settings, one, tmp_path
+):
+    train(*LONG, *BASELINE, "runs=whole")
+    poisoned = chance.randrange(70, 230)
+    words = [*settings, *LONG, *BASELINE, "runs=parts"]
+    stopped = subprocess.run(
+        [sys.executable, "-c", POISONED, str(poisoned), *words],
+        cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert stopped.returncode == 1, stopped.stderr
+    assert f"error: the loss is nan at update {poisoned} (seed 0, rows [" in stopped.stderr
+    assert "Traceback" not in stopped.stderr
+    saved = last(one("parts") / "checkpoints")["updates"]
+    assert 60 <= saved <= poisoned
+    assert f"resuming after {saved} of 240" in train(*LONG, *BASELINE, "runs=parts").stderr
+    assert same_bits(one("whole"), one("parts"))
 
 
 @contextmanager
