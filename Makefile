@@ -98,6 +98,9 @@ bench-fonts: $(INSTALLED)  ## images per second: drawing, noise, training steps
 bench-spoc: $(INSTALLED)  ## reading, tokenising and corrupting the SPoC release in SPOC=FOLDER
 	$(BIN)/python benchmarks/spoc.py $(or $(SPOC),data/spoc)
 
+bench-scaling: $(INSTALLED)  ## updates a second in one process and in two; wants two idle cores
+	$(BIN)/python benchmarks/scaling.py
+
 bench-judge: $(INSTALLED)  ## the judge against one g++ per program; SPOC=FOLDER of the SPoC release adds its programs
 	$(BIN)/python benchmarks/judge.py $(if $(SPOC),--spoc $(SPOC))
 
@@ -127,4 +130,4 @@ machine:
 	exit $$missing
 
 .PHONY: help setup demo test test-all test-faults lint types fairseq docs tables table-sanstype table-spoc table-fonts figure-staircase $(ABLATIONS) \
-	bench bench-quick bench-estimators bench-fonts bench-spoc bench-judge clean machine
+	bench bench-quick bench-estimators bench-fonts bench-spoc bench-scaling bench-judge clean machine
