@@ -20,6 +20,13 @@ from composed.command import CHOICES, CONF, GROUPS, RANGES, TYPE_NAMES, TYPES, o
 PAGE = Path(__file__).parents[1] / "docs" / "configuration.md"
 NOT_KEYS = ("defaults", "hydra", "_target_")
 
+# Of the launchers' keys, whose types are Hydra's business, those that may be null.
+KINDS = TYPES | {
+    "hydra.launcher.partition": (str, NoneType),
+    "hydra.launcher.gpus_per_node": (int, NoneType),
+    "hydra.launcher.mem_gb": (int, NoneType),
+}
+
 # Units of numbers, by the last part of their key; "1": a pure number.
 UNITS = {
     "updates": "updates classifier warmup validate_every checkpoint_every record_every",
@@ -36,11 +43,16 @@ UNITS = {
     "channels": "denoiser.width",
     "layers": "layers",
     "nats": "cap",
-    "seconds": "seconds",
-    "processes": "workers devices jobs",
+    "seconds": "seconds signal_delay_s",
+    "minutes": "timeout_min",
+    "processes": "workers devices jobs tasks_per_node",
+    "cores": "cpus_per_task",
+    "GPUs": "gpus_per_node",
+    "gigabytes": "mem_gb",
+    "runs": "array_parallelism",
     "threads": "threads",
     "files": "trainer.checkpoints",
-    "machines": "num_nodes",
+    "machines": "num_nodes nodes",
     "lines": "max_lines",
     "statements": "max_draws",
     "variables": "max_variables",
@@ -119,7 +131,7 @@ def values(key: str, value: Any) -> str:
     """The valid values in words."""
     if key in CHOICES:
         return ", ".join("null" if choice is None else f"`{choice}`" for choice in CHOICES[key])
-    kinds = TYPES.get(key, (type(value),))
+    kinds = KINDS.get(key, (type(value),))
     limits = [words for names, words, _ in RANGES if key.rsplit(".", 1)[-1] in names.split()]
     words = [TYPE_NAMES[kind] for kind in kinds if kind is not NoneType]
     if limits and {int, float} & {*kinds}:
@@ -128,7 +140,7 @@ def values(key: str, value: Any) -> str:
 
 
 def is_number(key: str, value: Any) -> bool:
-    kinds = {*TYPES.get(key, (type(value),))}
+    kinds = {*KINDS.get(key, (type(value),))}
     numbers = isinstance(value, list) and value and all(isinstance(each, int | float) for each in value)
     return bool(numbers or kinds & {int, float}) and bool not in kinds
 
@@ -239,9 +251,10 @@ def page() -> str:
     ]
     for name in sorted(GROUPS, key=lambda name: [*groups].index(name)):
         out += sizes() if name == "sizes" else group(name, *groups[name], resolved)
-    launcher = CONF / "hydra" / "launcher" / "composed.yaml"
-    out += ["", "## hydra/launcher", "", f"- `hydra/launcher=composed`: {heading(launcher)}", ""]
-    out += table([("composed", entry) for entry in entries(launcher)], resolved, 1)
+    launchers = sorted((CONF / "hydra" / "launcher").glob("*.yaml"))
+    out += ["", "## hydra/launcher", ""]
+    out += [*(f"- `hydra/launcher={path.stem}`: {heading(path)}" for path in launchers), ""]
+    out += table([(path.stem, entry) for path in launchers for entry in entries(path)], resolved, 1)
     return "\n".join(out) + "\n"
 
 

@@ -11,6 +11,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from shutil import which
 from types import NoneType
 from typing import Any
 
@@ -22,6 +23,7 @@ from composed.errors import ConfigError
 CONF = Path(composed.conf.__file__).parent
 NO_GROUPS = ("hydra", "table", "__pycache__")
 GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir() and folder.name not in NO_GROUPS)
+STRATEGIES = ("auto", "ddp")  # how devices share the work
 MOST_COMPOSED_JOBS = 12  # of a sweep, before it starts; each job is checked again when its turn comes
 
 # The types of a key where they are not that of its default alone.
@@ -131,7 +133,11 @@ KINDS: dict[str, dict[str, str | tuple[str, ...]]] = {
         "optim": "record_every",
     },
 }
-PLUGINS = {"hydra/launcher=joblib": "hydra_joblib_launcher", "hydra/sweeper=optuna": "hydra_optuna_sweeper"}
+PLUGINS = {  # of Hydra, and the extra that installs them
+    "hydra/launcher=joblib": ("hydra_joblib_launcher", "sweeps"),
+    "hydra/launcher=slurm": ("hydra_submitit_launcher", "slurm"),
+    "hydra/sweeper=optuna": ("hydra_optuna_sweeper", "sweeps"),
+}
 PRETRAINING = {
     "text": ("denoise", "denoise_huggingface", "denoise_transformer", "none"),
     "image": ("denoise_images", "none"),
@@ -199,8 +205,9 @@ def check_command_line(arguments: Sequence[str], *, write: bool = True) -> None:
 
     known = get_args_parser().parse_args(arguments)
     for word in known.overrides:
-        if word in PLUGINS and find_spec(f"hydra_plugins.{PLUGINS[word]}") is None:
-            raise ConfigError(f"{word}: its plugin is not installed; pip install 'composed[sweeps]' does that")
+        plugin, extra = PLUGINS.get(word, ("", ""))
+        if plugin and find_spec(f"hydra_plugins.{plugin}") is None:
+            raise ConfigError(f"{word}: its plugin is not installed; pip install 'composed[{extra}]' does that")
 
     def resolved(words: Iterable[str]) -> dict[str, Any]:
         return OmegaConf.to_container(compose("config", list(words)), resolve=True)  # type: ignore[return-value]
@@ -221,8 +228,8 @@ def check_command_line(arguments: Sequence[str], *, write: bool = True) -> None:
                     if key in keys:
                         _check_type(key, value, keys[key])
                 check(config)
-                if known.multirun and "hydra/launcher=composed" not in known.overrides:
-                    _check_one_process(config["trainer"])
+                if known.multirun:
+                    _check_launcher(known.overrides, config["trainer"])
                 if known.multirun and write:  # Hydra writes there before the first job starts
                     Path(config["runs"]).mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -234,12 +241,20 @@ def check_command_line(arguments: Sequence[str], *, write: bool = True) -> None:
         raise ConfigError("; ".join(lines[:3])) from error
 
 
-def _check_one_process(trainer: dict[str, Any]) -> None:
-    """Helpers of a training repeat its command line, which in a sweep is the whole sweep."""
-    if trainer["devices"] not in (1, "1") or trainer["num_nodes"] != 1:
+def _check_launcher(overrides: Sequence[str], trainer: dict[str, Any]) -> None:
+    if "hydra/launcher=slurm" in overrides:
+        if not which("sbatch"):
+            raise ConfigError(
+                "hydra/launcher=slurm: this machine has no sbatch, so it is none of a SLURM cluster; "
+                "hydra/launcher=composed runs a sweep on one machine"
+            )
+    elif "hydra/launcher=composed" not in overrides and (
+        trainer["devices"] not in (1, "1") or trainer["num_nodes"] != 1
+    ):
+        # Helpers of a training repeat its command line, which in a sweep is the whole sweep.
         raise ConfigError(
-            f"trainer.devices={trainer['devices']}: runs of several processes in a sweep need hydra/launcher=composed, "
-            "which gives every run a command of its own"
+            f"trainer.devices={trainer['devices']}: runs of several processes in a sweep need hydra/launcher=composed "
+            "or slurm, which start every run by itself"
         )
 
 
@@ -286,6 +301,13 @@ def check(config: dict[str, Any]) -> None:
     if config["trainer"]["gradient_checkpointing"] and config["task"]["kind"] != "text":
         raise ConfigError(
             f"trainer.gradient_checkpointing=true: task={config['task']['name']} has no transformer; set it to false"
+        )
+    strategy = config["trainer"]["strategy"]
+    if strategy not in STRATEGIES:
+        raise ConfigError(
+            f"trainer.strategy={strategy}: valid values are {' and '.join(STRATEGIES)}. No weights are shared out "
+            "among processes: samples, checkpoints and predictions read all of them. For a larger model, lower what "
+            "else is in memory: trainer.precision=bf16-mixed, trainer.gradient_checkpointing=true, optim.accumulate"
         )
     if "heads" in model and model["width"] % (2 * model["heads"]):
         raise ConfigError(f"model.width={model['width']}: must be a multiple of 2 * heads = {2 * model['heads']}")

@@ -25,8 +25,9 @@ class TrainingError(ComposedError):
 
 
 class Interrupted(BaseException):
-    """SIGINT or SIGTERM. No Exception, so that nobody on the way takes it for a failure that one can live with."""
+    """Asked to stop by a signal. No Exception, so that nobody on the way takes it for a failure one can live with."""
 
     def __init__(self, number: int, message: str = "stopped") -> None:
         super().__init__(message)
+        self.number = number
         self.code = 128 + number

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import yaml
 
-from composed import report
+from composed import report, slurm
 from composed.command import CONF, check, check_command_line, every_job
 from composed.console import raise_on_signals, say
 from composed.errors import ComposedError, ConfigError, Interrupted
@@ -116,6 +116,7 @@ def main(arguments: list[str] | None = None) -> int:
         return error.code
     except Interrupted as interrupted:
         say(f"{interrupted}\ngo on with the same command:\n  {command}")
+        slurm.back_into_the_queue(interrupted.number)
         return interrupted.code
 
 

@@ -18,7 +18,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from composed import evaluate, ranks
+from composed import evaluate, ranks, slurm
 from composed.command import check, check_command_line, flags_first, help_text, options
 from composed.console import end_with_sweep, in_sweep, main_process, raise_on_signals, say, started_together
 from composed.errors import ComposedError, ConfigError, Interrupted
@@ -138,6 +138,8 @@ def _job(config: DictConfig) -> float | None:
     """Returns what sweepers minimise: the validation loss of the selected weights."""
     job = HydraConfig.get()
     overrides = list(job.overrides.task)
+    below_main = job.mode == RunMode.RUN or job.launcher["_target_"].endswith(".BasicLauncher")
+    raise_on_signals()
     try:
         folder = run(OmegaConf.to_container(config, resolve=True), overrides, wait=in_sweep())  # type: ignore[arg-type]
         if main_process():
@@ -150,9 +152,15 @@ def _job(config: DictConfig) -> float | None:
         print(f"error: {error}", file=sys.stderr)  # also of a helping process, whose end takes the others down
         if job.mode == RunMode.RUN:
             sys.exit(error.code)
-        if not job.launcher["_target_"].endswith(".BasicLauncher"):
+        if not below_main:
             raise  # from a process of another's, which is told no other way
         _failures.append(f"{shlex.join(overrides)}: {error}")
+    except Interrupted as interrupted:
+        if below_main:
+            raise
+        say(str(interrupted))
+        slurm.back_into_the_queue(interrupted.number)
+        sys.exit(interrupted.code)
     return None
 
 
@@ -193,6 +201,7 @@ def main() -> None:
         sys.exit(error.code)
     except Interrupted as interrupted:
         say(f"{interrupted}\ngo on with the same command:\n  {command}")
+        slurm.back_into_the_queue(interrupted.number)
         sys.exit(interrupted.code if main_process() else 0)
     if _failures:
         say("\n".join([f"error: {len(_failures)} of the runs failed:", *_failures]))

@@ -76,6 +76,10 @@ TEXT_NOISES = [name for name in options("noise") if f"parts.{name}:" in MIXTURE]
         ("finetuning.start_from=elsewhere", "there is no such folder"),
         ("finetuning.start_from=composed", "valid values are scratch, denoiser, another mode .*standard"),
         ("finetuning.depth=0", "finetuning.depth=0: must be at least 1"),
+        (
+            "trainer.strategy=fsdp",
+            "valid values are auto and ddp. No weights are shared out .*gradient_checkpointing=true",
+        ),
         ("finetuning.extra_pairs=more", "valid values are backtranslation and null"),
         ("finetuning.fisher=5", "finetuning.anchor=0 switches off"),
         ("finetuning.stages=[{share:0.5,rates:{},pairs:all}]", "the shares must add up to 1"),
@@ -153,8 +157,8 @@ def test_estimators_and_noises_are_asked_for_nothing_that_they_cannot_do(argumen
         (["seed=0,1,x"], "seed=x"),
         (["optim.lr=interval(1e-4,1e-2)"], "an interval needs hydra/sweeper=optuna"),
         (["hydra/sweeper=basic", "optim.lr=interval(0,1e-2)"], "optim.lr=0.0: must be above 0"),
-        (["seed=0,1", "trainer=ddp"], "trainer.devices=auto: .*need hydra/launcher=composed"),
-        (["seed=0,1", "trainer.devices=2"], "trainer.devices=2: .*need hydra/launcher=composed"),
+        (["seed=0,1", "trainer=ddp"], "trainer.devices=auto: .*need hydra/launcher=composed or slurm"),
+        (["seed=0,1", "trainer.devices=2"], "trainer.devices=2: .*need hydra/launcher=composed or slurm"),
         (["finetuning=baseline,standart"], "standart"),
         (["pretraining=denoise,none", "finetuning=standard"], "needs a denoiser"),
         (["seed=range(0,5)", "model.heads=1,2,3"], "model.width"),
@@ -172,7 +176,7 @@ def test_every_value_of_a_sweep_is_checked_before_its_first_job(arguments, answe
 @pytest.mark.parametrize("word", PLUGINS)
 def test_a_plugin_that_is_not_installed_is_named_with_what_installs_it(word, monkeypatch):
     monkeypatch.setattr("composed.command.find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match=rf"{word}: .* pip install 'composed\[sweeps\]'"):
+    with pytest.raises(ConfigError, match=rf"{word}: .* pip install 'composed\[(sweeps|slurm)\]'"):
         check_command_line(["-m", word, "seed=0,1"])
 
 
