@@ -36,11 +36,12 @@ def fairseq(run: RunFolder, out: Path) -> None:
     config = run.config()
     from composed import build
     from composed.datamodules.fairseq import write_dictionary
+    from composed.models.fairseq_transformer import FairseqTransformer
     from composed.models.fairseq_weights import OF_TARGET, Found, write
 
     option = OF_TARGET.get(config["model"].get("_target_"))
     if option is None:
-        valid = " and ".join(f"model={each}" for each in OF_TARGET.values())
+        valid = " and ".join(f"model={each}" for each in sorted({*OF_TARGET.values(), "fairseq_transformer"}))
         raise ConfigError(f"{run.path} has another model than fairseq's transformer can hold; {valid} can be exported")
     if config["finetuning"]["adapters"]:
         raise ConfigError(f"{run.path} has adapters, which fairseq's transformer does not have; finetuning.lora can be "
@@ -50,7 +51,8 @@ def fairseq(run: RunFolder, out: Path) -> None:
     if (weights := _denoiser(run)) is not None:
         models["denoiser.pt"] = build.denoiser(config, task, weights)  # type: ignore[assignment]
     for name, model in models.items():
-        write(out / name, Found(option, build.model_settings(config), model.state_dict()))
+        state = model.as_ours() if isinstance(model, FairseqTransformer) else model.state_dict()
+        write(out / name, Found(option, build.model_settings(config), state))
     for side in ("src", "tgt"):
         write_dictionary(out / f"dict.{side}.txt", task.tokenizer.pieces)
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from composed import export
 from composed.command import check_command_line
 from composed.errors import ConfigError
-from composed.models import fairseq_weights
 from composed.models.composition import fingerprint, freeze
 from composed.models.estimators import rloo
 from composed.models.fairseq_weights import Found, read, write
@@ -20,9 +20,6 @@ from composed.models.transformer import with_fairseq_positions
 CHECKPOINT = Path(__file__).parent / "fairseq" / "checkpoint.pt"
 SIZES = {"width": 16, "layers": 2, "heads": 2, "feedforward": 32}
 VOCABULARY = 40
-EMBEDDINGS = [
-    f"{part}.weight" for part in ("encoder.embed_tokens", "decoder.embed_tokens", "decoder.output_projection")
-]
 needs_fairseq = pytest.mark.skipif(find_spec("fairseq") is None, reason="fairseq is not installed: make fairseq")
 
 
@@ -47,12 +44,8 @@ def rows(count: int, length: int, seed: int) -> torch.Tensor:
 def twins():
     """fairseq's model, and ours with its weights."""
     theirs = make().eval()
-    state = theirs.state_dict()
-    tensors = {**state, **{name: state["embedding.weight"] for name in EMBEDDINGS}}
-    del tensors["embedding.weight"]
-    found = fairseq_weights._from_fairseq(tensors, SIZES["layers"], VOCABULARY, Path("x"))
     ours = with_fairseq_positions(VOCABULARY, **SIZES).eval()
-    ours.load_state_dict(found)
+    ours.load_state_dict(theirs.as_ours())
     return theirs, ours
 
 
@@ -216,7 +209,7 @@ def test_gradient_checkpointing_is_refused():
 @needs_fairseq
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["baseline", "standard", "composed"])
-def test_the_smoke_table_runs(tmp_path_factory, mode):
+def test_the_smoke_table_runs(tmp_path_factory, monkeypatch, mode):
     place = tmp_path_factory.getbasetemp() / "fairseq-table"
     place.mkdir(exist_ok=True)
     command = [sys.executable, "-m", "composed.train", "task=sanstype", "profile=smoke", "model=fairseq_transformer",
@@ -224,6 +217,11 @@ def test_the_smoke_table_runs(tmp_path_factory, mode):
     done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "% correct" in done.stdout
+    monkeypatch.chdir(place)  # the store is relative to it
+    (run,) = (place / "runs").glob(f"sanstype-smoke-{mode}-*")
+    assert export.main(["fairseq", str(run), str(place / mode)]) == 0
+    tokens = len((place / mode / "dict.src.txt").read_text().splitlines())
+    assert read(place / mode / "checkpoint_best.pt", tokens + 4, trust=True).settings["width"] == 32
 
 
 def test_without_fairseq_the_command_to_install_it_is_named(monkeypatch):

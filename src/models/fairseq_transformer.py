@@ -8,6 +8,7 @@ Letters: B sources, k rows of each, S and T lengths of source and target, D widt
 
 from argparse import Namespace
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from composed.errors import ConfigError
 from composed.models import decoding
+from composed.models.fairseq_weights import from_fairseq
 from composed.models.sequence import OURS, SequenceModel, Specials
 from composed.neighbours import fairseq_compat
 
@@ -88,6 +90,13 @@ class FairseqTransformer(SequenceModel):
             raise ConfigError(
                 "trainer.gradient_checkpointing=true: not with model=fairseq_transformer; set it to false"
             )
+
+    def as_ours(self) -> dict[str, Tensor]:
+        """The state of our transformer with fairseq's positions that gives the same answers."""
+        state = self.state_dict()
+        embedding = state.pop("embedding.weight")
+        tensors = {**state, **dict.fromkeys(_ALIASES, embedding)}
+        return from_fairseq(tensors, len(self.encoder.layers), len(embedding), Path("this model"))
 
     # -- teacher forcing ----------------------------------------------------------------------------------------
 

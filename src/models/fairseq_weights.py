@@ -29,6 +29,7 @@ OURS, THEIRS = "transformer", "transformer_fairseq_positions"  # options of conf
 OF_TARGET = {
     "composed.models.transformer.Transformer": OURS,
     "composed.models.transformer.with_fairseq_positions": THEIRS,
+    "composed.models.fairseq_transformer.FairseqTransformer": THEIRS,  # by its `as_ours`
 }
 
 # What our transformer is, in fairseq's words, and what `transformer` is where a checkpoint does not tell.
@@ -94,7 +95,7 @@ def read(path: Path, vocabulary: int, *, trust: bool) -> Found:
     settings = dict(vars(settings) if isinstance(settings, Namespace) else settings)
     tensors = {name: value.float() for name, value in content["model"].items() if isinstance(value, Tensor)}
     sizes = _settings(settings, path)
-    state = _from_fairseq(tensors, sizes["layers"], vocabulary, path)
+    state = from_fairseq(tensors, sizes["layers"], vocabulary, path)
     learned = [tensors[name] for name in _POSITIONS if name in tensors]
     for table in learned:
         if not torch.allclose(table[_FIRST:], sinusoids(len(table) - _FIRST, sizes["width"]), atol=1e-6):
@@ -173,7 +174,8 @@ def _names(layers: int) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _from_fairseq(tensors: Mapping[str, Tensor], layers: int, vocabulary: int, path: Path) -> dict[str, Tensor]:
+def from_fairseq(tensors: Mapping[str, Tensor], layers: int, vocabulary: int, path: Path) -> dict[str, Tensor]:
+    """The state of our transformer of so many layers and ids. Raises DataError that names what does not fit."""
     names = _names(layers)
     wanted = {_SOURCE, _TARGET, *(each for theirs in names.values() for each in theirs)}
     known = wanted | {_OUTPUT, *_POSITIONS}
