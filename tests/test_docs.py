@@ -74,6 +74,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shim = SHIM.format(python=sys.executable, name=name, module=module, too_long=[*TOO_LONG])
         (place / "bin" / path.name).write_text(shim)
     (place / "bin" / "make").write_text(MAKE.format(make=shutil.which("make"), root=ROOT))
+    (place / "bin" / "srun").write_text('#!/bin/sh\nexec "$@"\n')
     (place / "bin" / "python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
     for path in (place / "bin").iterdir():
         path.chmod(0o755)
@@ -88,9 +89,10 @@ def test_every_command_of_a_page_works_in_its_order(page: Path, shared: Path, tm
     changes_package = any(title.startswith(("src/", "conf/")) for _, title, _ in found)
     if changes_package:
         environment["PYTHONPATH"] = str(clone(tmp_path))
-    for name in ("data", "store", *(() if changes_package else ("runs",))):
+    other_data = page.stem == "fairseq"
+    for name in ("data", "store", *(() if changes_package or other_data else ("runs",))):
         (tmp_path / name).symlink_to(shared / name)
-    if page.stem == "fairseq":
+    if other_data:
         shutil.copytree(ROOT / "tests" / "fairseq" / "data", tmp_path / "data-bin")
         shutil.copy(ROOT / "tests" / "fairseq" / "checkpoint.pt", tmp_path / "checkpoint_best.pt")
     for language, title, text in found:

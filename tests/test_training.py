@@ -284,7 +284,7 @@ def test_a_stage_trains_what_its_rates_say_and_the_next_one_the_rest(tmp_path):
 
 
 def test_a_rate_of_zero_in_every_stage_is_no_parameter_of_the_optimizer(tmp_path):
-    task, _ = fit(tmp_path, updates=4, objective={"stages": [Stage(1.0, {"embedding": 1, "lora": 1, "": 0})]})
+    task, _ = fit(tmp_path, updates=4, objective={"stages": [Stage(1.0, {"embedding": 1, "": 0})]})
     learned = {name for name, value in task.model.named_parameters() if value.requires_grad}
     assert learned == {"embedding.weight"}
     assert len(last(tmp_path)["optimizer"]["state"]) == 1
