@@ -1,3 +1,4 @@
+import os
 import random
 import re
 import shutil
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from composed.datamodules import noise as module
 from composed.datamodules import tokenizers
 from composed.datamodules.noise import (
     MASK,
@@ -22,6 +24,7 @@ from composed.datamodules.noise import (
     _poisson,
     corrupt,
 )
+from composed.datamodules.noise_code import CodeErrors
 from composed.datamodules.sanstype.grammar import FOOTER, HEADER, generate
 from composed.errors import ConfigError
 
@@ -211,6 +214,15 @@ def test_a_program_is_corrupted_alike_whatever_stands_beside_it(noise):
     assert noised[:40] == corrupt(PROGRAMS[:40], noise, seed=5)
     assert noised[40:] == corrupt([""] * 40 + PROGRAMS[40:100], noise, seed=5)[40:]
     assert noised != corrupt(PROGRAMS[:100], noise, seed=6)
+
+
+@pytest.mark.parametrize("noise", [*ALL, CodeErrors()])
+def test_several_processes_corrupt_as_one_does(noise, monkeypatch):
+    alone = corrupt(PROGRAMS[:70], noise, seed=5)
+    monkeypatch.setattr(module, "ALONE", 60)
+    monkeypatch.setattr(module, "CHUNK", 20)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    assert corrupt(PROGRAMS[:70], noise, seed=5) == alone
 
 
 def shares_agree(count: int, n: int, share: float, published_n: int) -> bool:

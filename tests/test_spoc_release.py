@@ -104,5 +104,5 @@ def test_damaged_or_missing_cases_are_named(tmp_path, text, line):
     write_cases(tmp_path, text)
     with pytest.raises(DataError, match=rf"1A_testcases.txt:{line}: no test case"):
         cases(tmp_path, "1A", "all")
-    with pytest.raises(DataError, match=r"2B_testcases_public\.txt: No such file.*problem 2B"):
+    with pytest.raises(DataError, match=r"2B_testcases_public\.txt: No such file"):
         cases(tmp_path, "2B", "public")

@@ -6,15 +6,21 @@ Left out: noise drawn anew in every epoch; the published denoising data is drawn
 """
 
 import math
+import os
 import random
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing import get_context
 
 from composed.errors import ConfigError
 
 Noise = Callable[[str, random.Random], str]
+
+ALONE = 50_000  # programs for which it does not pay to start processes
+CHUNK = 2_000  # programs that a process gets at a time
 
 MASK = "<unk>"  # which every vocabulary has and no program does: a mask is an unknown token
 
@@ -182,8 +188,20 @@ class Mixture:
 
 
 def corrupt(programs: Sequence[str], noise: Noise, seed: int) -> list[str]:
-    """Corrupt each program with a random stream of its own, that depends on `seed` and its index alone."""
-    return [noise(program, random.Random(f"noise/{seed}/{i}")) for i, program in enumerate(programs)]
+    """Corrupt each program with a random stream of its own, that depends on `seed` and its index alone.
+
+    So all cores can share many programs, and the result is the same.
+    """
+    one = partial(_nth, noise, seed)
+    cores = len(os.sched_getaffinity(0))
+    if cores == 1 or len(programs) <= ALONE:
+        return [*map(one, range(len(programs)), programs)]
+    with ProcessPoolExecutor(cores, get_context("forkserver")) as pool:
+        return [*pool.map(one, range(len(programs)), programs, chunksize=CHUNK)]
+
+
+def _nth(noise: Noise, seed: int, number: int, program: str) -> str:
+    return noise(program, random.Random(f"noise/{seed}/{number}"))
 
 
 def _corrupt(statement: str, rng: random.Random) -> str:

@@ -47,6 +47,7 @@ class Key(NamedTuple):
 class Program:
     key: Key
     lines: tuple[Line, ...]
+    where: str = field(default="", compare=False)  # file:line of its first
 
     @property
     def target(self) -> str:
@@ -85,7 +86,7 @@ def read(path: Path, skipped: Skipped) -> list[Program]:
     programs: list[Program] = []
     for first, block in _blocks(rows):
         try:
-            programs.append(_program(first, block))
+            programs.append(_program(path, first, block))
         except ValueError as error:
             skipped.add(f"{path}:{error}")
     return programs
@@ -107,7 +108,7 @@ def _blocks(rows: list[str]) -> Iterator[tuple[int, list[str]]]:
         yield first, block
 
 
-def _program(first: int, rows: list[str]) -> Program:
+def _program(path: Path, first: int, rows: list[str]) -> Program:
     """Raises ValueError that begins with the number of the bad line."""
     keys, lines = set(), []
     for place, row in enumerate(rows):
@@ -128,7 +129,7 @@ def _program(first: int, rows: list[str]) -> Program:
         keys.add(Key(problem, submission, worker))
     if len(keys) > 1:
         raise ValueError(f"{first}: rows of several programs, where `line` does not return to 0")
-    return Program(keys.pop(), tuple(lines))
+    return Program(keys.pop(), tuple(lines), f"{path}:{first}")
 
 
 def tests(folder: Path, problem: str, which: str) -> Tests:
@@ -138,7 +139,7 @@ def tests(folder: Path, problem: str, which: str) -> Tests:
     try:
         text = path.read_text(encoding="utf-8", errors="surrogateescape")
     except OSError as error:
-        raise DataError(f"{path}: {error.strerror}; the tests of problem {problem}") from None
+        raise DataError(f"{path}: {error.strerror}") from None
     cases: list[tuple[str, str]] = []
     given: list[str] | None = None
     lines: list[str] = []

@@ -7,7 +7,6 @@ not have are the new ones. The title of results says so.
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,25 +33,28 @@ def load(settings: Mapping[str, Any], execute: Execute) -> TextData:
     judged, judged_on = _judged(folder, parts, train)
     select = _selector(settings)
 
-    @cache
-    def tests(problem: str) -> Tests:
-        try:
-            return release.tests(folder, problem, settings["cases"])
-        except DataError as error:
-            skipped.add(str(error))
-            return ()
+    known: dict[str, Tests] = {}
 
-    def split(programs: Sequence[Program], tests: Callable[[str], Tests]) -> Split:
+    def tests(program: Program) -> Tests:
+        problem = program.key.problem
+        if problem not in known:
+            known[problem] = ()
+            try:
+                known[problem] = release.tests(folder, problem, settings["cases"])
+            except DataError as error:
+                skipped.add(f"{program.where}: a program of problem {problem}, whose test cases are not there: {error}")
+        return known[problem]
+
+    def split(programs: Sequence[Program], tests: Callable[[Program], Tests]) -> Split:
         sources = [one.source(settings["unannotated"]) for one in programs]
-        return Split(sources, [one.target for one in programs], [tests(one.key.problem) for one in programs])
+        return Split(sources, [one.target for one in programs], [tests(one) for one in programs])
 
     train, val = select("train", train), select("val", val)
     unlabeled = [one.target for one in train]
     if settings["unlabeled"]:
         unlabeled += programs_below(Path(settings["unlabeled"]), skipped)
     found = {
-        name: split(select("test", [one for one in programs if tests(one.key.problem)]), tests)
-        for name, programs in judged.items()
+        name: split(select("test", [one for one in programs if tests(one)]), tests) for name, programs in judged.items()
     }
     notes = []
     absent = [file for name, file in PARTS.items() if name not in parts and name != "all"]
