@@ -41,10 +41,10 @@ def test_metrics_that_are_torn_or_missing_end_the_line_and_nothing_else(tmp_path
 def test_cost_spans_the_runs_and_names_machines_and_resumed_runs(tmp_path: Path) -> None:
     for seed, seconds in ((0, 10.0), (1, 12.5)):
         folder = write_run(tmp_path / str(seed), seed=seed, updates=100, seconds={"training": seconds})
-        (folder / "environment.json").write_text(json.dumps({"gpu": None, "processor": "P", "cores": 2}))
+        (folder / "environment.json").write_text(json.dumps({"gpu": None, "processor": "P", "cores": 1 + seed}))
         (folder / "training.json").write_text(json.dumps({"resumed": seed == 1}))
     (cost,) = costs(groups(tmp_path))
-    assert cost == Cost("composed", 2, (100, 100), {"training": (10.0, 12.5)}, ["P, 2 cores"], 1)
+    assert cost == Cost("composed", 2, (100, 100), {"training": (10.0, 12.5)}, ["P, 1 core", "P, 2 cores"], 1)
 
 
 def test_a_run_that_does_not_tell_its_machine_still_has_a_cost(tmp_path: Path) -> None:

@@ -43,10 +43,11 @@ def test_command_machine_code_and_time_are_named(tmp_path):
 
 
 def test_runs_that_differ_or_were_resumed_are_owned_up_to(tmp_path):
-    finished(tmp_path / "runs", 0, git_revision="abc-dirty", resumed=True)
+    finished(tmp_path / "runs", 0, git_revision="abc-dirty", cores=1, resumed=True)
     finished(tmp_path / "runs", 1)
     text = describe([tmp_path / "runs"], "make table", "SansType")
     assert "- code: abc, abc-dirty\n" in text
+    assert "- machine: Fast One, 1 core, no GPU, Fast One, 2 cores, no GPU\n" in text
     assert "interrupted and resumed" in text
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from composed.errors import DataError
 from composed.files import read_json, read_lines
-from composed.reporting.runs import Run, shaping_entries
+from composed.reporting.runs import Run, cores, shaping_entries
 from composed.reporting.table import variant_words
 
 UNPLOTTED = ("stage", "split", "update", "lr", "selection")
@@ -102,7 +102,7 @@ def costs(groups: Sequence[Configuration]) -> list[Cost]:
 def _machine(path: Path) -> str:
     try:
         facts = read_json(path)
-        return facts["gpu"] or f"{facts['processor']}, {facts['cores']} cores"
+        return facts["gpu"] or f"{facts['processor']}, {cores(facts['cores'])}"
     except (DataError, KeyError):
         return "unknown"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from composed.errors import ComposedError
 from composed.files import read_json
-from composed.reporting.runs import find_runs
+from composed.reporting.runs import cores, find_runs
 
 
 def describe(runs: Sequence[Path], command: str, title: str) -> str:
@@ -45,7 +45,7 @@ def describe(runs: Sequence[Path], command: str, title: str) -> str:
 def _facts(places: list[dict]) -> dict[str, list[str]]:
     """Each fact with its values over the runs: one, unless the runs differ."""
     facts = {
-        "machine": [f"{p['processor']}, {p['cores']} cores, {p['gpu'] or 'no GPU'}" for p in places],
+        "machine": [f"{p['processor']}, {cores(p['cores'])}, {p['gpu'] or 'no GPU'}" for p in places],
         "code": [str(p["git_revision"]) for p in places],
         "versions": [f"Python {p['python']}, PyTorch {p['packages']['torch']}" for p in places],
     }

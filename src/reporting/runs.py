@@ -262,6 +262,10 @@ def _check_one_configuration(mode: str, members: Sequence[Run]) -> None:
             )
 
 
+def cores(count: int) -> str:
+    return f"{count} core{'' if count == 1 else 's'}"
+
+
 def shaping_entries(folder: Path) -> dict[str, Any]:
     """The configuration as {dotted key: value}, without the seed and what shapes no number."""
     entries = _flat(RunFolder.existing(folder).config())
