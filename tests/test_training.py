@@ -246,6 +246,14 @@ def test_the_best_weights_are_those_of_the_lowest_validation_loss(tmp_path):
     assert loss.item() == pytest.approx(best["selection"], rel=1e-5)
 
 
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_gradients_are_clipped_in_every_precision(tmp_path, precision):
+    """To a norm so far below Adam's epsilon that the weights stay where they are."""
+    task, _ = fit(tmp_path, clip=1e-15, weight_decay=0.0, trainer={**toys.CPU, "precision": precision})
+    moved = [(now - then).abs().max() for now, then in zip(task.parameters(), toys.model().parameters(), strict=True)]
+    assert max(moved) < 1e-6
+
+
 def test_the_learning_rate_follows_its_schedule():
     optim = toys.optim(updates=100, warmup=10, lr=1.0, initial_lr=0.0)
     assert [optim.rate(update) for update in (0, 4, 9)] == pytest.approx([0.1, 0.5, 1.0])

@@ -187,7 +187,7 @@ class SequenceTask(pl.LightningModule):
             lr=self.optim.rate(0),
             betas=self.optim.betas,
             weight_decay=self.optim.weight_decay,
-            fused=True,
+            fused=self.optim.clip is None,  # Lightning clips no gradients of a fused one in half precision
         )
         return self._optimizer
 
