@@ -6,13 +6,18 @@ A format is a function below: it writes into the folder OUT, which must not be t
 import argparse
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from composed.console import raise_on_signals, say
 from composed.errors import ComposedError, ConfigError, DataError, Interrupted
 from composed.files import read_json
 from composed.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from composed.models.fairseq_weights import Found
 
 
 def safetensors(run: RunFolder, out: Path) -> None:
@@ -31,55 +36,85 @@ def _denoiser(run: RunFolder) -> Path | None:
     return denoiser and Path(denoiser)
 
 
+def _check(run: RunFolder, config: dict[str, Any], holder: str, model: dict[str, Any], known: Iterable[str]) -> None:
+    """Raises ConfigError for a model that is none of the `known` classes, which `holder` can hold, or has adapters."""
+    if model.get("_target_", "") not in known:
+        options = sorted({name.rpartition(".")[0].rpartition(".")[2] for name in known})
+        raise ConfigError(
+            f"{run.path} has another model than {holder} can hold; runs of model={', model='.join(options)} can be "
+            "exported. composed-export safetensors writes the weights of every run"
+        )
+    if config["finetuning"]["adapters"]:
+        raise ConfigError(
+            f"{run.path} has adapters, which {holder} does not have; finetuning.lora can be exported. "
+            "composed-export safetensors writes the weights of every run"
+        )
+
+
+def _found(config: dict[str, Any], model: Any) -> "Found":
+    """A transformer of ours or of fairseq's, as what it holds."""
+    from composed import build
+    from composed.models.fairseq_transformer import FairseqTransformer
+    from composed.models.fairseq_weights import OF_TARGET, Found
+
+    state = model.as_ours() if isinstance(model, FairseqTransformer) else model.state_dict()
+    return Found(OF_TARGET[config["model"]["_target_"]], build.model_settings(config), state)
+
+
 def fairseq(run: RunFolder, out: Path) -> None:
     """A checkpoint of f that fairseq 0.12.2 loads, its dictionaries, and denoiser.pt where there is a denoiser."""
     config = run.config()
     from composed import build
     from composed.datamodules.fairseq import write_dictionary
-    from composed.models.fairseq_transformer import FairseqTransformer
-    from composed.models.fairseq_weights import OF_TARGET, Found, write
+    from composed.models.fairseq_weights import OF_TARGET, write
 
-    option = OF_TARGET.get(config["model"].get("_target_"))
-    if option is None:
-        valid = " and ".join(f"model={each}" for each in sorted({*OF_TARGET.values(), "fairseq_transformer"}))
-        raise ConfigError(f"{run.path} has another model than fairseq's transformer can hold; {valid} can be exported")
-    if config["finetuning"]["adapters"]:
-        raise ConfigError(f"{run.path} has adapters, which fairseq's transformer does not have; finetuning.lora can be "
-                          "exported")  # fmt: skip
+    _check(run, config, "fairseq's transformer", config["model"], OF_TARGET)
     task = build.text_task(config)
     models = {"checkpoint_best.pt": build.finished_predictor(config, task, run.checkpoints / "best.safetensors")}
     if (weights := _denoiser(run)) is not None:
         models["denoiser.pt"] = build.denoiser(config, task, weights)  # type: ignore[assignment]
     for name, model in models.items():
-        state = model.as_ours() if isinstance(model, FairseqTransformer) else model.state_dict()
-        write(out / name, Found(option, build.model_settings(config), state))
+        write(out / name, _found(config, model))
     for side in ("src", "tgt"):
         write_dictionary(out / f"dict.{side}.txt", task.tokenizer.pieces)
 
 
 def huggingface(run: RunFolder, out: Path) -> None:
     """Folders f and pi, each a model with its tokenizer, as transformers loads them; composed.pipeline calls both."""
+    if find_spec("transformers") is None:
+        raise ConfigError("this format needs the package transformers: pip install 'composed[hf]'")
     config = run.config()
-    own = config["pretraining"].get("model") or config["model"]
-    for what, settings in {"f": config["model"], "Pi": own}.items():
-        if not settings.get("own_tokenizer"):
-            raise ConfigError(
-                f"{run.path}: {what} has a model or a tokenizer of this package, which no architecture of transformers "
-                "holds exactly; runs with model=huggingface and its own tokenizer can be exported. "
-                "composed-export safetensors writes the weights of every run"
-            )
     from composed import build
+    from composed.datamodules.tokenizers_huggingface import as_huggingface
+    from composed.models.fairseq_weights import OF_TARGET
+    from composed.models.huggingface import HuggingFace
+    from composed.models.huggingface_weights import pegasus
     from composed.models.translation import Translated
 
+    known = [*OF_TARGET, "composed.models.huggingface.HuggingFace"]
+    for model in (config["model"], config["pretraining"].get("model") or config["model"]):
+        _check(run, config, "a model of transformers", model, known)
     task = build.text_task(config)
+    of_pi, task_of_pi = build.of_denoiser(config, task)
     f = build.finished_predictor(config, task, run.checkpoints / "best.safetensors")
     pi = build.denoiser(config, task, _denoiser(run))
     if isinstance(pi, Translated):
         pi = pi.model
-    for name, model, of in (("f", f, task), ("pi", pi, build.of_denoiser(config, task)[1])):
-        if model is not None:
-            model.export(out / name, of.max_length)  # type: ignore[operator]
-            of.tokenizer.export(out / name)  # type: ignore[attr-defined]
+    if pi is not None and config["finetuning"]["predict_above"]:
+        say("the classifier stays behind: ComposedPipeline denoises what finetuning.predict_above would leave as it is")
+    splits = [task.data.train, task.data.val, *task.data.tests.values()]
+    texts = [text for split in splits for text in (*split.sources, *split.targets)]
+    for name, model, its, of in (("f", f, config, task), ("pi", pi, of_pi, task_of_pi)):
+        if model is None:
+            continue
+        positions = max(1024, of.max_length + 1, *(len(of.tokenizer.encode(text)) + 1 for text in texts))
+        tokenizer = as_huggingface(of.tokenizer, positions, texts)
+        if isinstance(model, HuggingFace):
+            model.export(out / name, of.max_length)
+        else:
+            theirs = pegasus(_found(its, model), model.specials, positions=positions, max_length=of.max_length)
+            theirs.save_pretrained(out / name)
+        tokenizer.save_pretrained(out / name)
 
 
 FORMATS: dict[str, Callable[[RunFolder, Path], None]] = {
@@ -90,7 +125,7 @@ FORMATS: dict[str, Callable[[RunFolder, Path], None]] = {
 
 
 def export(form: str, run: RunFolder, out: Path) -> None:
-    """Raises ComposedError for a run that is not trained to its end, and where OUT holds something already."""
+    """All of it or nothing. Raises ComposedError for a run that is not trained to its end, and where OUT is in use."""
     if not run.predicted():
         raise DataError(
             f"{run.path} is not trained to its end; go on with the command that began it:\n  {run.command()}"
@@ -98,7 +133,11 @@ def export(form: str, run: RunFolder, out: Path) -> None:
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
         raise ConfigError(f"{out} holds something already; name a folder that is new or empty")
     out.mkdir(parents=True, exist_ok=True)
-    FORMATS[form](run, out)
+    try:
+        FORMATS[form](run, out)
+    except BaseException:
+        shutil.rmtree(out, ignore_errors=True)
+        raise
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -45,3 +45,26 @@ def test_what_cannot_be_exported_is_named(run, tmp_path, capsys):
     said = capsys.readouterr().err
     for words in ("holds something already", "composed-train denoiser=auto", "not trained to its end"):
         assert words in said
+
+
+def settings(target: str, **finetuning: object) -> str:
+    return json.dumps({"model": {"_target_": f"composed.models.{target}"}, "pretraining": {}, "finetuning": finetuning})
+
+
+@pytest.mark.parametrize("form", ["fairseq", "huggingface"])
+def test_what_a_library_has_no_class_for_is_named(form, run, tmp_path, capsys):
+    (run / "config.yaml").write_text(settings("staircase.Networks", adapters=0))
+    assert main([form, str(run), str(tmp_path / "out")]) == 2
+    (run / "config.yaml").write_text(settings("transformer.Transformer", adapters=8))
+    assert main([form, str(run), str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    for words in ("can hold; runs of model=fairseq_transformer", "has adapters, which"):
+        assert words in said
+    assert not (tmp_path / "out").exists()
+    assert said.count("composed-export safetensors writes the weights of every run") == 2
+
+
+def test_a_missing_package_is_named(run, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("composed.export.find_spec", lambda name: None)
+    assert main(["huggingface", str(run), str(tmp_path / "out")]) == 2
+    assert "pip install 'composed[hf]'" in capsys.readouterr().err

@@ -19,6 +19,7 @@ from composed.models.transformer import with_fairseq_positions
 
 CHECKPOINT = Path(__file__).parent / "fairseq" / "checkpoint.pt"
 SIZES = {"width": 16, "layers": 2, "heads": 2, "feedforward": 32}
+DROPOUTS = ("dropout", "attention_dropout", "activation_dropout")
 VOCABULARY = 40
 needs_fairseq = pytest.mark.skipif(find_spec("fairseq") is None, reason="fairseq is not installed: make fairseq")
 
@@ -47,6 +48,18 @@ def twins():
     ours = with_fairseq_positions(VOCABULARY, **SIZES).eval()
     ours.load_state_dict(theirs.as_ours())
     return theirs, ours
+
+
+@needs_fairseq
+def test_scores_are_those_of_its_export_to_transformers(twins):
+    pytest.importorskip("transformers")
+    from composed.models.huggingface_weights import pegasus
+
+    found = Found("transformer_fairseq_positions", {**SIZES, **dict.fromkeys(DROPOUTS, 0.0)}, twins[0].as_ours())
+    exported = pegasus(found, twins[0].specials, positions=20, max_length=5)
+    source, target = rows(4, 9, 1), rows(4, 7, 2)
+    scores = exported(input_ids=source, attention_mask=(source != 0).long(), labels=target).logits[..., 2:]
+    torch.testing.assert_close(scores[target != 0], twins[0].logits(source, target)[target != 0])
 
 
 @needs_fairseq

@@ -1,6 +1,8 @@
 """Whole runs of Hugging Face models: judged, and exported as transformers reads them."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,10 +10,11 @@ import pytest
 pytest.importorskip("transformers")
 
 from composed.datamodules.sanstype.grammar import generate
+from composed.errors import DataError
 from composed.export import main
 from composed.pipeline import ComposedPipeline
 from tests import hf_models
-from tests.commands import result
+from tests.commands import BASELINE, result
 
 pytestmark = pytest.mark.slow
 
@@ -52,7 +55,45 @@ def test_f_and_pi_with_tokenizers_of_their_own_compose_through_text(train, one, 
     assert result(one())["counts"]["composition"]["ood"]["n"] == 8
 
 
-def test_a_run_of_our_own_model_is_no_model_of_transformers(train, one, tmp_path, capsys):
-    train("task=sanstype", "finetuning=baseline")
-    assert main(["huggingface", str(one()), str(tmp_path / "out")]) == 2
-    assert "composed-export safetensors writes the weights of every run" in capsys.readouterr().err
+ALONE = """
+import json, sys
+from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+model, tokenizer = (auto.from_pretrained(sys.argv[1]) for auto in (AutoModelForSeq2SeqLM, AutoTokenizer))
+rows = model.generate(**tokenizer(json.load(sys.stdin), padding=True, return_tensors="pt"))
+assert not [name for name in sys.modules if name.partition(".")[0] == "composed"]
+print(json.dumps([" ".join(text.split()) for text in tokenizer.batch_decode(rows, skip_special_tokens=True)]))
+"""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["finetuning=composed"],
+        ["finetuning=lora", "model=transformer_fairseq_positions", "tokenizer.kind=bpe_bytes", "model.width=16",
+         "model.layers=1", "model.heads=2", "model.feedforward=32"],
+    ],
+    ids=["words", "bytes"],
+)  # fmt: skip
+def test_a_run_of_our_own_model_is_two_models_of_transformers(train, one, words, tmp_path):
+    train("task=sanstype", *words)
+    out = tmp_path / "out"
+    assert main(["huggingface", str(one()), str(out)]) == 0
+    rows = {name: [row for row in predictions(one()) if row["output"] == name] for name in ("base", "composition")}
+    sources = [row["source"] for row in rows["base"]]
+    pipeline = ComposedPipeline(out)
+    for name, denoise in (("base", False), ("composition", True)):
+        assert pipeline(sources, denoise=denoise) == [" ".join(row["text"].split()) for row in rows[name]]
+    done = subprocess.run([sys.executable, "-c", ALONE, str(out / "f")], input=json.dumps(sources), text=True,
+                          capture_output=True, check=False, cwd=tmp_path)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    shown = [" ".join(row["text"].replace("<unk>", " ").split()) for row in rows["base"]]
+    assert json.loads(done.stdout) == shown
+    train("task=sanstype", "model=huggingface", f"model.name={out / 'f'}", *BASELINE, "runs=again")
+    assert result(one("again"))["counts"]["base"]["id"]["n"] == 8
+
+
+def test_a_text_longer_than_the_positions_is_named(folders, tmp_path):
+    for name in ("f", "pi"):
+        (tmp_path / name).symlink_to(folders["bart"])
+    with pytest.raises(DataError, match="a text of 302 tokens, and the model has positions for 256"):
+        ComposedPipeline(tmp_path)(["; " * 300])

@@ -24,7 +24,7 @@ from composed.errors import ConfigError, DataError
 SPECIALS = ("<pad>", "<s>", "</s>", "<unk>")
 MARK = "\u2581"  # of a blank before a piece, in sentencepiece's pieces
 
-_WORD = re.compile(
+WORD = re.compile(
     r"""
       int\ main\ \(\)\ \{ | return\ 0;\ \}         # the ends of a SansType program, spelled as nowhere else
     | <unk>
@@ -177,11 +177,11 @@ class DictionaryTokenizer(Tokenizer):
 
     def __init__(self, model: Mapping[str, Any]) -> None:
         """`model`: symbols in order, and the serialized sentencepiece model in base64 or null."""
-        self.model = dict(model)
+        self.model: dict[str, Any] = dict(model)
         symbols = model["symbols"]
         self.pieces = (*SPECIALS, *symbols)
         self._ids = {symbol: i for i, symbol in enumerate(symbols, len(SPECIALS))}
-        self._marked = any(symbol.startswith(MARK) for symbol in symbols)
+        self.marked = any(symbol.startswith(MARK) for symbol in symbols)
         serialized = model["sentencepiece"]
         self._processor = serialized and sentencepiece.SentencePieceProcessor(model_proto=base64.b64decode(serialized))
 
@@ -192,7 +192,7 @@ class DictionaryTokenizer(Tokenizer):
 
     def decode(self, ids: Iterable[int]) -> str:
         symbols = [self.pieces[i] for i in ids if i not in (self.pad, self.bos, self.eos)]
-        return _single_blanks("".join(symbols).replace(MARK, " ")) if self._marked else " ".join(symbols)
+        return _single_blanks("".join(symbols).replace(MARK, " ")) if self.marked else " ".join(symbols)
 
 
 _TRAINED = (WordTokenizer, BpeTokenizer, ByteBpeTokenizer)
@@ -215,7 +215,7 @@ def train(kind: str, texts: Iterable[str], size: int = 600) -> Tokenizer:
 
 
 def _words(text: str) -> list[str]:
-    return _WORD.findall(_single_blanks(text))
+    return WORD.findall(_single_blanks(text))
 
 
 def _single_blanks(text: str) -> str:

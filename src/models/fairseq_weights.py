@@ -151,7 +151,7 @@ def _settings(theirs: Mapping[str, Any], path: Path) -> dict[str, Any]:
     return {**{ours: theirs[encoder] for ours, (encoder, _) in sides.items()}, **dropouts}
 
 
-def _names(layers: int) -> dict[str, tuple[str, ...]]:
+def module_names(layers: int) -> dict[str, tuple[str, ...]]:
     """Every tensor of ours but the embedding, and those of theirs that it joins in its first dimension."""
     modules: dict[str, tuple[str, ...]] = {}
     for side in ("encoder", "decoder"):
@@ -176,7 +176,7 @@ def _names(layers: int) -> dict[str, tuple[str, ...]]:
 
 def from_fairseq(tensors: Mapping[str, Tensor], layers: int, vocabulary: int, path: Path) -> dict[str, Tensor]:
     """The state of our transformer of so many layers and ids. Raises DataError that names what does not fit."""
-    names = _names(layers)
+    names = module_names(layers)
     wanted = {_SOURCE, _TARGET, *(each for theirs in names.values() for each in theirs)}
     known = wanted | {_OUTPUT, *_POSITIONS}
     unknown = sorted(name for name in tensors.keys() - known if not _IGNORED.fullmatch(name))
@@ -215,7 +215,7 @@ def write(path: Path, found: Found, longest: int = 1024) -> None:
     """
     state, sizes = found.state, found.settings
     tensors: dict[str, Tensor] = {}
-    for ours, theirs in _names(sizes["layers"]).items():
+    for ours, theirs in module_names(sizes["layers"]).items():
         tensors.update(zip(theirs, (part.clone() for part in state[ours].chunk(len(theirs))), strict=True))
     embedding = state["embedding.weight"].clone()
     embedding[:_EOS] = 0.0

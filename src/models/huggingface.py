@@ -132,8 +132,9 @@ class HuggingFace(SequenceModel):
         scores.detach()[..., self.no_output] = -torch.inf
         losses = F.cross_entropy(scores.flatten(0, 1), target.flatten(), ignore_index=pad, reduction="none")
         if label_smoothing:
-            logs = scores.float().log_softmax(-1).masked_fill(scores == -torch.inf, 0.0)
-            uniform = -logs.sum(-1).flatten() / (scores.shape[-1] - len(self.no_output))
+            outputs = scores > -torch.inf
+            logs = scores.float().log_softmax(-1).masked_fill(~outputs, 0.0)
+            uniform = -(logs.sum(-1) / outputs.sum(-1)).flatten()
             losses = (1 - label_smoothing) * losses + label_smoothing * uniform * (target != pad).flatten()
         return losses.view(target.shape)
 
