@@ -24,6 +24,7 @@ CONF = Path(composed.conf.__file__).parent
 NO_GROUPS = ("hydra", "table", "__pycache__")
 GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir() and folder.name not in NO_GROUPS)
 STRATEGIES = ("auto", "ddp")  # how devices share the work
+SLURM_LOOKS_EVERY_S = 30  # at the time limits of its jobs
 MOST_COMPOSED_JOBS = 12  # of a sweep, before it starts; each job is checked again when its turn comes
 
 # The types of a key where they are not that of its default alone.
@@ -241,12 +242,36 @@ def check_command_line(arguments: Sequence[str], *, write: bool = True) -> None:
         raise ConfigError("; ".join(lines[:3])) from error
 
 
+def check_processes(trainer: dict[str, Any], started: int) -> None:
+    """Raises ConfigError where so many processes are started for a training that is of another number of them."""
+    devices, nodes = trainer["devices"], trainer["num_nodes"]
+    if isinstance(devices, list):
+        devices = len(devices)
+    if str(devices).isdigit() and int(devices) * nodes != started:
+        raise ConfigError(
+            f"trainer.devices={devices} and trainer.num_nodes={nodes} are {int(devices) * nodes} processes, but "
+            f"{started} are started: tasks_per_node of SLURM and nproc-per-node of torchrun are trainer.devices, nodes "
+            "are trainer.num_nodes"
+        )
+
+
 def _check_launcher(overrides: Sequence[str], trainer: dict[str, Any]) -> None:
     if "hydra/launcher=slurm" in overrides:
         if not which("sbatch"):
             raise ConfigError(
                 "hydra/launcher=slurm: this machine has no sbatch, so it is none of a SLURM cluster; "
                 "hydra/launcher=composed runs a sweep on one machine"
+            )
+        from hydra import compose
+
+        words = [word for word in overrides if word.startswith("hydra")]
+        launcher = compose("config", words, return_hydra_config=True).hydra.launcher
+        check_processes(trainer, launcher.nodes * launcher.tasks_per_node)
+        limit, delay = launcher.timeout_min, launcher.signal_delay_s
+        if delay + SLURM_LOOKS_EVERY_S >= 60 * limit:
+            raise ConfigError(
+                f"hydra.launcher.signal_delay_s={delay}: with timeout_min={limit} SLURM warns a run as it starts, for "
+                f"it warns up to {SLURM_LOOKS_EVERY_S} seconds early; lower it"
             )
     elif "hydra/launcher=composed" not in overrides and (
         trainer["devices"] not in (1, "1") or trainer["num_nodes"] != 1

@@ -20,9 +20,12 @@ def main_process() -> bool:
     return all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID"))
 
 
-def started_together() -> bool:
-    """Whether torchrun or srun started all processes of this training, and not the first of them the others."""
-    return "TORCHELASTIC_RUN_ID" in os.environ or int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1
+def started_together() -> int:
+    """How many processes of this training torchrun or srun started; 0 where the first of them starts the others."""
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        return int(os.environ["WORLD_SIZE"])
+    tasks = int(os.environ.get("SLURM_STEP_NUM_TASKS", "1"))
+    return tasks if tasks > 1 else 0
 
 
 def launch() -> str:

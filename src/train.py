@@ -4,22 +4,24 @@ Left out: what the objects are (`build.py`) and how predictions become a result 
 """
 
 import dataclasses
+import os
 import shlex
 import signal
 import sys
 import time
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import hydra
 from hydra import compose
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from composed import evaluate, ranks, slurm
-from composed.command import check, check_command_line, flags_first, help_text, options
+from composed.command import check, check_command_line, check_processes, flags_first, help_text, options
 from composed.console import end_with_sweep, in_sweep, main_process, raise_on_signals, say, started_together
 from composed.errors import ComposedError, ConfigError, Interrupted
 from composed.files import read_json, write_json
@@ -39,6 +41,8 @@ def run(config: dict[str, Any], overrides: list[str], *, wait: bool = False) -> 
     if folder.finished() and not config["redo"]:
         say(f"{folder.path} is finished already (redo=true runs it again)")
         return folder
+    if started_together():
+        check_processes(config["trainer"], started_together())
 
     from composed.loggers import open_logger
     from composed.tasks.training import check_trainer
@@ -142,6 +146,7 @@ def _job(config: DictConfig) -> float | None:
     raise_on_signals()
     try:
         folder = run(OmegaConf.to_container(config, resolve=True), overrides, wait=in_sweep())  # type: ignore[arg-type]
+        ranks.part()
         if main_process():
             result = read_json(folder.result)
             print(evaluate.summary(result, folder.path))
@@ -158,10 +163,15 @@ def _job(config: DictConfig) -> float | None:
     except Interrupted as interrupted:
         if below_main:
             raise
-        say(str(interrupted))
-        slurm.back_into_the_queue(interrupted.number)
-        sys.exit(interrupted.code)
+        _stop(interrupted, str(interrupted))
     return None
+
+
+def _stop(interrupted: Interrupted, words: str) -> NoReturn:
+    """Of several processes the others end well: the first one has yet to ask for its place in the queue."""
+    say(words)
+    slurm.back_into_the_queue(interrupted.number)
+    sys.exit(interrupted.code if main_process() else 0)
 
 
 def _uses(result: dict[str, Any], path: Path) -> str:
@@ -194,15 +204,16 @@ def main() -> None:
         sys.argv[1:] = [*resolve, *arguments]
         if "hydra/launcher=composed" in arguments:
             _register_launcher()
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # it tells no errors itself: below they are told in words
         _job()
-        ranks.part()
     except ComposedError as error:
         say(f"error: {error}")
         sys.exit(error.code)
+    except HydraException as error:
+        say(f"error: {error}")
+        sys.exit(ConfigError.code)
     except Interrupted as interrupted:
-        say(f"{interrupted}\ngo on with the same command:\n  {command}")
-        slurm.back_into_the_queue(interrupted.number)
-        sys.exit(interrupted.code if main_process() else 0)
+        _stop(interrupted, f"{interrupted}\ngo on with the same command:\n  {command}")
     if _failures:
         say("\n".join([f"error: {len(_failures)} of the runs failed:", *_failures]))
         sys.exit(1)

@@ -192,6 +192,13 @@ def test_a_resolved_config_is_checked_without_a_command_line():
         check(config)
 
 
+def test_a_wrong_word_of_hydra_is_told_in_words_too(tmp_path):
+    refused = command("train", "-m", "hydra/launcher=basic", "hydra.launcher.jobs=2", "seed=0,1", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("error: Could not override 'hydra.launcher.jobs'")
+    assert "Traceback" not in refused.stderr
+
+
 def test_flags_may_stand_anywhere():
     assert flags_first(["a=1", "-m", "b=1,2"]) == ["-m", "a=1", "b=1,2"]
     assert flags_first(["a=1", "--cfg", "job"]) == ["--cfg", "job", "a=1"]

@@ -50,10 +50,11 @@ def test_a_signal_raises_what_no_handler_of_errors_catches(number):
 @pytest.mark.parametrize(
     ("variables", "together"),
     [
-        ({}, False),
-        ({"TORCHELASTIC_RUN_ID": "none"}, True),
-        ({"SLURM_STEP_NUM_TASKS": "1"}, False),
-        ({"SLURM_STEP_NUM_TASKS": "2"}, True),
+        ({}, 0),
+        ({"TORCHELASTIC_RUN_ID": "none", "WORLD_SIZE": "1"}, 1),
+        ({"TORCHELASTIC_RUN_ID": "none", "WORLD_SIZE": "3"}, 3),
+        ({"SLURM_STEP_NUM_TASKS": "1"}, 0),
+        ({"SLURM_STEP_NUM_TASKS": "2"}, 2),
     ],
 )
 def test_processes_that_somebody_else_started_are_known(variables, together, monkeypatch):
@@ -61,4 +62,4 @@ def test_processes_that_somebody_else_started_are_known(variables, together, mon
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert started_together() is together
+    assert started_together() == together

@@ -1,4 +1,7 @@
-"""A run in a queue: what SLURM takes away goes on later, to the same end. The cluster is real, of this one machine."""
+"""A run in a queue: what SLURM takes away goes on later, to the same end.
+
+The cluster is real, of this one machine, which plays two.
+"""
 
 import os
 import shutil
@@ -20,15 +23,14 @@ CONFIGURATION = """
 ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={ports[0]}
-SlurmdPort={ports[1]}
 SlurmUser={user}
 SlurmdUser={user}
 AuthType=auth/munge
 AuthInfo=socket={folder}/munge/socket,cred_expire=5
 StateSaveLocation={folder}/state
-SlurmdSpoolDir={folder}/spool
+SlurmdSpoolDir={folder}/spool-%n
 SlurmctldPidFile={folder}/slurmctld.pid
-SlurmdPidFile={folder}/slurmd.pid
+SlurmdPidFile={folder}/slurmd-%n.pid
 ProctrackType=proctrack/pgid
 TaskPlugin=task/none
 SelectType=select/cons_tres
@@ -36,9 +38,11 @@ SelectTypeParameters=CR_Core
 SchedulerType=sched/builtin
 KillWait=10
 MailProg=/bin/true
-NodeName={host} NodeAddr=127.0.0.1 CPUs=2 State=UNKNOWN
+NodeName=one NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs=2 State=UNKNOWN
+NodeName=two NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]} CPUs=2 State=UNKNOWN
 PartitionName=all Nodes=ALL Default=YES State=UP
 """  # jobs that come back wait no longer than their credentials live
+SWEEP = ("-m", "hydra/launcher=slurm", "hydra.launcher.partition=all", "hydra.launcher.cpus_per_task=1")
 
 
 def until(known: Callable[[], object], what: str, seconds: float = 600) -> None:
@@ -55,7 +59,7 @@ def free_port() -> int:
 
 @pytest.fixture
 def cluster(tmp_path, monkeypatch) -> Iterator[None]:
-    """A cluster of two cores, alive as long as a test."""
+    """Two machines of two cores each, alive as long as a test."""
     environment = {**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"}
     missing = [name for name in PROGRAMS if not shutil.which(name, path=environment["PATH"])]
     if missing or os.getuid():
@@ -63,26 +67,28 @@ def cluster(tmp_path, monkeypatch) -> Iterator[None]:
             f"a SLURM of one's own needs root and {', '.join(missing or PROGRAMS)}: apt-get install slurm-wlm munge"
         )
     folder = tmp_path / "slurm"
-    for name in ("munge", "state", "spool"):
+    for name in ("munge", "state", "spool-one", "spool-two"):
         (folder / name).mkdir(mode=0o700, parents=True)
     (folder / "munge" / "key").write_bytes(os.urandom(128))
     (folder / "munge" / "key").chmod(0o600)
     conf = folder / "slurm.conf"
-    ports = [free_port(), free_port()]
+    ports = [free_port() for _ in range(3)]
     conf.write_text(CONFIGURATION.format(host=socket.gethostname(), user="root", folder=folder, ports=ports))
     monkeypatch.setitem(ENVIRONMENT, "SLURM_CONF", str(conf))
+    monkeypatch.setitem(ENVIRONMENT, "MASTER_ADDR", "127.0.0.1")  # of a machine that has no such name
     places = [f"--{name}-file={folder}/munge/{name}" for name in ("key", "log", "pid", "seed")]
     daemons = []
     try:
         for words in (
             ["munged", "--foreground", "--force", f"--socket={folder}/munge/socket", *places],
             ["slurmctld", "-D", "-f", conf],
-            ["slurmd", "-D", "-f", conf],
+            ["slurmd", "-D", "-f", conf, "-N", "one"],
+            ["slurmd", "-D", "-f", conf, "-N", "two"],
         ):
-            with open(folder / f"{words[0]}.log", "wb") as log:
+            with open(folder / f"{words[0]}.log", "ab") as log:
                 daemons.append(subprocess.Popen(words, stdout=log, stderr=log, env={**environment, **ENVIRONMENT}))
             until((folder / "munge" / "socket").exists, "munged", 30)
-        until(lambda: "idle" in asked("sinfo", "--noheader", "--format=%T"), "a node", 60)
+        until(lambda: asked("sinfo", "--noheader", "--format=%T %D") == "idle 2\n", "two machines", 60)
         yield
         asked("scancel", "--user=root")
         until(lambda: not asked("squeue", "--noheader"), "the end of all jobs", 60)
@@ -102,22 +108,29 @@ def job(number: int) -> str:
     return next(line for line in asked("squeue", "--noheader", "--format=%i").split() if line.endswith(f"_{number}"))
 
 
+def learned(runs: Path, seed: int = 0) -> int:
+    """How many rows of metrics the runs of this seed have at most."""
+    return max((path.read_text().count("\n") for path in runs.glob(f"*-s{seed}-*/metrics.jsonl")), default=0)
+
+
+def logs(runs: Path, process: int = 0) -> dict[str, str]:
+    """What each job wrote on standard error, at all its starts; by its number in the sweep, or its own without one."""
+    end = f"_{process}_log.err"
+    paths = (runs / ".submitit").rglob(f"*{end}")
+    return {path.name.removesuffix(end).split("_")[-1]: path.read_text() for path in paths}
+
+
 @pytest.mark.slow_fault
 def test_a_sweep_of_jobs_of_which_two_lose_their_machine_ends_as_if_none_had(cluster, settings, train, tmp_path):
     """One is warned by the signal that SLURM sends before it takes a machine, one is taken without a warning."""
     words = [*settings, *LONG, *BASELINE]
     train(*words, "runs=alone", "-m", "seed=0,1")
-    limits = ("hydra.launcher.partition=all", "hydra.launcher.timeout_min=30", "hydra.launcher.cpus_per_task=1")
-    sweep = start("train", "-m", "hydra/launcher=slurm", *limits, *words, "seed=0,1,2,3", cwd=tmp_path)
-
-    def learned(seed: int) -> int:
-        rows = (path.read_text().count("\n") for path in (tmp_path / "runs").glob(f"*-s{seed}-*/metrics.jsonl"))
-        return max(rows, default=0)
-
+    limits = ("hydra.launcher.timeout_min=30", "hydra.launcher.array_parallelism=2")
+    sweep = start("train", *SWEEP, *limits, *words, "seed=0,1,2,3", cwd=tmp_path)
     taken = {0: ("scancel", "--signal=USR1"), 1: ("scontrol", "requeue")}
 
     def all_taken() -> bool:
-        for seed in [seed for seed in taken if learned(seed) > 2]:
+        for seed in [seed for seed in taken if learned(tmp_path / "runs", seed) > 2]:
             asked(*taken.pop(seed), job(seed))
         return not taken
 
@@ -131,17 +144,79 @@ def test_a_sweep_of_jobs_of_which_two_lose_their_machine_ends_as_if_none_had(clu
     folders = run_folders(tmp_path / "runs")
     folders = [folder for folder in folders if not folder.name.startswith(".")]
     assert len(list((tmp_path / "runs").glob("*/result.json"))) == len(folders) == 4
-    logs = {path.name.partition("_")[2][0]: path.read_text() for path in (tmp_path / "runs/.submitit").rglob("*.err")}
-    print(ended.stderr, *logs.values())
-    assert "stopped after update" in logs["0"]
-    assert "goes back into the queue" in logs["0"]
+    said = logs(tmp_path / "runs")
+    print(ended.stderr, *said.values())
+    assert "stopped after update" in said["0"]
+    assert "goes back into the queue" in said["0"]
     for seed in ("0", "1"):
-        assert "DUE TO JOB REQUEUE" in logs[seed]
-        assert "resuming after" in logs[seed]
+        assert "DUE TO JOB REQUEUE" in said[seed]
+        assert "resuming after" in said[seed]
     for run, alone in zip(folders[:2], run_folders(tmp_path / "alone"), strict=True):
         assert same_bits(run, alone)
         for name in ("metrics.jsonl", "predictions-id.jsonl", "predictions-ood.jsonl"):
             assert (run / name).read_bytes() == (alone / name).read_bytes()
+
+
+@pytest.mark.slow_fault
+def test_a_run_that_comes_to_its_time_limit_goes_on_by_itself(cluster, settings, train, one, tmp_path):
+    """In the middle the limit is set to a minute from then, for which the training is held up, and later set back."""
+    words = [*settings, *LONG, *BASELINE]
+    train(*words, "runs=alone")
+    limits = ("hydra.launcher.timeout_min=30", "hydra.launcher.signal_delay_s=5")
+    sweep = start("train", *SWEEP, *limits, *words, cwd=tmp_path)
+    until(lambda: learned(tmp_path / "runs") > 2 or sweep.poll() is not None, "a training")
+    number = asked("squeue", "--noheader", "--format=%i").strip()
+    asked("scancel", "--signal=STOP", number)  # what SLURM warns it wakes
+    asked("scontrol", "update", f"JobId={number}", "EndTime=now+60")
+    until(lambda: "queue" in logs(tmp_path / "runs")[number], "a way back into the queue")
+    asked("scontrol", "update", f"JobId={number}", "TimeLimit=30")
+    ended = end(sweep)
+    assert ended.returncode == 0, ended.stderr
+    (said,) = logs(tmp_path / "runs").values()
+    print(said)
+    assert "stopped after update" in said
+    assert "goes back into the queue" in said
+    assert "resuming after" in said
+    run = next(path.parent for path in (tmp_path / "runs").glob("*/result.json"))
+    assert same_bits(run, one("alone"))
+    assert (run / "metrics.jsonl").read_bytes() == (one("alone") / "metrics.jsonl").read_bytes()
+
+
+@pytest.mark.slow_fault
+@pytest.mark.parametrize(("nodes", "tasks"), [(1, 2), (2, 1)])
+def test_a_run_of_two_processes_that_slurm_starts_loses_its_machine_and_goes_on(
+    nodes, tasks, cluster, settings, train, one, tmp_path
+):
+    """Both processes end, both start again, to the bits of a run whose processes Lightning starts."""
+    words = [*settings, *LONG, *BASELINE, "trainer=ddp", "trainer.accelerator=cpu"]
+    train(*words, "runs=alone", "trainer.devices=2")
+    shape = (f"hydra.launcher.nodes={nodes}", f"hydra.launcher.tasks_per_node={tasks}", f"trainer.num_nodes={nodes}")
+    sweep = start("train", *SWEEP, *shape, *words, f"trainer.devices={tasks}", cwd=tmp_path)
+    until(lambda: learned(tmp_path / "runs") > 2 or sweep.poll() is not None, "a training")
+    asked("scancel", "--signal=USR1", asked("squeue", "--noheader", "--format=%i").strip())
+    ended = end(sweep)
+    assert ended.returncode == 0, ended.stderr
+    (said,), (other,) = (logs(tmp_path / "runs", process).values() for process in (0, 1))
+    print(said, other)
+    assert said.count("goes back into the queue") == 1
+    assert said.count("resuming after") == 1
+    assert "Traceback" not in said + other
+    run = next(path.parent for path in (tmp_path / "runs").glob("*/result.json"))
+    assert same_bits(run, one("alone"))
+    for name in ("metrics.jsonl", "predictions-id.jsonl", "predictions-ood.jsonl"):
+        assert (run / name).read_bytes() == (one("alone") / name).read_bytes()
+
+
+@pytest.mark.slow_fault
+def test_a_failed_run_of_a_sweep_is_told_in_words_and_the_others_stay(cluster, settings, tmp_path):
+    ended = end(start("train", *SWEEP, *settings, *BASELINE, "optim.lr=0.001,1e30,0.002", cwd=tmp_path))
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-2].startswith("Error executing job with overrides")
+    assert "'optim.lr=1e+30'" in ended.stderr.splitlines()[-2]
+    assert ended.stderr.splitlines()[-1].startswith("error: the loss is nan at update")
+    assert "Traceback" not in ended.stderr
+    assert "error: the loss is nan at update" in logs(tmp_path / "runs")["1"]
+    assert len(list((tmp_path / "runs").glob("*/result.json"))) == 2
 
 
 @pytest.fixture
@@ -186,3 +261,32 @@ def test_a_sweep_for_a_queue_is_refused_where_there_is_none(monkeypatch):
     monkeypatch.setattr(command, "which", lambda _name: None)
     with pytest.raises(ConfigError, match="has no sbatch"):
         command.check_command_line(words, write=False)
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        (["hydra.launcher.tasks_per_node=2"], "trainer.devices=1 .* are 1 processes, but 2 are started"),
+        (["hydra.launcher.nodes=2"], "1 processes, but 2 are started"),
+        (["trainer=ddp", "trainer.devices=2"], "2 processes, but 1 are started"),
+        (["trainer=gpu", "trainer.devices=[1,3]"], "2 processes, but 1 are started"),
+        (["hydra.launcher.timeout_min=2"], "signal_delay_s=120: with timeout_min=2 SLURM warns a run as it starts"),
+        (["hydra.launcher.cpus=2"], "Could not override 'hydra.launcher.cpus'"),
+    ],
+)
+def test_a_job_that_cannot_be_what_its_run_is_is_refused(words, answer, monkeypatch):
+    monkeypatch.setattr(command, "which", lambda name: name)
+    with pytest.raises(ConfigError, match=answer):
+        command.check_command_line([*SWEEP, *words], write=False)
+
+
+def test_a_job_may_have_as_many_processes_as_its_run(monkeypatch):
+    monkeypatch.setattr(command, "which", lambda name: name)
+    several = ("hydra.launcher.nodes=2", "hydra.launcher.tasks_per_node=2", "trainer=ddp", "trainer.num_nodes=2")
+    command.check_command_line([*SWEEP, *several, "trainer.devices=2"], write=False)
+    command.check_command_line([*SWEEP, *several], write=False)  # all GPUs, however many there will be
+
+
+def test_processes_that_are_no_part_of_their_training_are_refused(train):
+    refused = train(code=2, SLURM_STEP_NUM_TASKS="2")
+    assert "error: trainer.devices=1 and trainer.num_nodes=1 are 1 processes, but 2 are started" in refused.stderr
