@@ -75,7 +75,9 @@ def make_tokenizer(config: dict[str, Any], data: TextData) -> tokenizers.Tokeniz
     """The one that comes with the model, or one that is trained on the data."""
     if config["model"].get("own_tokenizer"):
         from composed.datamodules.tokenizers_huggingface import HuggingFaceTokenizer
+        from composed.models.huggingface import read_config
 
+        read_config(config["model"]["name"], config["model"]["pretrained"])  # what is no model is told before its words
         found = HuggingFaceTokenizer(config["model"]["name"])
         lost = [text for text in data.train.targets if found.unk in found.encode(text)]
         if lost:

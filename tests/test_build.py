@@ -6,6 +6,7 @@ from composed import build
 from composed.datamodules.batching import Redrawn
 from composed.datamodules.text import Split, TextData
 from composed.datamodules.tokenizers import train
+from composed.errors import ConfigError, DataError
 from tests.test_configs import config
 
 PROGRAMS = [f"int main ( ) {{ $ ~ int a , b = {n} ; $ ~ cin >> a ; $ ~ cout << a + b ; $ }}" for n in range(60)]
@@ -59,3 +60,15 @@ def test_the_longest_program_of_all_decides_how_long_outputs_may_be(task):
     assert build._longest(task.tokenizer, data) < tokens
     changed = TextData(data.train, data.val, {"id": longer}, [], [], to_cpp=str, as_source=str)
     assert build._longest(task.tokenizer, changed) == tokens + 1
+
+
+def test_what_is_no_model_is_told_before_what_its_tokenizer_lacks(task, tmp_path, monkeypatch):
+    transformers, hub = pytest.importorskip("transformers"), pytest.importorskip("huggingface_hub")
+    monkeypatch.setattr(hub.constants, "HF_HUB_OFFLINE", True)
+    transformers.GPT2Config().save_pretrained(tmp_path)
+    for name, error, says in (
+        (str(tmp_path), ConfigError, "gpt2, which is no encoder-decoder"),
+        ("nobody/nothing", DataError, "no folder with a config.json, and no model of that id can be reached"),
+    ):
+        with pytest.raises(error, match=says):
+            build.make_tokenizer(config("model=huggingface", f"model.name={name}"), task.data)

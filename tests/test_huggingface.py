@@ -257,6 +257,17 @@ def test_weights_that_lack_a_layer_are_named(folder, tmp_path):
         load(tmp_path)
 
 
+def test_weights_with_an_unknown_layer_are_named(folder, tmp_path):
+    from safetensors.torch import save_file
+
+    for path in folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    tensors = load_file(folder / "model.safetensors") | {"decoder.conv.weight": torch.ones(1)}
+    save_file(tensors, tmp_path / "model.safetensors", {"format": "pt"})
+    with pytest.raises(DataError, match=r"its weights have decoder\.conv\.weight, for which .* has no place"):
+        load(tmp_path)
+
+
 def test_a_row_longer_than_the_positions_is_named(tmp_path):
     model = load(hf_models.save(tmp_path, "bart"))
     row = torch.full((1, 65), 5)

@@ -65,7 +65,7 @@ class HuggingFace(SequenceModel):
         from transformers import GenerationConfig
 
         self.specials = specials
-        config = _config(name, pretrained)
+        config = read_config(name, pretrained)
         ids = {f"{which}_token_id": getattr(specials, which) for which in ("pad", "bos", "eos")}
         for key in settings or {}:
             if not hasattr(config, key):
@@ -221,7 +221,8 @@ class HuggingFace(SequenceModel):
         return {name: module for name, module in self.named_modules() if hasattr(module, "get_delta_weight")}
 
 
-def _config(name: str, pretrained: bool) -> Any:
+def read_config(name: str, pretrained: bool) -> Any:
+    """Of an encoder-decoder. Raises ConfigError for another kind of model, DataError where none can be found."""
     from transformers import CONFIG_MAPPING, MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING, AutoConfig
 
     if not pretrained and name in CONFIG_MAPPING:
@@ -256,10 +257,16 @@ def _model(name: str, config: Any, pretrained: bool) -> Any:
         )
     except (OSError, RuntimeError, ValueError, SafetensorError) as error:
         raise DataError(f"model.name={name}: its weights cannot be read: {str(error).splitlines()[0]}") from error
-    if info["missing_keys"]:
+    if missing := sorted(info["missing_keys"]):
         raise DataError(
-            f"model.name={name}: its weights lack {', '.join(sorted(info['missing_keys'])[:3])}, which its config asks "
-            "for; model.pretrained=false starts from random weights"
+            f"model.name={name}: its weights lack {', '.join(missing[:3])}, which its config asks for; "
+            "model.pretrained=false starts from random weights"
+        )
+    if unknown := sorted(info["unexpected_keys"]):
+        raise DataError(
+            f"model.name={name}: its weights have {', '.join(unknown[:3])}, for which a {type(model).__name__} of its "
+            "config has no place. Is the config.json that of another model? If they can be left out, do so: "
+            "AutoModelForSeq2SeqLM.from_pretrained(FOLDER).save_pretrained(OTHER)"
         )
     return model
 
