@@ -101,7 +101,8 @@ class Recorder(pl.Callback):
         metrics = self.task.train_metrics
         if trainer.world_size == 1:
             return {name: float(mean) for name, (mean, _) in metrics.items()}
-        sums = torch.tensor([[float(mean) * amount, amount] for mean, amount in metrics.values()], dtype=torch.float64)
+        numbers = [(float(mean), float(amount)) for mean, amount in metrics.values()]
+        sums = torch.tensor([[mean * amount, amount] for mean, amount in numbers], dtype=torch.float64)
         sums = sums.to(trainer.strategy.root_device)
         torch.distributed.all_reduce(sums)
         return dict(zip(metrics, (sums[:, 0] / sums[:, 1]).tolist(), strict=True))

@@ -143,7 +143,7 @@ class SequenceTask(pl.LightningModule):
         self._through = (through,)  # in a tuple, so that the denoiser is no submodule: not saved, not optimised
         self.updates = 0  # done
         # Of this process' last batch: a mean, and the amount that it is a mean over.
-        self.train_metrics: dict[str, tuple[Tensor, float]] = {}
+        self.train_metrics: dict[str, tuple[Tensor, Tensor | float]] = {}
         self.validation: dict[str, float] = {}
 
     @property
@@ -205,7 +205,7 @@ class SequenceTask(pl.LightningModule):
         nll = self.model.nll(batch.source, batch.target, label_smoothing=self.optim.smoothing(batch.update))
         total = self.base_weight(batch.update) * nll.sum()
         tokens = (batch.target != self.model.specials.pad).sum()
-        amount = batch.weight * float(tokens)
+        amount = batch.weight * tokens
         self.train_metrics = {"loss": (nll.detach().sum() / tokens, amount)}
         if self.composing:
             assert self.through is not None
@@ -224,7 +224,7 @@ class SequenceTask(pl.LightningModule):
         if batch.denoising is not None:
             denoising = self.model.nll(batch.denoising.source, batch.denoising.target).sum()
             tokens = (batch.denoising.target != self.model.specials.pad).sum()
-            self.train_metrics["denoising_loss"] = denoising.detach() / tokens, batch.denoising.weight * float(tokens)
+            self.train_metrics["denoising_loss"] = denoising.detach() / tokens, batch.denoising.weight * tokens
             loss = loss + self.denoising_weight * denoising * self._share(batch.denoising)
         if self.anchor is not None:
             penalty = self.anchor.penalty(self.model)
