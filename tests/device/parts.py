@@ -13,8 +13,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-os.environ["COMPOSED_NATIVE"] = "0"  # rows are decoded on the device, and here, by the same code
-
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.accelerators import Accelerator
@@ -253,6 +251,7 @@ PARTS = {part.__name__: part for part in (
 )}  # fmt: skip
 
 if __name__ == "__main__":
+    os.environ["COMPOSED_NATIVE"] = "0"  # rows are decoded on the device, and here, by the same code
     torch.set_num_threads(1)
     THERE = device.start(Path(sys.argv[2]))
     PARTS[sys.argv[1]]()
