@@ -1,10 +1,11 @@
 """Strong scaling: how much faster an update of the same global batch is in several processes of one thread each.
 
     python benchmarks/scaling.py [--processes 1 2] [--updates 20 120] [--rounds 3] [--finetuning standard]
+        [--trainer ddp]
 
-Each run is `composed-train trainer=ddp` on SansType at its quick sizes, on the CPU. Two budgets are timed, and the
-difference counts, so that starting processes and reading data do not. Runs take turns, round after round; the table has
-the median of the rounds, with the least and the greatest. Wants as many idle cores as there are processes.
+Each run is `composed-train trainer=ddp` or fsdp, on SansType at its quick sizes, on the CPU. Two budgets are timed, and
+the difference counts, so that starting processes and reading data do not. Runs take turns, round after round; the table
+has the median of the rounds, with the least and the greatest. Wants as many idle cores as there are processes.
 """
 
 import argparse
@@ -17,16 +18,16 @@ from statistics import median
 
 from composed.files import read_json
 
-WORDS = ("task=sanstype", "profile=quick", "logger=csv", "trainer=ddp", "trainer.accelerator=cpu", "trainer.threads=1")
+WORDS = ("task=sanstype", "profile=quick", "logger=csv", "trainer.accelerator=cpu", "trainer.threads=1")
 
 
-def seconds(processes: int, updates: int, finetuning: str, store: Path) -> float:
+def seconds(processes: int, updates: int, trainer: str, finetuning: str, store: Path) -> float:
     """Of a training of so many updates in so many processes, from its start."""
     with tempfile.TemporaryDirectory() as runs:
         budget = [f"schedules.{name}.updates={updates}" for name in ("scratch", "pretrained")]
         often = [f"optim.{key}={updates}" for key in ("validate_every", "checkpoint_every")]
-        words = [*WORDS, *budget, *often, f"trainer.devices={processes}", f"finetuning={finetuning}"]
-        words += [f"runs={runs}", f"store={store}", "finetuning.compose_after=0"]
+        words = [*WORDS, *budget, *often, f"trainer={trainer}", f"trainer.devices={processes}"]
+        words += [f"finetuning={finetuning}", f"runs={runs}", f"store={store}", "finetuning.compose_after=0"]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         subprocess.run([sys.executable, "-m", "composed.train", *words], env=environment, check=True)
         (training,) = Path(runs).glob("*/training.json")
@@ -39,13 +40,15 @@ def main() -> None:
     parser.add_argument("--updates", type=int, nargs=2, default=[20, 120], metavar=("FEW", "MANY"))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--finetuning", default="standard")
+    parser.add_argument("--trainer", default="ddp", choices=["ddp", "fsdp"])
     parser.add_argument("--store", type=Path, default=Path("store"))
     options = parser.parse_args()
     few, many = options.updates
     rates: dict[int, list[float]] = {processes: [] for processes in options.processes}
     for _ in range(options.rounds):
         for processes in options.processes:
-            took = [seconds(processes, updates, options.finetuning, options.store) for updates in (few, many)]
+            how = options.trainer, options.finetuning, options.store
+            took = [seconds(processes, updates, *how) for updates in (few, many)]
             rates[processes].append((many - few) / (took[1] - took[0]))
     alone = median(rates[options.processes[0]])
     print(f"\n`python benchmarks/scaling.py {' '.join(sys.argv[1:])}`, load {os.getloadavg()[0]:.1f}\n")

@@ -255,22 +255,22 @@ def broken(config: dict[str, Any], task: TextTask, clean: Sequence[str], noised:
 def sample(
     task: TextTask,
     pairs: Pairs,
-    f: SequenceModel,
     pi: SequenceModel | None = None,
     names: Sequence[str] = ("x", "f(x)", "Pi(f(x))"),
-) -> Callable[[], str]:
+) -> Callable[[SequenceTask], str]:
     """Tells what f, and Pi where there is one, makes of the shortest source of `pairs`, in a line each."""
     batch = pairs.batch([int(pairs.cost().argmin())])
 
-    def tell() -> str:
+    def tell(trained: SequenceTask) -> str:
+        f, denoiser = trained.model, trained.through.denoiser if trained.through else pi
         training = f.training
         f.eval()
         source = batch.source.to(next(f.parameters()).device)
         with torch.no_grad():
             rows = [source, f.predict(source, max_length=task.max_length)]
-            if pi is not None:
-                composition = Composition(f, pi.to(source.device))
-                rows.append(composition.denoise(rows[1], max_length=task.max_length))
+            if denoiser is not None:
+                written = rows[1].to(next(denoiser.parameters()).device)
+                rows.append(Composition(f, denoiser).denoise(written, max_length=task.max_length))
         f.train(training)
         texts = [" ".join(task.tokenizer.decode(row[0].tolist()).split()) for row in rows]
         return "\n".join(f"    {name:<9} {text[:SAMPLE_COLUMNS]}" for name, text in zip(names, texts, strict=False))
@@ -298,7 +298,7 @@ def _pretrain(config: dict[str, Any], task: TextTask, folder: Path) -> None:
         metadata={"vocabulary": task.tokenizer.hash, "what": "denoiser", **provenance(read_json(folder / "key.json"))},
         trainer=config["trainer"],
         loggers=[],
-        sample=sample(task, val, pi, names=("noised", "Pi")),
+        sample=sample(task, val, names=("noised", "Pi")),
     )
 
 

@@ -23,8 +23,8 @@ from composed.errors import ConfigError
 CONF = Path(composed.conf.__file__).parent
 NO_GROUPS = ("hydra", "table", "__pycache__")
 GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir() and folder.name not in NO_GROUPS)
-STRATEGIES = ("auto", "ddp")  # how devices share the work
 SLURM_LOOKS_EVERY_S = 30  # at the time limits of its jobs
+FSDP_PRECISIONS = ("32-true", "bf16-mixed")  # that weights in parts are trained with
 MOST_COMPOSED_JOBS = 12  # of a sweep, before it starts; each job is checked again when its turn comes
 
 # The types of a key where they are not that of its default alone.
@@ -77,6 +77,7 @@ CHOICES: dict[str, tuple[str | None, ...]] = {
     "task.cases": ("hidden", "public", "all"),
     "task.unannotated": ("code", "omit"),
     "tokenizer.kind": ("word", "bpe", "bpe_bytes"),
+    "trainer.strategy": ("auto", "ddp", "fsdp"),
 }
 # What numbers may be, by the last part of their key.
 RANGES: tuple[tuple[str, str, Callable[[float], bool]], ...] = (
@@ -327,13 +328,8 @@ def check(config: dict[str, Any]) -> None:
         raise ConfigError(
             f"trainer.gradient_checkpointing=true: task={config['task']['name']} has no transformer; set it to false"
         )
-    strategy = config["trainer"]["strategy"]
-    if strategy not in STRATEGIES:
-        raise ConfigError(
-            f"trainer.strategy={strategy}: valid values are {' and '.join(STRATEGIES)}. No weights are shared out "
-            "among processes: samples, checkpoints and predictions read all of them. For a larger model, lower what "
-            "else is in memory: trainer.precision=bf16-mixed, trainer.gradient_checkpointing=true, optim.accumulate"
-        )
+    if config["trainer"]["strategy"] == "fsdp":
+        _check_fsdp(config)
     if "heads" in model and model["width"] % (2 * model["heads"]):
         raise ConfigError(f"model.width={model['width']}: must be a multiple of 2 * heads = {2 * model['heads']}")
     if config["task"]["kind"] == "text":
@@ -346,6 +342,22 @@ def check(config: dict[str, Any]) -> None:
         blocker = next(path for path in (Path(config[key]), *Path(config[key]).absolute().parents) if path.exists())
         if not blocker.is_dir():
             raise ConfigError(f"{key}={config[key]}: no folder can be made there, because {blocker} is a file")
+
+
+def _check_fsdp(config: dict[str, Any]) -> None:
+    """Asks for parts of weights only what parts of weights can."""
+    task, mode, precision = config["task"], config["finetuning"], config["trainer"]["precision"]
+    if task["kind"] != "text":
+        raise ConfigError(f"trainer.strategy=fsdp: task={task['name']} has no layers to share out; use trainer=ddp")
+    if precision not in FSDP_PRECISIONS:
+        valid = " and ".join(FSDP_PRECISIONS)
+        raise ConfigError(f"trainer.precision={precision}: with trainer.strategy=fsdp, valid values are {valid}")
+    for key, why in (
+        ("anchor", "compares f with all of its weights at the start"),
+        ("lora", "changes weights that lie in parts, and its few weights that learn need no parts"),
+    ):
+        if mode[key]:
+            raise ConfigError(f"finetuning.{key}={mode[key]} {why}: not with trainer.strategy=fsdp; use trainer=ddp")
 
 
 def _check_steps(key: str, steps: list[Any]) -> None:

@@ -114,7 +114,7 @@ def _train_and_predict(folder: RunFolder, config: dict[str, Any], loggers: list[
         metadata={"vocabulary": task.tokenizer.hash, "what": "base predictor", **provenance(shaping(config))},
         trainer=config["trainer"],
         loggers=loggers,
-        sample=build.sample(task, val, tuning.task.model, denoiser),
+        sample=build.sample(task, val, denoiser),
     )
     seconds = {"training": round(time.monotonic() - started, 1)}
     if denoiser is not None and fingerprint(denoiser.parameters()) != before:

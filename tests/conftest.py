@@ -1,6 +1,7 @@
 """What tests share: how PyTorch runs here, and `composed-train` as a user runs it, in a folder of the test's own."""
 
 import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import composed  # noqa: F401  (sets how threads wait, before torch loads)
 
 # isort: split
+import pytorch_lightning as pl
 import torch
 
 from tests.commands import command, run_folders
@@ -52,3 +54,27 @@ def one(tmp_path):
         return folder
 
     return find
+
+
+class StopAt(pl.Callback):
+    """Sends this process a signal in the middle of an update, as Ctrl-C or a scheduler would."""
+
+    def __init__(self, update: int, number: int) -> None:
+        self.update, self.number = update, number
+
+    def on_before_optimizer_step(self, _trainer, task, _optimizer) -> None:
+        if task.updates == self.update:
+            os.kill(os.getpid(), self.number)
+
+
+@pytest.fixture
+def stop_at(monkeypatch):
+    def arrange(update: int, number: int = signal.SIGTERM) -> None:
+        original = pl.Trainer.__init__
+
+        def patched(self, *args, callbacks=(), **settings):
+            original(self, *args, callbacks=[*callbacks, StopAt(update, number)], **settings)
+
+        monkeypatch.setattr(pl.Trainer, "__init__", patched)
+
+    return arrange

@@ -76,10 +76,7 @@ TEXT_NOISES = [name for name in options("noise") if f"parts.{name}:" in MIXTURE]
         ("finetuning.start_from=elsewhere", "there is no such folder"),
         ("finetuning.start_from=composed", "valid values are scratch, denoiser, another mode .*standard"),
         ("finetuning.depth=0", "finetuning.depth=0: must be at least 1"),
-        (
-            "trainer.strategy=fsdp",
-            "valid values are auto and ddp. No weights are shared out .*gradient_checkpointing=true",
-        ),
+        ("trainer.strategy=dp", "valid values are auto and ddp and fsdp"),
         ("finetuning.extra_pairs=more", "valid values are backtranslation and null"),
         ("finetuning.fisher=5", "finetuning.anchor=0 switches off"),
         ("finetuning.stages=[{share:0.5,rates:{},pairs:all}]", "the shares must add up to 1"),
@@ -111,6 +108,7 @@ def test_a_wrong_override_is_refused_with_a_remedy(argument, answer):
         ["+optim.lr=1e-3", "++optim.clip=0.5"],
         ["trainer.devices=2"],
         ["trainer=ddp", "trainer.devices=[0,1]"],
+        ["trainer=fsdp", "trainer.precision=bf16-mixed", "finetuning=adapters"],
         ["++trainer.benchmark=true"],
         ["optim.lr=${pretraining.optim.lr}"],
         ["optim.label_smoothing=[[0.8,0.2],[0.2,0]]", "profile=paper", "task=spoc"],
@@ -149,6 +147,20 @@ def test_right_overrides_pass(arguments):
 def test_estimators_and_noises_are_asked_for_nothing_that_they_cannot_do(arguments, answer):
     with pytest.raises(ConfigError, match=answer):
         check_command_line(arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        (["task=fonts", "finetuning=baseline"], "task=fonts has no layers to share out; use trainer=ddp"),
+        (["finetuning=l2_sp"], "finetuning.anchor=.* compares f with all of its weights .* use trainer=ddp"),
+        (["finetuning=lora"], "finetuning.lora=.* not with trainer.strategy=fsdp; use trainer=ddp"),
+        (["trainer.precision=16-mixed"], "trainer.precision=16-mixed: .*valid values are 32-true and bf16-mixed"),
+    ],
+)
+def test_weights_in_parts_are_asked_for_nothing_that_they_cannot_do(arguments, answer):
+    with pytest.raises(ConfigError, match=answer):
+        check_command_line(["trainer=fsdp", *arguments])
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ COMPANIONS = {
     ("noise", "code"): ["task=spoc"],
     ("optim", "full_batch"): ["task=staircase"],
     ("pretraining", "rounding"): ["task=staircase"],
-    ("trainer", "ddp"): ["trainer.accelerator=cpu", "trainer.devices=2"],
+    **{("trainer", several): ["trainer.accelerator=cpu", "trainer.devices=2"] for several in ("ddp", "fsdp")},
 }
 
 

@@ -22,6 +22,7 @@ MODULES = {"import": "composed.importing", "judge": "composed.judges.command"}
 TOO_LONG = {
     "trainer=gpu": "needs a GPU",
     "trainer=ddp": "takes all devices; test_end_to_end.py trains in two processes",
+    "trainer=fsdp": "takes all devices; test_distributed.py trains so in two processes",
     "hydra/launcher=composed": "a process for each run; test_launcher.py runs such sweeps",
 }
 # Of a table only what there is to do is asked for: test_table.py makes tables.

@@ -6,9 +6,9 @@ import json
 import os
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-import pytorch_lightning as pl
 import torch
 
 from composed.errors import ComposedError, ConfigError, DataError, TrainingError
@@ -65,30 +65,6 @@ def same(first: object, second: object) -> bool:
     if isinstance(first, list):
         return len(first) == len(second) and all(map(same, first, second))  # type: ignore
     return first == second
-
-
-class StopAt(pl.Callback):
-    """Sends this process a signal in the middle of an update, as Ctrl-C or a scheduler would."""
-
-    def __init__(self, update: int, number: int) -> None:
-        self.update, self.number = update, number
-
-    def on_before_optimizer_step(self, _trainer, task, _optimizer) -> None:
-        if task.updates == self.update:
-            os.kill(os.getpid(), self.number)
-
-
-@pytest.fixture
-def stop_at(monkeypatch):
-    def arrange(update: int, number: int = signal.SIGTERM) -> None:
-        original = pl.Trainer.__init__
-
-        def patched(self, *args, callbacks=(), **settings):
-            original(self, *args, callbacks=[*callbacks, StopAt(update, number)], **settings)
-
-        monkeypatch.setattr(pl.Trainer, "__init__", patched)
-
-    return arrange
 
 
 def composed_term(after: int = 4) -> Through:
@@ -400,3 +376,16 @@ def test_low_rank_updates_are_saved_merged_and_resume(tmp_path):
     assert not torch.equal(bare.encoder[0].attention.out.weight, toys.model().encoder[0].attention.out.weight)
     again, _ = fit(tmp_path, model=adapted(), objective=objective)
     assert same(again.model.state_dict(), task.model.state_dict())
+
+
+def test_every_process_has_as_many_validation_batches_and_every_row_counts_once():
+    val = toys.reversals(40, 1)
+    task = SequenceTask(toys.model(), toys.optim(batch_tokens=40), seed=0)
+    for processes in (1, 2, 3, 30):
+        loaders = []
+        for rank in range(processes):
+            data = training.Data(task, [val], val, None)
+            data.trainer = SimpleNamespace(global_rank=rank, world_size=processes)  # type: ignore[assignment]
+            loaders.append([*data.val_dataloader()])
+        assert len({len(batches) for batches in loaders}) == 1
+        assert sum(batch.weight * len(batch.target) for batches in loaders for batch in batches) == 40

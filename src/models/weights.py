@@ -23,7 +23,12 @@ def save_weights(path: Path, model: nn.Module, metadata: dict[str, str]) -> None
 
     Raises ComposedError where the file cannot be written.
     """
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in merged_state(model).items()}
+    save_tensors(path, merged_state(model), metadata)
+
+
+def save_tensors(path: Path, state: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
+    """As `save_weights`, of a model's state."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     write_bytes(path, save(tensors, {"composed": json.dumps({**metadata, "sha256": _digest(tensors)})}))
 
 

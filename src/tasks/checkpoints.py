@@ -1,6 +1,7 @@
 """Checkpoints that resume exactly, and survive the death of the process, a full disk and flipped bits.
 
-One is taken between two updates only, so it never holds half of one. Left out: states that several processes share.
+One is taken between two updates only, so it never holds half of one. It has whole tensors, also where processes share
+them out, so that any number of processes goes on from it.
 """
 
 import io
@@ -16,7 +17,9 @@ import torch
 from composed.console import main_process, say
 from composed.errors import DataError, Interrupted
 from composed.files import write_bytes
-from composed.models.weights import save_weights
+from composed.models.adaptation import merged_state
+from composed.models.sharding import gathered, load_optimizer
+from composed.models.weights import save_tensors
 from composed.tasks.progress import StopSignals
 from composed.tasks.sequence import SequenceTask
 
@@ -73,7 +76,7 @@ class Checkpoints(pl.Callback):
 
     def on_fit_start(self, trainer: pl.Trainer, _task: pl.LightningModule) -> None:
         if self._state is not None:
-            trainer.optimizers[0].load_state_dict(self._state)
+            load_optimizer(trainer.optimizers[0], self._state)
             self._state = None
 
     def on_train_start(self, _trainer: pl.Trainer, _task: pl.LightningModule) -> None:
@@ -93,8 +96,9 @@ class Checkpoints(pl.Callback):
         comparable = self.task.through is None or self.task.composing
         if comparable and (self.best is None or selection < self.best["selection"]):
             self.best = {"update": self.task.updates, "selection": selection}
+            weights = gathered(merged_state(self.task.model), keep=trainer.is_global_zero)
             if trainer.is_global_zero:
-                save_weights(self.best_path, self.task.model, {**self.metadata, "update": str(self.task.updates)})
+                save_tensors(self.best_path, weights, {**self.metadata, "update": str(self.task.updates)})
         self._save(trainer, self.task.updates)
         trainer.strategy.barrier()  # what one process saved, the others load
         self._stop_if(self._signal(trainer), self.task.updates)
@@ -112,15 +116,11 @@ class Checkpoints(pl.Callback):
             raise Interrupted(signal_received, f"stopped after update {done} of {updates}; saved {self.last}")
 
     def _save(self, trainer: pl.Trainer, updates: int) -> None:
+        learned = {"model": self.task.model.state_dict(), "optimizer": trainer.optimizers[0].state_dict()}
+        learned = gathered(learned, keep=trainer.is_global_zero)
         if not trainer.is_global_zero:
             return
-        state = {
-            "model": self.task.model.state_dict(),
-            "optimizer": trainer.optimizers[0].state_dict(),
-            "updates": updates,
-            "best": self.best,
-            "metadata": self.metadata,
-        }
+        state = {**learned, "updates": updates, "best": self.best, "metadata": self.metadata}
         buffer = io.BytesIO()  # torch.save on a full disk would not say that the disk is full
         torch.save(state, buffer)
         self._age()

@@ -48,7 +48,7 @@ class Recorder(pl.Callback):
     """Rows of metrics into `metrics.jsonl`, flushed one by one, to the loggers, and to the person who waits.
 
     A resumed training first drops the rows after its checkpoint: each update is in the file once. `sample` tells in
-    words, at every validation, what the model says on an example.
+    words, at every validation, what the model says on an example; all processes ask it.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Recorder(pl.Callback):
         task: SequenceTask,
         stage: str,
         loggers: Sequence[Any],
-        sample: Callable[[], str] | None = None,
+        sample: Callable[[SequenceTask], str] | None = None,
         every: int = 10,
     ) -> None:
         self.path = path
@@ -109,9 +109,10 @@ class Recorder(pl.Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, _task: pl.LightningModule) -> None:
         self._record(trainer, "validation", self.task.updates, self.task.validation)
+        sample = self.sample(self.task) if self.sample else ""
         if trainer.is_global_zero:
             told = {name: value for name, value in self.task.validation.items() if name != "selection"}
-            self._display.validated(self.task.updates, told, self.sample() if self.sample else "")
+            self._display.validated(self.task.updates, told, sample)
 
     def _record(self, trainer: pl.Trainer, split: str, update: int, metrics: dict[str, float]) -> None:
         if not trainer.is_global_zero:

@@ -12,11 +12,12 @@ Left out: what to keep and where to write it (`progress.py`).
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytorch_lightning as pl
 import torch
 import torch.distributed
+from pytorch_lightning.strategies import ModelParallelStrategy
 from torch import Tensor
 
 from composed.datamodules.batching import Batch
@@ -25,6 +26,7 @@ from composed.models.anchor import Anchor
 from composed.models.composition import as_source
 from composed.models.estimators import Estimator
 from composed.models.sequence import SequenceModel
+from composed.models.sharding import gathered, shard
 
 
 @dataclass(frozen=True)
@@ -176,6 +178,23 @@ class SequenceTask(pl.LightningModule):
         first, last = self.base_weights
         after = self.through.after if self.through is not None else 0
         return first + (last - first) * max(0, update - after) / max(1, self.optim.updates - 1 - after)
+
+    def configure_model(self) -> None:
+        """Where the strategy wants it, the processes share out f and Pi for the time of the training."""
+        self._whole = self.model, self.through
+        strategy = self.trainer.strategy
+        if isinstance(strategy, ModelParallelStrategy):
+            self.model = shard(self.model, strategy.root_device)
+            if self.through is not None:
+                denoiser = shard(self.through.denoiser, strategy.root_device)
+                self._through = (replace(self.through, denoiser=denoiser),)
+
+    def on_fit_end(self) -> None:
+        """Takes the whole models back: f as it was, Pi as it is now, for whoever asks whether it stayed what it was."""
+        shared_out, (self.model, through) = self.through, self._whole
+        if shared_out is not None and through is not None and shared_out is not through:
+            through.denoiser.load_state_dict(gathered(shared_out.denoiser.state_dict()))
+        self._through = (through,)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         groups: dict[tuple[float, ...], list[torch.nn.Parameter]] = {}

@@ -9,6 +9,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.strategies import ModelParallelStrategy
 from torch.utils.data import DataLoader
 
 from composed.datamodules.batching import Batch, Pairs, Updates, plan
@@ -68,7 +69,8 @@ class Data(pl.LightningDataModule):
         assert trainer is not None
         batches = plan(self.val.cost(), max(1, self.task.optim.batch_tokens // self.task.optim.accumulate), None)
         mine = [self.val.batch(rows) for rows in batches[trainer.global_rank :: trainer.world_size]]
-        mine = mine or [self.val.batch(batches[0])._replace(weight=0.0)]
+        if len(mine) * trainer.world_size < len(batches):  # each process has as many, as they may share out the weights
+            mine.append(self.val.batch(batches[0])._replace(weight=0.0))
         return DataLoader(mine, batch_size=None)  # type: ignore[arg-type]
 
 
@@ -86,9 +88,15 @@ class _Beside:
             yield batch._replace(denoising=denoising)
 
 
+def _of_lightning(settings: dict[str, Any]) -> dict[str, Any]:
+    """What Lightning's Trainer takes of the trainer group."""
+    settings = {key: value for key, value in settings.items() if key not in OURS}
+    return settings | ({"strategy": ModelParallelStrategy()} if settings.get("strategy") == "fsdp" else {})
+
+
 def check_trainer(settings: dict[str, Any]) -> None:
     """Raises ConfigError where Lightning refuses these settings, or this machine lacks what they ask for."""
-    settings = {key: value for key, value in settings.items() if key not in OURS}
+    settings = _of_lightning(settings)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric")
         try:
@@ -106,7 +114,7 @@ def _too_large(error: RuntimeError, task: SequenceTask) -> TrainingError:
         f"what is in memory at a time: optim.accumulate={2 * optim.accumulate} (the same update in smaller parts), "
         "trainer.precision=bf16-mixed, trainer.gradient_checkpointing=true (a third more time)"
         + (f", estimator.samples={samples // 2}" if samples > 2 else "")
-        + ", or optim.batch_tokens and the model's sizes"
+        + ", or optim.batch_tokens and the model's sizes; several GPUs share out the weights with trainer=fsdp"
     )
 
 
@@ -122,7 +130,7 @@ def train(
     metadata: dict[str, str],
     trainer: dict[str, Any],
     loggers: list[Any],
-    sample: Callable[[], str] | None = None,
+    sample: Callable[[SequenceTask], str] | None = None,
 ) -> dict[str, float]:
     """Trains to the last update, leaves the best weights in the model, on the trainer's device.
 
@@ -134,7 +142,7 @@ def train(
     Raises Interrupted on SIGINT or SIGTERM and TrainingError on a loss that is not finite or where memory does not
     suffice; `checkpoints` is good then.
     """
-    settings = {key: value for key, value in trainer.items() if key not in OURS}
+    settings = _of_lightning(trainer)
     if trainer.get("threads"):
         torch.set_num_threads(trainer["threads"])
     for model in (task.model, task.through.denoiser if task.through else None):
@@ -142,6 +150,7 @@ def train(
             model.checkpointing = trainer.get("gradient_checkpointing", False)
     with StopSignals() as signals, warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric")
+        warnings.filterwarnings("ignore", "FSDP2-wrapped module .* returned a view")  # that no one writes into
         keeper = Checkpoints(checkpoints, task, metadata, signals, earlier=trainer.get("checkpoints", 1))
         keeper.resume()
         recorder = Recorder(metrics, task, stage, loggers, sample)
