@@ -258,8 +258,9 @@ def test_a_training_in_parts_is_the_training_of_one_process(tmp_path):
         assert best["update"] == whole[1]["update"]
         assert best["selection"] == pytest.approx(whole[1]["selection"], rel=1e-5)
         for name, value in weights.items():
-            # Adam makes as much of a gradient that is almost zero as of any other.
-            torch.testing.assert_close(value, whole[2][name], rtol=1e-3, atol=1e-3)
+            # A key's bias changes no attention: its gradient is rounding, of which Adam makes as much as of any other.
+            learned = slice(16, None) if name.endswith("key_value.bias") else slice(None)
+            torch.testing.assert_close(value[learned], whole[2][name][learned], rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize(("of_ranks", "number", "kept"), [([1], signal.SIGTERM, 8), ([0, 1], signal.SIGKILL, 6)])
