@@ -39,6 +39,8 @@ def transformer(seed: int = 0) -> SequenceModel:
 def with_adapters() -> SequenceModel:
     model = transformer()
     add_adapters(model, 4)  # type: ignore[arg-type]
+    for name, value in model.named_parameters():
+        value.requires_grad_("adapter" in name)
     return model
 
 
