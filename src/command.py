@@ -304,7 +304,7 @@ def check(config: dict[str, Any]) -> None:
         if key in CHOICES and value not in CHOICES[key]:
             valid = " and ".join("null" if choice is None else choice for choice in CHOICES[key])
             raise ConfigError(f"{key}={value}: valid values are {valid}")
-        if isinstance(value, int | float):
+        if isinstance(value, int | float) and not isinstance(value, bool):
             _check_number(key, value)
         if isinstance(value, list) and key.endswith("label_smoothing"):
             _check_steps(key, value)

@@ -118,7 +118,7 @@ def test_a_wrong_override_is_refused_with_a_remedy(argument, answer):
         ["-m", "estimator=rloo,reinforce", "estimator.samples=2,1"],
         ["-m", "hydra/sweeper=basic", "optim.lr=tag(log,interval(1e-4,1e-2))", "seed=range(0,3)"],
         ["-m", "hydra/launcher=composed", "hydra.launcher.jobs=2", "trainer=ddp", "seed=0,1"],
-        ["estimator.cap=2", "estimator.reach=8.5", "estimator.entropy=0.01"],
+        ["estimator.cap=2", "estimator.reach=8.5", "estimator.entropy=0.01", "estimator.dropout=true"],
         ["estimator=posterior", "estimator.samples=1", "finetuning=standard"],
         ["pretraining=none", "finetuning=baseline"],
         ["pretraining=none", "denoiser=/"],
