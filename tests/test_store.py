@@ -79,6 +79,7 @@ def test_a_helping_process_trains_along_without_lock_or_mark(trained):
 def test_who_helps_makes_an_entry_with_its_own_main_process_alone(ours, tmp_path, monkeypatch):
     """torchrun starts all at once: while the main process waits for another run's, its helper must not begin."""
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "this")
+    monkeypatch.setenv("WORLD_SIZE", "2")
     store, made, begun = Store(tmp_path), [], threading.Event()
 
     def make(folder):
