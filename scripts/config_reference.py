@@ -50,7 +50,7 @@ UNITS = {
     "GPUs": "gpus_per_node",
     "gigabytes": "mem_gb",
     "runs": "array_parallelism",
-    "starts": "max_num_timeout",
+    "times": "max_num_timeout",
     "threads": "threads",
     "files": "trainer.checkpoints",
     "machines": "num_nodes nodes",

@@ -55,7 +55,14 @@ def in_sweep() -> bool:
     return SWEEP in os.environ
 
 
-def end_with_sweep() -> None:
-    """From now on this process gets SIGTERM when the sweep that started it ends, however it ends (Linux)."""
-    if os.environ.get(SWEEP) == str(os.getppid()) and hasattr(libc := ctypes.CDLL(None), "prctl"):
+def end_with_parent() -> None:
+    """From now on this process ends when the one that started it does, however that ends (Linux).
+
+    That is a sweep, whose job gets SIGTERM, or the first process of a training: without it nothing can be saved.
+    """
+    if not hasattr(libc := ctypes.CDLL(None), "prctl"):
+        return
+    if os.environ.get(SWEEP) == str(os.getppid()):
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    elif not main_process() and not started_together():
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

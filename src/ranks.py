@@ -6,10 +6,11 @@ shares out. Loads no torch.
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from composed.errors import ComposedError
+from composed.errors import ComposedError, TrainingError
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
@@ -48,6 +49,21 @@ def share(pieces: Sequence[Piece], work: Callable[[Sequence[Piece]], list[Result
     for first, each in enumerate(shares):
         results[first::world] = each
     return results
+
+
+@contextmanager
+def complete() -> Iterator[None]:
+    """While the processes have to be all there: raises TrainingError when one is gone."""
+    try:
+        yield
+    except RuntimeError as error:
+        group = _group()
+        if group is None or not (isinstance(error, group.DistError) or "gloo" in str(error)):
+            raise
+        raise TrainingError(
+            "another process of this training is gone: if it did not say why above, it may have been killed for want "
+            f"of memory ({str(error).splitlines()[0]}). The last good checkpoint stays: the same command goes on there"
+        ) from error
 
 
 def wait() -> None:

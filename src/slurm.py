@@ -11,19 +11,29 @@ import subprocess
 from composed.console import in_sweep, main_process, say
 
 WARNINGS = (signal.SIGUSR1, signal.SIGUSR2)
+MOST_RETURNS = 100
 
 
-def back_into_the_queue(number: int) -> None:
-    """Where the signal with this number was SLURM's warning: the same job waits again, and this one is killed soon."""
+def back_into_the_queue(number: int, most: int = MOST_RETURNS) -> str:
+    """Where the signal with this number was SLURM's warning: the same job waits again, and this one is killed soon.
+
+    Returns why it does not wait again, else "". It does not after `most` returns: what its time limit never lets come
+    to an end would take its machine for ever.
+    """
     if number not in WARNINGS or "SLURM_JOB_ID" not in os.environ or in_sweep() or not main_process():
-        return
+        return ""
     job = os.environ["SLURM_JOB_ID"]
     if "SLURM_ARRAY_JOB_ID" in os.environ:  # whose first task has the number of the whole array
         job = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
+    if int(os.environ.get("SLURM_RESTART_COUNT", "0")) >= most:
+        return f"job {job} has been back in the queue {most} times, as hydra.launcher.max_num_timeout allows"
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it comes before the answer
     try:
         asked = subprocess.run(["scontrol", "requeue", job], capture_output=True, text=True, timeout=60, check=False)
         refused = asked.stderr.strip() if asked.returncode else ""
     except (OSError, subprocess.TimeoutExpired) as error:
         refused = str(error)
-    say(f"SLURM does not take job {job} back: {refused}" if refused else f"job {job} goes back into the queue")
+    if refused:
+        return f"SLURM does not take job {job} back: {refused}"
+    say(f"job {job} goes back into the queue")
+    return ""

@@ -116,7 +116,8 @@ def main(arguments: list[str] | None = None) -> int:
         return error.code
     except Interrupted as interrupted:
         say(f"{interrupted}\ngo on with the same command:\n  {command}")
-        slurm.back_into_the_queue(interrupted.number)
+        if refused := slurm.back_into_the_queue(interrupted.number):
+            say(refused)
         return interrupted.code
 
 

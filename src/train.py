@@ -11,7 +11,7 @@ import sys
 import time
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import hydra
 from hydra import compose
@@ -22,8 +22,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from composed import evaluate, ranks, slurm
 from composed.command import check, check_command_line, check_processes, flags_first, help_text, options
-from composed.console import end_with_sweep, in_sweep, main_process, raise_on_signals, say, started_together
-from composed.errors import ComposedError, ConfigError, Interrupted
+from composed.console import end_with_parent, in_sweep, main_process, raise_on_signals, say, started_together
+from composed.errors import ComposedError, ConfigError, Interrupted, TrainingError
 from composed.files import read_json, write_json
 from composed.run_folder import RunFolder, provenance, shaping
 
@@ -56,7 +56,7 @@ def run(config: dict[str, Any], overrides: list[str], *, wait: bool = False) -> 
     start_from = config["finetuning"]["start_from"]
     if start_from in options("finetuning") and not folder.predicted():
         start_from = str(run(*_of_mode(start_from, overrides), wait=True).path)
-    with folder.locked(wait) if main_process() else nullcontext():
+    with folder.locked(wait) if main_process() else nullcontext(), ranks.complete():
         if folder.finished() and not config["redo"]:
             return folder
         if main_process():
@@ -163,15 +163,12 @@ def _job(config: DictConfig) -> float | None:
     except Interrupted as interrupted:
         if below_main:
             raise
-        _stop(interrupted, str(interrupted))
+        say(str(interrupted))
+        most_returns = job.launcher.get("max_num_timeout", slurm.MOST_RETURNS)
+        if refused := slurm.back_into_the_queue(interrupted.number, most_returns):
+            raise TrainingError(f"{interrupted}; {refused}; the same command goes on there") from None
+        sys.exit(interrupted.code if main_process() else 0)  # the first process has yet to ask for its place
     return None
-
-
-def _stop(interrupted: Interrupted, words: str) -> NoReturn:
-    """Of several processes the others end well: the first one has yet to ask for its place in the queue."""
-    say(words)
-    slurm.back_into_the_queue(interrupted.number)
-    sys.exit(interrupted.code if main_process() else 0)
 
 
 def _uses(result: dict[str, Any], path: Path) -> str:
@@ -197,7 +194,7 @@ def main() -> None:
         print(help_text("composed-train"))
         return
     raise_on_signals()
-    end_with_sweep()
+    end_with_parent()
     try:
         check_command_line(arguments)
         resolve = ["--resolve"] if "--cfg" in arguments and "job" in arguments else []
@@ -213,7 +210,10 @@ def main() -> None:
         say(f"error: {error}")
         sys.exit(ConfigError.code)
     except Interrupted as interrupted:
-        _stop(interrupted, f"{interrupted}\ngo on with the same command:\n  {command}")
+        say(f"{interrupted}\ngo on with the same command:\n  {command}")
+        if refused := slurm.back_into_the_queue(interrupted.number):
+            say(refused)
+        sys.exit(interrupted.code if main_process() else 0)
     if _failures:
         say("\n".join([f"error: {len(_failures)} of the runs failed:", *_failures]))
         sys.exit(1)

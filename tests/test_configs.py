@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 
 from composed import build, curve, image
 from composed.command import CHOICES, GROUPS, TYPES, _keys, check, options
+from composed.conf import fastest_precision
 from composed.datamodules import tokenizers
 from composed.datamodules.sanstype.files import Sizes
 from composed.datamodules.sanstype.grammar import Grammar
@@ -154,6 +155,23 @@ def test_the_modes_of_a_task_differ_in_no_budget():
             for mode in ("baseline", "standard", "composed")
         }
         assert len(set(updates.values())) == 1, updates
+
+
+def test_the_precision_is_the_fastest_that_the_accelerator_has(tmp_path, monkeypatch):
+    (tmp_path / "new").write_text("flags : fpu sse amx_bf16 avx\n")
+    (tmp_path / "old").write_text("flags : fpu sse avx\n")
+    fastest = {"new": "bf16-mixed", "old": "32-true", "missing": "32-true"}
+    for machine, precision in fastest.items():
+        assert fastest_precision("cpu", tmp_path / machine) == precision
+        for there in (True, False):
+            monkeypatch.setattr(torch.accelerator, "is_available", lambda there=there: there)
+            assert fastest_precision("auto", tmp_path / machine) == ("bf16-mixed" if there else precision)
+    with initialize_config_module("composed.conf", version_base="1.3"):
+        for words in (["trainer=gpu"], ["trainer=ddp", "trainer.accelerator=gpu"]):
+            assert compose("config", words).trainer.precision == "bf16-mixed"
+        assert compose("config", ["trainer=fsdp", "trainer.accelerator=cpu"]).trainer.precision == fastest_precision(
+            "cpu"
+        )
 
 
 def test_sizes_and_tasks_choose_the_tokenizer():

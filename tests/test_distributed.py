@@ -1,7 +1,10 @@
 """As many processes as one likes, the same training: the same batches, metrics, predictions and table."""
 
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +15,7 @@ import torch
 from composed.files import read_lines
 from composed.tasks.progress import Recorder
 from tests import toys
-from tests.commands import ENVIRONMENT, command, result, run_folders
+from tests.commands import BASELINE, ENVIRONMENT, LONG, command, end, result, run_folders, start, wait_for
 from tests.processes import together
 from tests.test_training import composed_term, fit
 
@@ -81,6 +84,34 @@ def test_what_two_processes_predict_together_one_predicts_alone(task, train, one
     assert again.returncode == 0, again.stderr
     assert [file.read_bytes() for file in files] == together
     assert {key: result(one())[key] for key in measured} == measured
+
+
+@pytest.mark.parametrize("dead", ["the first", "another"])
+def test_where_a_process_is_killed_none_waits_for_it(dead, settings, tmp_path):
+    """Not even the one that the first has started, of which nobody else knows."""
+    words = [*settings, *WORDS, *BASELINE, *LONG, "trainer=ddp", "trainer.devices=2"]
+    first = start("train", *words, cwd=tmp_path)
+    wait_for(first, tmp_path / "runs", rows=3)
+    (other,) = Path(f"/proc/{first.pid}/task/{first.pid}/children").read_text().split()
+    os.kill(first.pid if dead == "the first" else int(other), signal.SIGKILL)
+    ended = end(first, timeout=60)
+    deadline = time.monotonic() + 10
+    while running(other):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    if dead == "another":
+        assert ended.returncode == 1
+        assert "error: another process of this training is gone" in ended.stderr
+        assert "The last good checkpoint stays" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def running(process: str) -> bool:
+    """Whether it is there, and no zombie that nobody has asked about."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
 
 
 def test_a_metric_of_several_processes_is_a_mean_over_what_they_saw_together(tmp_path):

@@ -144,9 +144,9 @@ def test_a_signal_stops_every_job_in_order_and_starts_no_other(job, number):
 def test_a_job_ends_with_its_sweep_even_where_that_is_killed(tmp_path):
     """What `composed-train` asks for: SIGTERM when the process that started it is gone."""
     child = (
-        "import pathlib, signal, sys, time; from composed.console import end_with_sweep\n"
+        "import pathlib, signal, sys, time; from composed.console import end_with_parent\n"
         "signal.signal(signal.SIGTERM, lambda *_: sys.exit(pathlib.Path('ended').touch()))\n"
-        "end_with_sweep(); pathlib.Path('ready').touch(); time.sleep(60)"
+        "end_with_parent(); pathlib.Path('ready').touch(); time.sleep(60)"
     )
     parent = (
         "import os, subprocess, sys, time; from composed.console import SWEEP\n"

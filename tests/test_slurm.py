@@ -213,6 +213,26 @@ def test_a_run_of_two_processes_that_slurm_starts_loses_its_machine_and_goes_on(
 
 
 @pytest.mark.slow_fault
+def test_a_run_that_has_been_back_often_enough_ends(cluster, settings, tmp_path):
+    words = [*SWEEP, *settings, *LONG, *BASELINE, "hydra.launcher.max_num_timeout=1"]
+    sweep = start("train", *words, cwd=tmp_path)
+    until(lambda: learned(tmp_path / "runs") > 2 or sweep.poll() is not None, "a training")
+    warn("1")
+    until(lambda: "resuming after" in logs(tmp_path / "runs")["1"] or sweep.poll() is not None, "a way back")
+    rows = learned(tmp_path / "runs")
+    until(lambda: learned(tmp_path / "runs") > rows or sweep.poll() is not None, "a training")
+    warn("1")
+    ended = end(sweep)
+    (said,) = logs(tmp_path / "runs").values()
+    print(said, ended.stderr)
+    assert said.count("goes back into the queue") == 1
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1].startswith("error: stopped after update")
+    assert "job 1 has been back in the queue 1 times, as hydra.launcher.max_num_timeout allows" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.slow_fault
 def test_a_failed_run_of_a_sweep_is_told_in_words_and_the_others_stay(cluster, settings, tmp_path):
     ended = end(start("train", *SWEEP, *settings, *BASELINE, "optim.lr=0.001,1e30,0.002", cwd=tmp_path))
     assert ended.returncode == 1
@@ -255,10 +275,19 @@ def test_a_warning_is_a_request_for_the_queue_and_no_other_signal_is(scontrol, m
     assert "job 15_2 goes back into the queue" in capsys.readouterr().err
 
 
-def test_a_queue_that_refuses_is_quoted(scontrol, capsys):
+def test_a_queue_that_refuses_is_quoted(scontrol):
     (scontrol / "answer").write_text("Requested operation is presently disabled")
-    slurm.back_into_the_queue(signal.SIGUSR1)
-    assert "SLURM does not take job 17 back: Requested operation is presently disabled" in capsys.readouterr().err
+    refused = slurm.back_into_the_queue(signal.SIGUSR1)
+    assert refused == "SLURM does not take job 17 back: Requested operation is presently disabled"
+
+
+def test_a_job_that_comes_back_for_ever_ends(scontrol, monkeypatch):
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "2")
+    refused = slurm.back_into_the_queue(signal.SIGUSR1, most=2)
+    assert refused == "job 17 has been back in the queue 2 times, as hydra.launcher.max_num_timeout allows"
+    assert not (scontrol / "asked").exists()
+    assert slurm.back_into_the_queue(signal.SIGUSR1, most=3) == ""
+    assert (scontrol / "asked").read_text() == "requeue 17\n"
 
 
 def test_a_sweep_for_a_queue_is_refused_where_there_is_none(monkeypatch):

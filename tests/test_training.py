@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from pytorch_lightning.plugins.precision import MixedPrecision
 
 from composed.errors import ComposedError, ConfigError, DataError, TrainingError
 from composed.models.adaptation import add_low_rank
@@ -97,6 +98,26 @@ def test_a_stopped_training_ends_bit_identical_to_an_uninterrupted_one(
     assert same(last(tmp_path / "whole"), last(tmp_path / "parts"))
     assert (tmp_path / "whole/metrics.jsonl").read_text() == (tmp_path / "parts/metrics.jsonl").read_text()
     assert (tmp_path / "whole/best.safetensors").read_bytes() == (tmp_path / "parts/best.safetensors").read_bytes()
+
+
+def test_a_stopped_training_of_16_bits_goes_on_with_its_scale_of_the_loss(tmp_path, stop_at, monkeypatch):
+    """That of half precision on a GPU, which doubles every third update here."""
+
+    def half() -> dict:
+        scaler = torch.amp.GradScaler("cpu", init_scale=64.0, growth_interval=3)
+        return {"accelerator": "cpu", "devices": 1, "plugins": [MixedPrecision("16-mixed", "cpu", scaler)]}
+
+    fit(tmp_path / "whole", trainer=half())
+    with monkeypatch.context() as patches:
+        patches.setattr("composed.tasks.progress.say", lambda _line: None)
+        stop_at(6)
+        with pytest.raises(Interrupted):
+            fit(tmp_path / "parts", trainer=half())
+    monkeypatch.undo()
+    assert last(tmp_path / "parts")["scaler"]["scale"] == 64 * 2**2
+    fit(tmp_path / "parts", trainer=half())
+    assert last(tmp_path / "parts")["scaler"]["scale"] == 64 * 2**4
+    assert same(last(tmp_path / "whole"), last(tmp_path / "parts"))
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_seed_others(tmp_path):

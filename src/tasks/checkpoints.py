@@ -65,7 +65,7 @@ class Checkpoints(pl.Callback):
                 continue
             for what in damaged:
                 say(f"warning: {what}; going on from {path}")
-            self.task.updates, self.best, self._state = state["updates"], state["best"], state["optimizer"]
+            self.task.updates, self.best, self._state = state["updates"], state["best"], state
             say(f"resuming after {self.task.updates} of {self.task.optim.updates} updates")
             return
         if damaged:
@@ -76,7 +76,9 @@ class Checkpoints(pl.Callback):
 
     def on_fit_start(self, trainer: pl.Trainer, _task: pl.LightningModule) -> None:
         if self._state is not None:
-            load_optimizer(trainer.optimizers[0], self._state)
+            load_optimizer(trainer.optimizers[0], self._state["optimizer"])
+            if scaler := self._state.get("scaler"):
+                trainer.precision_plugin.load_state_dict(scaler)
             self._state = None
 
     def on_train_start(self, _trainer: pl.Trainer, _task: pl.LightningModule) -> None:
@@ -120,7 +122,8 @@ class Checkpoints(pl.Callback):
         learned = gathered(learned, keep=trainer.is_global_zero)
         if not trainer.is_global_zero:
             return
-        state = {**learned, "updates": updates, "best": self.best, "metadata": self.metadata}
+        scaler = trainer.precision_plugin.state_dict()  # of the losses, where gradients are of 16 bits
+        state = {**learned, "scaler": scaler, "updates": updates, "best": self.best, "metadata": self.metadata}
         buffer = io.BytesIO()  # torch.save on a full disk would not say that the disk is full
         torch.save(state, buffer)
         self._age()
