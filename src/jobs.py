@@ -17,11 +17,12 @@ from functools import cached_property
 from typing import Any
 
 from composed.console import SWEEP, say
-from composed.files import read_json, write_json
+from composed.files import read_json, write_json, writing
 from composed.run_folder import RunFolder
 
 COMMAND = [sys.executable, "-m", "composed.train"]
 POLL_SECONDS = 0.2
+BEGUN = "$ composed-train "  # how the log of each start begins
 
 
 @dataclass(frozen=True)
@@ -93,11 +94,12 @@ def run_jobs(jobs: Sequence[Job], *, at_a_time: int = 1, retry_failed: bool = Tr
 
 
 def _start(job: Job, cores: set[int]) -> subprocess.Popen[bytes]:
-    job.folder.path.mkdir(parents=True, exist_ok=True)
-    job.folder.failed.unlink(missing_ok=True)
+    with writing(job.folder.log):
+        job.folder.path.mkdir(parents=True, exist_ok=True)
+        job.folder.failed.unlink(missing_ok=True)
+        with open(job.folder.log, "ab") as log:
+            log.write(f"{BEGUN}{shlex.join(job.overrides)}\n".encode())
     with open(job.folder.log, "ab") as log:
-        log.write(f"$ {shlex.join(['composed-train', *job.overrides])}\n".encode())
-        log.flush()
         process = subprocess.Popen(
             [*COMMAND, *job.overrides],
             stdin=subprocess.DEVNULL,
@@ -114,7 +116,8 @@ def _conclude(job: Job, code: int) -> str:
     """One word for an ended job; a failed one is written down."""
     if code == 0 and job.folder.finished():
         return "done   "
-    lines = job.folder.log.read_text(encoding="utf-8", errors="replace").splitlines()
+    log = job.folder.log.read_text(encoding="utf-8", errors="replace")
+    lines = log[log.rfind(BEGUN) :].splitlines()  # of this start; an earlier one may have failed for other reasons
     reason = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
     said = next((line for line in lines[::-1] if line.startswith("error: ")), lines[-1].strip())
     write_json(job.folder.failed, {"reason": reason, "said": said})

@@ -13,7 +13,7 @@ import pytest
 
 from composed import jobs
 from composed.console import raise_on_signals
-from composed.errors import Interrupted
+from composed.errors import ComposedError, Interrupted
 from composed.jobs import Job, run_jobs
 from tests.test_run_folder import CONFIG
 
@@ -91,6 +91,20 @@ def test_an_error_in_words_is_told_and_an_end_without_a_result_is_a_failure(job,
     said = capfd.readouterr().err
     assert "exit code 1\n    error: in words" in said
     assert "exit code 0" in said
+
+
+def test_the_words_of_an_earlier_failure_are_not_those_of_this_one(job, capfd):
+    run_jobs([job(0, "refuse")])
+    capfd.readouterr()
+    (failed,) = run_jobs([job(0, "die")])
+    assert "killed by SIGKILL" in failed.failure()
+    assert "in words" not in failed.failure()
+
+
+def test_a_folder_that_cannot_be_made_is_named(job, tmp_path):
+    (tmp_path / "runs").touch()
+    with pytest.raises(ComposedError, match=r"cannot write .*log\.txt: Not a directory"):
+        run_jobs([job(0)])
 
 
 def test_redo_runs_what_is_done(job):

@@ -19,7 +19,7 @@ from composed.models.composition import fingerprint, freeze
 from composed.models.estimators import rloo
 from composed.models.weights import load_weights
 from composed.tasks import training
-from composed.tasks.progress import Interrupted
+from composed.tasks.progress import Interrupted, Recorder
 from composed.tasks.sequence import SequenceTask, Stage, Through
 from tests import toys
 
@@ -410,3 +410,28 @@ def test_every_process_has_as_many_validation_batches_and_every_row_counts_once(
             loaders.append([*data.val_dataloader()])
         assert len({len(batches) for batches in loaders}) == 1
         assert sum(batch.weight * len(batch.target) for batches in loaders for batch in batches) == 40
+
+
+def test_metrics_on_a_full_disk_stop_the_training_in_words(tmp_path, monkeypatch):
+    begin = Recorder.start
+
+    def start(self) -> None:
+        begin(self)
+        self._file.close()
+        self._file = open("/dev/full", "w")  # noqa: SIM115  (closed by `stop`)
+
+    monkeypatch.setattr(Recorder, "start", start)
+    with pytest.raises(ComposedError, match=r"cannot write .*metrics\.jsonl: No space left on device"):
+        fit(tmp_path)
+    monkeypatch.undo()
+    fit(tmp_path)
+
+
+def test_a_file_system_without_links_keeps_the_last_checkpoint_alone(tmp_path, monkeypatch):
+    def link(*_: object) -> None:
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+    monkeypatch.setattr(os, "link", link)
+    fit(tmp_path)
+    assert last(tmp_path)["updates"] == 12
+    assert [path.name for path in tmp_path.glob("*.ckpt")] == ["last.ckpt"]

@@ -133,7 +133,7 @@ class Checkpoints(pl.Callback):
         """Every checkpoint becomes the one before it; the last one is there all the time."""
         for younger, older in list(zip(self.kept, self.kept[1:], strict=False))[::-1]:
             link = older.with_name(f".{older.name}.tmp")
-            with suppress(FileNotFoundError, PermissionError):  # none yet; a file system without links
+            with suppress(OSError):  # none yet; a file system without links; a full one, which the next write says
                 link.unlink(missing_ok=True)
                 os.link(younger, link)
                 os.replace(link, older)

@@ -3,6 +3,7 @@
 import json
 import signal
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch.distributed
 
 from composed.console import STOPPING, main_process, say
 from composed.errors import Interrupted
-from composed.files import write_text
+from composed.files import write_text, writing
 from composed.tasks.display import Display
 from composed.tasks.sequence import SequenceTask
 
@@ -83,7 +84,8 @@ class Recorder(pl.Callback):
     def stop(self) -> None:
         if main_process():
             self._display.close()
-            self._file.close()
+            with suppress(OSError):  # of a row that did not get onto a full disk, which was said
+                self._file.close()
 
     def on_train_batch_end(self, trainer: pl.Trainer, _task: pl.LightningModule, _out, batch, _index: int) -> None:
         done = batch.update + 1
@@ -117,7 +119,8 @@ class Recorder(pl.Callback):
     def _record(self, trainer: pl.Trainer, split: str, update: int, metrics: dict[str, float]) -> None:
         if not trainer.is_global_zero:
             return
-        self._file.write(json.dumps({"stage": self.stage, "split": split, "update": update, **metrics}) + "\n")
-        self._file.flush()
+        with writing(self.path):
+            self._file.write(json.dumps({"stage": self.stage, "split": split, "update": update, **metrics}) + "\n")
+            self._file.flush()
         for logger in self.loggers:
             logger.log_metrics({f"{split}/{name}": value for name, value in metrics.items()}, step=update)

@@ -134,3 +134,13 @@ def test_11_a_wandb_that_dies_stops_nothing(chance, settings, tmp_path):
     (metrics,) = (tmp_path / "runs").glob("*/metrics.jsonl")
     assert '"update": 240' in metrics.read_text().splitlines()[-1]
     assert command("train", *settings, *LONG, *BASELINE, cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.slow_fault
+def test_05_a_disk_too_small_for_the_faces_is_an_error_in_words(chance, tmp_path):
+    """A page of a mapped file that the disk has no room for is SIGBUS."""
+    words = ("task=fonts", "profile=smoke", "logger=csv", *BASELINE, "task.data=data")
+    with small_disk(tmp_path / "data", f"size={4 * chance.randrange(2, 10)}k"):
+        stopped = command("train", *words, cwd=tmp_path)
+    assert stopped.returncode == 1, stopped.stderr
+    assert re.search(r"error: cannot write data/.*: No space left on device", stopped.stderr)

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 
 from composed.datamodules.fonts import outlines
 from composed.errors import DataError
-from composed.files import locked, read_json, write_json
+from composed.files import locked, read_json, write_json, writing
 
 VERSION = 1  # of how faces are drawn; part of the cache's key
 HDF5 = (".hdf5", ".h5")
@@ -94,14 +94,18 @@ def _make(folder: Path, source: str, count: int, characters: str, size: int, see
 def _write(path: Path, faces: Iterator[tuple[str, np.ndarray]], most: int, shape: tuple[int, ...]) -> list[str]:
     """At most `most` faces into a .npy file, one after the other; returns their names."""
     names = []
-    images = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(most, *shape))
+    with writing(path):
+        images = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(most, *shape))
+        with open(path, "r+b") as file:  # a page that a full disk has no room for would be the end by SIGBUS
+            os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
     for index, (name, image) in enumerate(faces):
         images[index] = image
         names.append(name)
     images.flush()
     if len(names) < most:
-        np.save(path.with_name(".kept.npy"), images[: len(names)])
-        os.replace(path.with_name(".kept.npy"), path)
+        with writing(path):
+            np.save(path.with_name(".kept.npy"), images[: len(names)])
+            os.replace(path.with_name(".kept.npy"), path)
     return names
 
 
