@@ -59,10 +59,13 @@ def end_with_parent() -> None:
     """From now on this process ends when the one that started it does, however that ends (Linux).
 
     That is a sweep, whose job gets SIGTERM, or the first process of a training: without it nothing can be saved.
+    Raises Interrupted where the sweep is gone already.
     """
     if not hasattr(libc := ctypes.CDLL(None), "prctl"):
         return
-    if os.environ.get(SWEEP) == str(os.getppid()):
+    if in_sweep() and main_process():
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.environ[SWEEP] != str(os.getppid()):  # which ended before this process could ask
+            raise Interrupted(signal.SIGTERM, "the sweep that started this run has ended")
     elif not main_process() and not started_together():
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -194,8 +194,8 @@ def main() -> None:
         print(help_text("composed-train"))
         return
     raise_on_signals()
-    end_with_parent()
     try:
+        end_with_parent()
         check_command_line(arguments)
         resolve = ["--resolve"] if "--cfg" in arguments and "job" in arguments else []
         sys.argv[1:] = [*resolve, *arguments]

@@ -8,11 +8,12 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from composed import jobs
-from composed.console import raise_on_signals
+from composed.console import SWEEP, end_with_parent, raise_on_signals
 from composed.errors import ComposedError, Interrupted
 from composed.jobs import Job, run_jobs
 from tests.test_run_folder import CONFIG
@@ -175,3 +176,13 @@ def test_a_job_ends_with_its_sweep_even_where_that_is_killed(tmp_path):
     while not (tmp_path / "ended").exists():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_a_job_whose_sweep_is_gone_before_it_could_ask_does_not_begin(monkeypatch):
+    """It is another's child by then, and nobody would end it."""
+    monkeypatch.setenv(SWEEP, "1" if os.getppid() != 1 else "2")
+    monkeypatch.setattr("ctypes.CDLL", lambda _name: SimpleNamespace(prctl=lambda *_: 0))
+    with pytest.raises(Interrupted, match="the sweep that started this run has ended"):
+        end_with_parent()
+    monkeypatch.setenv(SWEEP, str(os.getppid()))
+    end_with_parent()
