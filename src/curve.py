@@ -19,6 +19,7 @@ from composed.models.staircase import Networks, Rounding, turns
 from composed.models.weights import load_weights, save_weights
 from composed.objects import instantiate
 from composed.run_folder import RunFolder
+from composed.tasks.training import threads
 
 TEST_POINTS = 25  # of a step, both edges included
 MEASURES = {"error": "lower", "wrong steps, %": "lower", "complexity": "lower", "turns": "lower"}
@@ -38,15 +39,18 @@ def without_subnormals() -> Iterator[None]:
         torch.set_flush_denormal(False)
 
 
-@without_subnormals()
 def train_and_predict(folder: RunFolder, config: dict[str, Any], loggers: list[Any]) -> None:
     """Trains the networks of all staircases at once, each loss its own, and writes weights, metrics and predictions."""
+    with without_subnormals(), threads(config["trainer"]["threads"] or 1):  # the networks are small
+        _train_and_predict(folder, config, loggers)
+
+
+def _train_and_predict(folder: RunFolder, config: dict[str, Any], loggers: list[Any]) -> None:
     stairs, mode, settings = staircases(config), config["finetuning"], config["optim"]
     started = time.monotonic()
     points = [stair.points(config["task"]["points"] // stair.steps) for stair in stairs]
     inputs, targets = (torch.stack(list(side)) for side in zip(*points, strict=True))  # (E, P)
     torch.manual_seed(config["seed"])
-    torch.set_num_threads(config["trainer"]["threads"] or 1)  # the networks are small
     networks = make_networks(config, stairs)
     rounding, estimator = make_rounding(config, stairs), instantiate(config["estimator"], _convert_="all")
     optimizer = torch.optim.Adam(networks.parameters(), lr=settings["lr"], fused=True)

@@ -45,7 +45,7 @@ def run(config: dict[str, Any], overrides: list[str], *, wait: bool = False) -> 
         check_processes(config["trainer"], started_together())
 
     from composed.loggers import open_logger
-    from composed.tasks.training import check_trainer
+    from composed.tasks.training import check_trainer, threads
 
     check_trainer(config["trainer"])
     if config["redo"] and started_together():
@@ -66,7 +66,7 @@ def run(config: dict[str, Any], overrides: list[str], *, wait: bool = False) -> 
         else:
             folder.wait_for_description()
         say(f"run {folder.path}")
-        with open_logger(config["logger"], folder.path, config) as loggers:
+        with open_logger(config["logger"], folder.path, config) as loggers, threads(config["trainer"]["threads"]):
             if not folder.predicted():
                 started = {**config, "finetuning": {**config["finetuning"], "start_from": start_from}}
                 _train_and_predict(folder, started, loggers)

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
@@ -11,6 +12,7 @@ from composed import evaluate, train
 from composed.errors import TrainingError
 from composed.files import read_json, read_lines
 from composed.run_folder import RunFolder
+from composed.tasks.training import threads
 
 
 def run(folder: Path, *words: str) -> RunFolder:
@@ -63,6 +65,23 @@ def test_rounding_lets_the_composition_be_right_where_f_alone_cannot_learn_the_s
     composed, direct = run(tmp_path, *budget), run(tmp_path, *budget, "finetuning=baseline")
     own = read_json(composed.result)["values"]["composition"]["id"]["error"]
     assert own < read_json(direct.result)["values"]["base"]["id"]["error"]
+
+
+def test_the_runs_of_a_sweep_leave_each_other_the_threads(tmp_path):
+    """Even one that asks for none of its own has few of them here, for its networks are small."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        for words in ([], ["trainer.threads=1"]):
+            run(tmp_path / str(len(words)), *words)
+            assert torch.get_num_threads() == 2
+        with threads(1):
+            assert torch.get_num_threads() == 1
+        with threads(None):
+            torch.set_num_threads(1)  # as Lightning does for a training of several processes
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_a_loss_that_is_not_finite_stops_and_says_where(tmp_path):

@@ -3,6 +3,7 @@
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,19 @@ def check_trainer(settings: dict[str, Any]) -> None:
             raise ConfigError(f"trainer: {str(error).rstrip(' .!')}; trainer=cpu runs on every machine") from error
 
 
+@contextmanager
+def threads(count: int | None) -> Iterator[None]:
+    """So many of the CPU, then as many as before, for other runs of this process; null: as many as there are."""
+    before = torch.get_num_threads()
+    if count:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        if count:  # else Lightning may have chosen, for all that is to come
+            torch.set_num_threads(before)
+
+
 def _too_large(error: RuntimeError, task: SequenceTask) -> TrainingError:
     """What to lower, in the order of what costs least."""
     optim = task.optim
@@ -143,8 +157,6 @@ def train(
     suffice; `checkpoints` is good then.
     """
     settings = _of_lightning(trainer)
-    if trainer.get("threads"):
-        torch.set_num_threads(trainer["threads"])
     for model in (task.model, task.through.denoiser if task.through else None):
         if isinstance(model, SequenceModel):
             model.checkpointing = trainer.get("gradient_checkpointing", False)
