@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 
+from composed import ranks
 from composed.errors import Interrupted
 
 SWEEP = "COMPOSED_SWEEP"  # in the environment of a sweep's jobs: the process that started them
@@ -28,6 +29,14 @@ def started_together() -> int:
     return tasks if tasks > 1 else 0
 
 
+def awaited() -> bool:
+    """Whether the first process of a training started this one and waits for it, deaf to signals, until it has joined.
+
+    Then Ctrl-C, which both get, is the first one's business: it ends this one too.
+    """
+    return os.environ.get("LOCAL_RANK", "0") != "0" and not started_together() and not ranks.joined()
+
+
 def launch() -> str:
     """What the processes of one torchrun or srun have in common, and those of no other have."""
     names = ["SLURM_JOB_ID", "SLURM_STEP_ID", "SLURM_RESTART_COUNT"]
@@ -42,10 +51,14 @@ def say(line: str) -> None:
 
 
 def raise_on_signals() -> None:
-    """From now on what asks to stop raises Interrupted, so that locks, files and child processes are cleaned up."""
+    """From now on what asks to stop raises Interrupted, so that locks, files and child processes are cleaned up.
+
+    But not in a process that is `awaited`.
+    """
 
     def interrupt(number: int, _frame: object) -> None:
-        raise Interrupted(number)
+        if not awaited():
+            raise Interrupted(number)
 
     for number in STOPPING:
         signal.signal(number, interrupt)

@@ -5,8 +5,9 @@ import signal
 
 import pytest
 
-from composed.console import main_process, raise_on_signals, say, started_together
+from composed.console import STOPPING, main_process, raise_on_signals, say, started_together
 from composed.errors import Interrupted
+from composed.tasks.progress import StopSignals
 
 
 @pytest.fixture(autouse=True)
@@ -42,6 +43,26 @@ def test_a_signal_raises_what_no_handler_of_errors_catches(number):
             os.kill(os.getpid(), number)
         assert stopped.value.code == 128 + number
         assert not isinstance(stopped.value, Exception)
+    finally:
+        for n, handler in before.items():
+            signal.signal(n, handler)
+
+
+def test_a_process_that_the_first_one_waits_for_leaves_signals_to_it(monkeypatch):
+    """The first one, in PyTorch's code, would wait for half an hour and hear nothing."""
+    before = {n: signal.getsignal(n) for n in STOPPING}
+    try:
+        raise_on_signals()
+        with monkeypatch.context() as helping:
+            helping.setenv("LOCAL_RANK", "1")
+            os.kill(os.getpid(), signal.SIGINT)
+            with StopSignals() as signals:
+                for _ in range(2):
+                    os.kill(os.getpid(), signal.SIGINT)
+            assert signals.received == signal.SIGINT
+            helping.setattr("composed.ranks.joined", lambda: True)
+            with pytest.raises(Interrupted):
+                os.kill(os.getpid(), signal.SIGINT)
     finally:
         for n, handler in before.items():
             signal.signal(n, handler)

@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 import torch
 import torch.distributed
 
-from composed.console import STOPPING, main_process, say
+from composed.console import STOPPING, awaited, main_process, say
 from composed.errors import Interrupted
 from composed.files import write_text, writing
 from composed.tasks.display import Display
@@ -39,7 +39,7 @@ class StopSignals:
             signal.signal(number, handler)
 
     def _note(self, number: int, _frame: object) -> None:
-        if self.received and number == signal.SIGINT:
+        if self.received and number == signal.SIGINT and not awaited():
             raise Interrupted(number, "stopped in the middle of an update; the last checkpoint stays")
         self.received = number
         say("stopping after this update; a checkpoint is being written")
