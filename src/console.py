@@ -12,6 +12,7 @@ from composed import ranks
 from composed.errors import Interrupted
 
 SWEEP = "COMPOSED_SWEEP"  # in the environment of a sweep's jobs: the process that started them
+LAUNCH = "COMPOSED_LAUNCH"  # in the environment of a training's processes: which one it is
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)  # the latter two: warnings of a queue
 _PR_SET_PDEATHSIG = 1
 
@@ -38,7 +39,11 @@ def awaited() -> bool:
 
 
 def launch() -> str:
-    """What the processes of one torchrun or srun have in common, and those of no other have."""
+    """What the processes of one training have in common, and those of no other have; "" where they do not know it."""
+    if not started_together():
+        if main_process():
+            os.environ[LAUNCH] = f"{os.uname().nodename} {os.getpid()}"  # which those that it starts inherit
+        return os.environ.get(LAUNCH, "")
     names = ["SLURM_JOB_ID", "SLURM_STEP_ID", "SLURM_RESTART_COUNT"]
     if "TORCHELASTIC_RUN_ID" in os.environ:
         names = ["TORCHELASTIC_RUN_ID", "TORCHELASTIC_RESTART_COUNT", "MASTER_ADDR", "MASTER_PORT"]

@@ -21,7 +21,7 @@ from typing import Any
 
 import yaml
 
-from composed.console import say
+from composed.console import launch, say
 from composed.errors import ComposedError, DataError
 from composed.files import locked, write_json, write_text
 
@@ -95,6 +95,7 @@ class RunFolder:
         self.result = path / "result.json"
         self.log = path / "log.txt"
         self.failed = path / "failed.json"
+        self._launch = path / ".launch"  # whose run it is
 
     @classmethod
     def of(cls, config: dict[str, Any]) -> "RunFolder":
@@ -157,10 +158,14 @@ class RunFolder:
         write_text(self.path / "config.yaml", yaml.safe_dump(config, sort_keys=False))
         write_text(self.path / "overrides.yaml", yaml.safe_dump(overrides))
         write_json(self.path / "environment.json", environment())
+        write_text(self._launch, launch())
 
     def wait_for_description(self) -> None:
-        """For processes beside the one that describes; where that ends early, whoever started them ends these too."""
-        while not (self.path / "environment.json").exists():
+        """For processes beside the one that describes, until it has, or another training has finished the run.
+
+        Where that one ends early, whoever started them ends these too.
+        """
+        while not self.finished() and not (self._launch.exists() and launch() in ("", self._launch.read_text())):
             time.sleep(0.1)
 
     def clear(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from composed.console import launch, say, started_together
+from composed.console import launch, say
 from composed.errors import ComposedError
 from composed.files import locked, write_json, write_text
 from composed.run_folder import content_key
@@ -43,7 +43,7 @@ class Store:
             raise ComposedError(f"{folder} is missing, and denoiser=store makes none. Make it with:\n  {command}")
         maker = folder / "maker"  # the launch whose processes make it
         if not alone:
-            while started_together() and not done.exists() and not (maker.exists() and maker.read_text() == launch()):
+            while (ours := launch()) and not done.exists() and not (maker.exists() and maker.read_text() == ours):
                 time.sleep(0.1)
             if not done.exists():
                 make(folder)

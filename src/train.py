@@ -22,7 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from composed import evaluate, ranks, slurm
 from composed.command import check, check_command_line, check_processes, flags_first, help_text, options
-from composed.console import end_with_parent, in_sweep, main_process, raise_on_signals, say, started_together
+from composed.console import end_with_parent, in_sweep, launch, main_process, raise_on_signals, say, started_together
 from composed.errors import ComposedError, ConfigError, Interrupted, TrainingError
 from composed.files import read_json, write_json
 from composed.run_folder import RunFolder, provenance, shaping
@@ -65,6 +65,8 @@ def run(config: dict[str, Any], overrides: list[str], *, wait: bool = False) -> 
             folder.describe(config, overrides)
         else:
             folder.wait_for_description()
+            if folder.finished() and not config["redo"]:
+                return folder
         say(f"run {folder.path}")
         with open_logger(config["logger"], folder.path, config) as loggers, threads(config["trainer"]["threads"]):
             if not folder.predicted():
@@ -196,6 +198,7 @@ def main() -> None:
     raise_on_signals()
     try:
         end_with_parent()
+        launch()  # known to the processes that this one will start
         check_command_line(arguments)
         resolve = ["--resolve"] if "--cfg" in arguments and "job" in arguments else []
         sys.argv[1:] = [*resolve, *arguments]

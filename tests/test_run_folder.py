@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from composed import run_folder
+from composed.console import LAUNCH, launch
 from composed.errors import ComposedError, DataError
 from composed.run_folder import RunFolder, content_key, environment, shaping
 
@@ -156,3 +157,23 @@ def test_a_later_key_changes_the_folder_only_where_it_changes_something(tmp_path
     folder = RunFolder(tmp_path / "run")
     folder.describe(CONFIG, [])
     assert folder.config()["finetuning"]["predict_above"] == 0.0
+
+
+@pytest.mark.parametrize("end", ["ours", "finished"])
+def test_a_helping_process_waits_for_its_own_first_process_or_for_the_end_of_anothers_run(end, tmp_path, monkeypatch):
+    """Two trainings may want the same run, to start from it: what another describes is not to be helped with."""
+    monkeypatch.setenv(LAUNCH, "another")
+    folder = RunFolder(tmp_path / "run")
+    folder.describe(CONFIG, [])
+    ours = launch()
+    (folder.path / ".launch").write_text("another")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    waited = []
+
+    def sleep(_seconds: float) -> None:
+        waited.append(1)
+        (folder.path / ".launch").write_text(ours) if end == "ours" else folder.result.touch()
+
+    monkeypatch.setattr("time.sleep", sleep)
+    folder.wait_for_description()
+    assert waited == [1]

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from composed.console import LAUNCH
 from composed.errors import ComposedError
 from composed.store import Store
 
@@ -64,7 +65,9 @@ def test_a_missing_denoiser_names_the_command_that_makes_it(tmp_path):
     assert not (tmp_path / "none").exists()
 
 
-def test_a_helping_process_trains_along_without_lock_or_mark(trained):
+def test_a_helping_process_trains_along_without_lock_or_mark(trained, monkeypatch):
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setenv(LAUNCH, "")
     store, folders, train = trained
     with pytest.raises(FileNotFoundError):  # the folder is the main process's to make
         store.find(*WEIGHTS, SHAPE, train, "make it", alone=False)
@@ -76,10 +79,15 @@ def test_a_helping_process_trains_along_without_lock_or_mark(trained):
 
 
 @pytest.mark.parametrize("ours", [True, False])
-def test_who_helps_makes_an_entry_with_its_own_main_process_alone(ours, tmp_path, monkeypatch):
-    """torchrun starts all at once: while the main process waits for another run's, its helper must not begin."""
-    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "this")
-    monkeypatch.setenv("WORLD_SIZE", "2")
+@pytest.mark.parametrize("together", [True, False])
+def test_who_helps_makes_an_entry_with_its_own_main_process_alone(together, ours, tmp_path, monkeypatch):
+    """While the main process waits for another run's, its helper must not begin, whoever has started it."""
+    for name in ("TORCHELASTIC_RUN_ID", "SLURM_STEP_NUM_TASKS", "LOCAL_RANK"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(LAUNCH, "of an earlier test")
+    if together:
+        monkeypatch.setenv("TORCHELASTIC_RUN_ID", "this")
+        monkeypatch.setenv("WORLD_SIZE", "2")
     store, made, begun = Store(tmp_path), [], threading.Event()
 
     def make(folder):
@@ -89,7 +97,9 @@ def test_who_helps_makes_an_entry_with_its_own_main_process_alone(ours, tmp_path
 
     def help_along():
         begun.wait()
-        monkeypatch.setenv("TORCHELASTIC_RUN_ID", "this" if ours else "other")
+        monkeypatch.setenv("LOCAL_RANK", "1")
+        if not ours:
+            monkeypatch.setenv("TORCHELASTIC_RUN_ID" if together else LAUNCH, "other")
         assert store.find(*WEIGHTS, SHAPE, made.append, "make it", alone=False).name == "best.safetensors"
 
     helper = threading.Thread(target=help_along)
