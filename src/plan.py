@@ -18,7 +18,8 @@ NOT_OF_DENOISER = ("data", "title", "beams", "max_length")  # of the task
 def plan(jobs: Sequence[Job], *, at_a_time: int, retry_failed: bool) -> str:
     """A line for each run, then what is missing and the time, in words."""
     states = {job.name: job.state for job in jobs}
-    todo = [job for job in jobs if states[job.name] != "done" and (retry_failed or states[job.name] != "failed")]
+    left = {"missing", "stopped"} | ({"failed"} if retry_failed else set())
+    todo = [job for job in jobs if states[job.name] in left or job.config["redo"]]
     lines = [f"{states[job.name]:<8} {job.name}  {' '.join(job.overrides)}" for job in jobs]
     lines += [
         f"failed before; --retry-failed runs it again: {job.failure()}" for job in jobs if states[job.name] == "failed"

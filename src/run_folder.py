@@ -169,8 +169,8 @@ class RunFolder:
             time.sleep(0.1)
 
     def clear(self) -> None:
-        """Removes what a run left but its log, so that it starts over."""
-        for entry in self.path.iterdir():
+        """Removes what a run left but its log, so that it starts over; should this be killed, its end is there."""
+        for entry in sorted(self.path.iterdir(), key=lambda entry: entry == self.result):
             if entry.is_dir():
                 shutil.rmtree(entry)
             elif entry.name not in (".lock", self.log.name):

@@ -60,7 +60,7 @@ def run(config: dict[str, Any], overrides: list[str], *, wait: bool = False) -> 
         if folder.finished() and not config["redo"]:
             return folder
         if main_process():
-            if config["redo"]:
+            if folder.finished():  # else it is begun already, by the same command perhaps, which goes on
                 folder.clear()
             folder.describe(config, overrides)
         else:

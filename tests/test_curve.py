@@ -67,6 +67,19 @@ def test_rounding_lets_the_composition_be_right_where_f_alone_cannot_learn_the_s
     assert own < read_json(direct.result)["values"]["base"]["id"]["error"]
 
 
+def test_a_run_that_is_done_again_and_stopped_goes_on_with_the_same_command(tmp_path):
+    """Which clears what is finished, and not what it began itself."""
+    folder = run(tmp_path)
+    (folder.path / "begun").touch()
+    folder.result.unlink()
+    run(tmp_path, "redo=true")
+    assert folder.finished()
+    assert (folder.path / "begun").exists()
+    run(tmp_path, "redo=true")
+    assert folder.finished()
+    assert not (folder.path / "begun").exists()
+
+
 def test_the_runs_of_a_sweep_leave_each_other_the_threads(tmp_path):
     """Even one that asks for none of its own has few of them here, for its networks are small."""
     before = torch.get_num_threads()

@@ -82,6 +82,12 @@ def test_a_denoiser_that_no_run_has_used_is_counted_once_with_the_time_of_its_ki
     assert "may have to be trained first: 1" in plan(jobs, at_a_time=1, retry_failed=False)
 
 
+def test_a_finished_run_is_to_do_where_it_is_to_be_done_again(job):
+    finish(job(0), 60)
+    assert "1 runs, 0 to do" in plan([job(0)], at_a_time=1, retry_failed=False)
+    assert "1 runs, 1 to do" in plan([job(0, redo=True)], at_a_time=1, retry_failed=False)
+
+
 def test_a_failed_run_is_to_do_only_when_asked(job):
     failed = job(0)
     failed.folder.path.mkdir(parents=True)
