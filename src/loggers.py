@@ -3,6 +3,8 @@
 Left out: metrics.jsonl itself (`tasks/progress.py`), and how W&B is kept at a distance (`mirror.py`).
 """
 
+import csv
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,11 +46,32 @@ class Sheltered:
             return None
 
 
+class _Csv(CSVLogger):
+    """Keeps the rows that a stopped run left, which Lightning's deletes, up to the step at which this one goes on."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, name="csv", version="")
+        self._earlier = []
+        if (path := folder / "csv" / "metrics.csv").exists():
+            with open(path, encoding="utf-8", newline="") as file:
+                rows = [*csv.DictReader(file)]
+            self._earlier = [{name: float(cell) for name, cell in row.items() if cell} for row in rows]
+
+    def log_metrics(self, metrics: dict[str, float], step: int) -> None:  # type: ignore[override]
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Experiment logs directory .* is not empty")
+            for row in self._earlier:
+                if (row["step"], row.keys() == {*metrics, "step"}) < (step, True):
+                    self.experiment.log_metrics(row, int(row["step"]))
+            self._earlier = []
+            super().log_metrics({**metrics}, step)
+
+
 @contextmanager
 def open_logger(settings: dict[str, Any], folder: Path, config: dict[str, Any]) -> Iterator[list[Sheltered | Mirror]]:
     """The logger of the settings (conf/logger) for the run in `folder`, if this process is the one that writes."""
     make: dict[str, Callable[[], Sheltered | Mirror]] = {
-        "csv": lambda: Sheltered("csv", lambda: CSVLogger(folder, name="csv", version="")),
+        "csv": lambda: Sheltered("csv", lambda: _Csv(folder)),
         "tensorboard": lambda: Sheltered(
             "tensorboard", lambda: TensorBoardLogger(folder, name="tensorboard", version="")
         ),

@@ -1,5 +1,6 @@
 """Metrics reach the logger that was asked for; a logger that fails is named once and never stops a run."""
 
+import csv
 import sys
 from types import SimpleNamespace
 
@@ -21,6 +22,17 @@ def test_metrics_are_in_the_csv_file(tmp_path):
     rows = (tmp_path / "csv" / "metrics.csv").read_text().splitlines()
     assert sorted(rows[0].split(",")) == ["loss", "step"]
     assert len(rows) == 3
+
+
+def test_a_resumed_run_keeps_the_rows_of_the_csv_file_before_where_it_goes_on(tmp_path):
+    """The last call judges what was predicted: its row joins those of the last update."""
+    for updates, name in (((10, 20), "loss"), ((20, 30), "loss"), ((30,), "judged")):
+        with opened(CSV, tmp_path) as loggers:
+            for update in updates:
+                loggers[0].log_metrics({name: update / 2}, update)
+    with open(tmp_path / "csv" / "metrics.csv", newline="") as file:
+        rows = [(int(row["step"]), row["loss"], row["judged"]) for row in csv.DictReader(file)]
+    assert rows == [(10, "5.0", ""), (20, "10.0", ""), (30, "15.0", ""), (30, "", "15.0")]
 
 
 def test_metrics_are_in_the_event_file_of_tensorboard(tmp_path):
