@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from composed.models.composition import as_source, freeze
-from composed.models.estimators import Published, posterior, reinforce, rloo, self_critical, training_mode, vimco
+from composed.models.estimators import Published, posterior, reinforce, rloo, self_critical, vimco
+from composed.models.sequence import training_mode
 from composed.models.transformer import Transformer
 from tests.enumerable import (
     EOS,

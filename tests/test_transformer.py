@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from composed.models.sequence import training_mode
 from composed.models.transformer import Dropout
 from tests.toy_models import EOS, PAD, rows, sources, tiny
 
@@ -117,3 +118,17 @@ def test_checkpointing_changes_no_gradient_and_keeps_less(source, precision):
         kept.append(sum(saved))
     assert all(map(torch.equal, *gradients))
     assert kept[1] < 0.5 * kept[0]
+
+
+def test_checkpointing_runs_a_layer_again_in_the_mode_of_its_first_run(source):
+    """Estimators score samples without dropout; when the gradient is asked for, f is in training mode again."""
+    model, target = tiny(dropout=0.3).train(), rows([4, 5, 6, EOS], [7, 8, 9, EOS], [10, 4, 4, EOS])
+    gradients = []
+    for model.checkpointing in (False, True):
+        model.zero_grad()
+        with training_mode(model, False):
+            loss = model.nll(source, target).sum()
+        loss.backward()
+        assert all(module.training for module in model.modules())
+        gradients.append([parameter.grad.clone() for parameter in model.parameters()])
+    assert all(map(torch.equal, *gradients))

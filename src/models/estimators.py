@@ -9,8 +9,7 @@ c(z) = -log Pi(y|z) over z is this toss of a coin. `posterior`, `cap` and `reach
 """
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from composed.models.composition import as_source
-from composed.models.sequence import SequenceModel
+from composed.models.sequence import SequenceModel, training_mode
 from composed.models.transformer import Transformer
 
 
@@ -39,17 +38,6 @@ class Estimator(Protocol):
         numbers: Tensor | None = None,
     ) -> Tensor:
         """source (B, S), target (B, T) -> (B,); z has at most `max_length` tokens; `numbers` as for `sample`."""
-
-
-@contextmanager
-def training_mode(model: torch.nn.Module, on: bool) -> Iterator[None]:
-    """`model` in train or eval mode; then again as it was."""
-    before = model.training
-    model.train(on)
-    try:
-        yield
-    finally:
-        model.train(before)
 
 
 # From the costs of k samples (B, k, ...), and of the greedy output (B, 1, ...) where it is asked for, to what each

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from composed.models.composition import as_source
-from composed.models.estimators import training_mode
+from composed.models.sequence import training_mode
 from composed.models.transformer import Transformer
 
 

@@ -5,6 +5,8 @@ Letters: B sources, k rows of each, S and T lengths of source and target.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +25,17 @@ class Specials:
 
 
 OURS = Specials()  # of every tokenizer that we train
+
+
+@contextmanager
+def training_mode(model: nn.Module, on: bool) -> Iterator[None]:
+    """`model` in train or eval mode; then again as it was."""
+    before = model.training
+    model.train(on)
+    try:
+        yield
+    finally:
+        model.train(before)
 
 
 class SequenceModel(nn.Module, ABC):

@@ -18,7 +18,7 @@ from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
 from composed.models import decoding, native
-from composed.models.sequence import OURS, SequenceModel, Specials
+from composed.models.sequence import OURS, SequenceModel, Specials, training_mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,9 +257,9 @@ class Transformer(SequenceModel):
         real = target != self.specials.pad
         return self.decoder_norm(states[real]), real
 
-    def _run(self, layer: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
+    def _run(self, layer: nn.Module, *inputs: Tensor) -> Tensor:
         if self.checkpointing and torch.is_grad_enabled():
-            return checkpoint(layer, *inputs, use_reentrant=False)
+            return checkpoint(_in_mode, layer, layer.training, *inputs, use_reentrant=False)
         return layer(*inputs)
 
     def _embed(self, ids: Tensor) -> Tensor:
@@ -325,6 +325,12 @@ class Transformer(SequenceModel):
             )
         generate = native.generate if native.applies(self) else decoding.generate
         return decoding.trim(generate(self, encoded, count, max_length, numbers, min_length), self.specials.pad)
+
+
+def _in_mode(layer: nn.Module, training: bool, *inputs: Tensor) -> Tensor:
+    """The layer in the mode of its first run, also when it runs again: by then the model may be in another."""
+    with training_mode(layer, training):
+        return layer(*inputs)
 
 
 def with_fairseq_positions(vocabulary: int, **settings: Any) -> Transformer:
