@@ -127,6 +127,19 @@ def test_different_configurations_in_different_rows_are_welcome(tmp_path: Path) 
     compare(*(write_run(tmp_path / mode, mode, config_key=mode) for mode in ("baseline", "standard")))
 
 
+@pytest.mark.parametrize(("key", "values"), [("beams", (1, 5)), ("seed", (0, 1)), ("folder", (None, "mine"))])
+def test_rows_on_other_data_or_decoded_otherwise_are_refused_unless_told_apart(tmp_path: Path, key, values) -> None:
+    for mode, value in zip(("baseline", "standard"), values, strict=True):
+        task = {"name": "sanstype", key: value, "data": f"data of {mode}"}
+        write_run(tmp_path / mode, mode, config={"task": task}, config_key=mode)
+    write_run(tmp_path / "older", "composed", config_key="older")  # says nothing of the key
+    with pytest.raises(ConfigError, match=rf"their task\.{key} differs(.|\n)*--by task\.{key}(.|\n)*{values[1]}"):
+        check_comparable(find_runs([tmp_path])[0])
+    (tmp_path / "older" / "result.json").unlink()
+    (tmp_path / "older" / "config.yaml").unlink()
+    check_comparable(find_runs([tmp_path / "baseline", tmp_path / "standard"], [f"task.{key}"])[0])
+
+
 def test_rows_of_one_mode_are_told_apart_by_keys_of_their_config(tmp_path: Path) -> None:
     for weight in (0.1, 0.3):
         config = {"finetuning": {"name": "composed", "composed_weight": weight}}

@@ -35,7 +35,8 @@ class Run:
 
     `measures` says of each measure, or class, whether higher or lower is better; "" where that is no matter.
 
-    `variant` are the config's values of the keys that tell rows of one mode apart, by the keys' last parts.
+    `variant` are the config's values of the keys that tell rows of one mode apart, by the keys' last parts. `settings`
+    are those of the task, {dotted key: value}: data, decoding and judging, but not where data lie.
     """
 
     folder: Path
@@ -51,6 +52,7 @@ class Run:
     values: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
     measures: Mapping[str, str] = field(default_factory=lambda: {name: BETTER.get(name, "") for name in CLASSES})
     examples: Mapping[str, int] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def programs(self) -> Mapping[str, int]:
@@ -159,7 +161,7 @@ def read_run(folder: Path, by: Sequence[str] = ()) -> Run:
     """The run in `folder`, see `find_runs`; raises DataError if its files are broken or it counts wrongly."""
     path = RunFolder(folder).result
     result = read_json(path)
-    RunFolder.existing(folder).config()  # what lies behind the numbers is read from there
+    task = RunFolder.existing(folder).config().get("task", {})  # what lies behind the numbers is read from there
     try:
         measured = {name: result[name] for name in ("values", "measures", "examples")} if "values" in result else {}
         counts = {
@@ -180,6 +182,7 @@ def read_run(folder: Path, by: Sequence[str] = ()) -> Run:
             config_key=result["config_key"],
             counts=counts,
             variant=_variant(folder, by),
+            settings={key: value for key, value in _flat(task, "task").items() if key != "task.data"},
             **measured,
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
@@ -221,8 +224,9 @@ def _sizes(splits: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
 def check_comparable(runs: Sequence[Run]) -> None:
     """Refuse runs that one table would silently mix.
 
-    Raises ConfigError if two runs differ in task, profile, title or number of programs, if one mode has a
-    seed twice, or runs of different configurations (the differing keys are named).
+    Raises ConfigError if two runs differ in task, profile, title, number of programs or any setting of the task (data,
+    beams, ...) that does not tell their rows apart, if one mode has a seed twice, or runs of different configurations
+    (the differing keys are named).
     """
     first = runs[0]
     modes: defaultdict[tuple[str, Any], list[Run]] = defaultdict(list)
@@ -246,6 +250,20 @@ def check_comparable(runs: Sequence[Run]) -> None:
             twin = seeds.setdefault(run.seed, run)
             if twin is not run:
                 raise ConfigError(f"mode {mode} has seed {run.seed} twice; keep one of {twin.folder} and {run.folder}")
+    _check_one_task(runs)
+
+
+def _check_one_task(runs: Sequence[Run]) -> None:
+    known: dict[str, tuple[Any, Path]] = {}
+    for run in runs:
+        told = {name for name, _ in run.variant}
+        for key, value in run.settings.items():
+            other, folder = known.setdefault(key, (value, run.folder))  # older runs lack keys that came later
+            if other != value and told.isdisjoint(key.split(".")):
+                raise ConfigError(
+                    f"one table cannot hold both runs, their {key} differs; report them apart, or in rows of their "
+                    f"own: --by {key}\n  {folder}: {other}\n  {run.folder}: {value}"
+                )
 
 
 def _check_one_configuration(mode: str, members: Sequence[Run]) -> None:
