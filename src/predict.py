@@ -40,9 +40,11 @@ def predict(path: Path, lines: list[str]) -> list[dict[str, str]]:
     denoiser = build.denoiser(config, task, build.denoiser_weights(stored, task, command))
     composition = build.composition(stored, task, model, denoiser, command)
 
+    how = {"max_length": task.max_length, "beams": config["task"]["beams"]}
+
     def decode(source: Any) -> list[Any]:
-        base = model.predict(source, max_length=task.max_length)
-        return [base] if composition is None else [base, composition.denoise(base, max_length=task.max_length)]
+        base = model.predict(source, **how)
+        return [base] if composition is None else [base, composition.denoise(base, **how)]
 
     rows = encode(task.tokenizer, sources)
     decoded = evaluate.decode_all(Pairs(rows, rows, task.tokenizer.pad), decode, next(model.parameters()).device)
