@@ -89,6 +89,16 @@ def test_lengths_and_numbers_are_limited_by_draws_that_repeat(folder):
     assert data(folder, at_most=most, seed=1).tests != found.tests
 
 
+def test_a_part_without_programs_is_refused_before_anything_is_trained(folder):
+    for name in ("train", "val", "test"):
+        split = {"test": "id"}.get(name, name)
+        with pytest.raises(DataError, match=f"no program is left for {split} .*raise task.longest"):
+            data(folder, longest={**ANY, name: 1})
+    (folder / PARTS["testp"]).unlink()  # training has all problems of testw
+    with pytest.raises(DataError, match=r"no program is left for ood .*without testp.*download_spoc"):
+        data(folder)
+
+
 @pytest.mark.parametrize(("which", "count"), [("all", 3), ("public", 1), ("hidden", 2)])
 def test_tests_are_those_asked_for(folder, which, count):
     assert {len(tests) for tests in data(folder, cases=which).tests["id"].tests} == {count}

@@ -56,6 +56,12 @@ def load(settings: Mapping[str, Any], execute: Execute) -> TextData:
     found = {
         name: split(select("test", [one for one in programs if tests(one)]), tests) for name, programs in judged.items()
     }
+    for name, programs in {"train": train, "val": val, **found}.items():
+        if not programs:
+            raise DataError(
+                f"{folder}: no program is left for {name} ({trained_on}; {judged_on}). Get what is missing of the "
+                f"release with scripts/download_spoc.sh {folder}, or raise task.longest"
+            )
     notes = []
     absent = [file for name, file in PARTS.items() if name not in parts and name != "all"]
     if absent:
