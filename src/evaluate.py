@@ -116,9 +116,9 @@ def conclude(run: RunFolder, config: dict[str, Any]) -> dict[str, Any]:
     facts = read_json(run.training)
     started = time.monotonic()
     if config["task"]["kind"] == "text":
-        counts = _counts(run, facts, config)
+        counts, tests = _counts(run, facts, config)
         gold = counts.pop("gold", {})
-        found = {"counts": counts, "gold": gold} if gold else {"counts": counts}
+        found = {"counts": counts, "tests": tests, **({"gold": gold} if gold else {})}
         about = "; ".join([*filter(None, [facts.get("about", "")]), *map(_accepted, gold.items())])
     else:
         found, about = kind(config).measure(run, config), facts.get("about", "")
@@ -145,18 +145,23 @@ def kind(config: dict[str, Any]) -> ModuleType:
     return import_module(f"composed.{config['task']['kind']}")
 
 
-def _counts(run: RunFolder, facts: dict[str, Any], config: dict[str, Any]) -> dict[str, dict[str, dict[str, int]]]:
-    """Judges the programs; the number of each verdict, per output and split."""
+def _counts(
+    run: RunFolder, facts: dict[str, Any], config: dict[str, Any]
+) -> tuple[dict[str, dict[str, dict[str, int]]], dict[str, str]]:
+    """Judges the programs; the number of each verdict, per output and split, and what says which examples they are."""
     counts: dict[str, dict[str, dict[str, int]]] = {}
+    tests = {}
     for split in facts["splits"]:
         rows = list(read_lines(run.predictions(split)))
+        base = [row for row in rows if row["output"] == "base"]
+        tests[split] = content_key([[row.get("source"), row.get("target"), row["tests"]] for row in base])
         verdicts = _judge(run, rows, facts.get("rules", {}), config)
         if main_process():
             write_lines(run.verdicts(split), map(dataclasses.asdict, verdicts))
         for output in sorted({row["output"] for row in rows}):
             seen = Counter(v.verdict for row, v in zip(rows, verdicts, strict=True) if row["output"] == output)
             counts.setdefault(output, {})[split] = {"n": seen.total(), **{name: seen[name] for name in CLASSES}}
-    return counts
+    return counts, tests
 
 
 def _judge(

@@ -95,6 +95,8 @@ def test_the_result_counts_each_verdict_of_each_output_and_split(run, judge):
         ("composition", "ood"): {"n": 2, "correct": 1, "memory_limit": 1},
     }
     assert result["updates"] == 12
+    assert set(result["tests"]) == {"id", "ood"}
+    assert result["tests"]["id"] != result["tests"]["ood"]
     assert result["title"] == "SansType, smoke profile: programs of at most 2 variables and 3 extra rounds"
     assert [json.loads(line)["id"] for line in run.verdicts("id").read_text().splitlines()] == [
         row["id"] for row in rows("id")

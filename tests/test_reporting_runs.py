@@ -140,6 +140,18 @@ def test_rows_on_other_data_or_decoded_otherwise_are_refused_unless_told_apart(t
     check_comparable(find_runs([tmp_path / "baseline", tmp_path / "standard"], [f"task.{key}"])[0])
 
 
+def test_runs_tested_on_other_examples_of_the_same_settings_are_refused(tmp_path: Path) -> None:
+    for mode, tests in (("baseline", {}), ("standard", {"id": "a", "ood": "b"}), ("composed", {"id": "a", "ood": "c"})):
+        write_run(tmp_path / mode, mode, tests=tests, config_key=mode)
+    with pytest.raises(ConfigError, match=r"other examples \(ood\)(.|\n)*--predict(.|\n)*composed\n.*standard"):
+        check_comparable(find_runs([tmp_path / mode for mode in ("baseline", "standard", "composed")])[0])
+    compare(tmp_path / "baseline", tmp_path / "standard")
+    for seed in (0, 1):
+        task = {"name": "sanstype", "seed": seed}
+        write_run(tmp_path / f"seed {seed}", config={"task": task}, config_key=str(seed), tests={"id": str(seed)})
+    check_comparable(find_runs([tmp_path / "seed 0", tmp_path / "seed 1"], ["task.seed"])[0])
+
+
 def test_rows_of_one_mode_are_told_apart_by_keys_of_their_config(tmp_path: Path) -> None:
     for weight in (0.1, 0.3):
         config = {"finetuning": {"name": "composed", "composed_weight": weight}}

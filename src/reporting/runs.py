@@ -36,7 +36,8 @@ class Run:
     `measures` says of each measure, or class, whether higher or lower is better; "" where that is no matter.
 
     `variant` are the config's values of the keys that tell rows of one mode apart, by the keys' last parts. `settings`
-    are those of the task, {dotted key: value}: data, decoding and judging, but not where data lie.
+    are those of the task, {dotted key: value}: data, decoding and judging, but not where data lie. `tests`
+    says for each split which examples they are; runs of earlier versions do not.
     """
 
     folder: Path
@@ -53,6 +54,7 @@ class Run:
     measures: Mapping[str, str] = field(default_factory=lambda: {name: BETTER.get(name, "") for name in CLASSES})
     examples: Mapping[str, int] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    tests: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def programs(self) -> Mapping[str, int]:
@@ -183,6 +185,7 @@ def read_run(folder: Path, by: Sequence[str] = ()) -> Run:
             counts=counts,
             variant=_variant(folder, by),
             settings={key: value for key, value in _flat(task, "task").items() if key != "task.data"},
+            tests=result.get("tests", {}),
             **measured,
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
@@ -224,9 +227,9 @@ def _sizes(splits: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
 def check_comparable(runs: Sequence[Run]) -> None:
     """Refuse runs that one table would silently mix.
 
-    Raises ConfigError if two runs differ in task, profile, title, number of programs or any setting of the task (data,
-    beams, ...) that does not tell their rows apart, if one mode has a seed twice, or runs of different configurations
-    (the differing keys are named).
+    Raises ConfigError if two runs differ in task, profile, title, number of programs, or in test examples or a setting
+    of the task (data, beams, ...) that does not tell their rows apart, if one mode has a seed twice, or runs of
+    different configurations (the differing keys are named).
     """
     first = runs[0]
     modes: defaultdict[tuple[str, Any], list[Run]] = defaultdict(list)
@@ -255,14 +258,24 @@ def check_comparable(runs: Sequence[Run]) -> None:
 
 def _check_one_task(runs: Sequence[Run]) -> None:
     known: dict[str, tuple[Any, Path]] = {}
+    judged: dict[tuple[str, str], tuple[str, Path]] = {}
     for run in runs:
         told = {name for name, _ in run.variant}
+        apart = {key: value for key, value in run.settings.items() if not told.isdisjoint(key.split("."))}
         for key, value in run.settings.items():
             other, folder = known.setdefault(key, (value, run.folder))  # older runs lack keys that came later
-            if other != value and told.isdisjoint(key.split(".")):
+            if other != value and key not in apart:
                 raise ConfigError(
                     f"one table cannot hold both runs, their {key} differs; report them apart, or in rows of their "
                     f"own: --by {key}\n  {folder}: {other}\n  {run.folder}: {value}"
+                )
+        for split, tests in run.tests.items():
+            other, folder = judged.setdefault((split, str(apart)), (tests, run.folder))
+            if other != tests:
+                raise ConfigError(
+                    f"one table cannot hold both runs, they were tested on other examples ({split}): the data have "
+                    "changed between them; predict anew with `composed-evaluate --predict`, or report them apart:\n"
+                    f"  {folder}\n  {run.folder}"
                 )
 
 
