@@ -20,14 +20,16 @@ def back_into_the_queue(number: int, most: int = MOST_RETURNS) -> str:
     Returns why it does not wait again, else "". It does not after `most` returns: what its time limit never lets come
     to an end would take its machine for ever.
     """
-    if number not in WARNINGS or "SLURM_JOB_ID" not in os.environ or in_sweep() or not main_process():
+    if number not in WARNINGS or "SLURM_JOB_ID" not in os.environ or in_sweep():
+        return ""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it comes before the answer, and while the others end
+    if not main_process():
         return ""
     job = os.environ["SLURM_JOB_ID"]
     if "SLURM_ARRAY_JOB_ID" in os.environ:  # whose first task has the number of the whole array
         job = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
     if int(os.environ.get("SLURM_RESTART_COUNT", "0")) >= most:
         return f"job {job} has been back in the queue {most} times, as hydra.launcher.max_num_timeout allows"
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it comes before the answer
     try:
         asked = subprocess.run(["scontrol", "requeue", job], capture_output=True, text=True, timeout=60, check=False)
         refused = asked.stderr.strip() if asked.returncode else ""

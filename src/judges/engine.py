@@ -157,7 +157,7 @@ class _Bench:
             waiting: set[Future[_Done]] = {pool.submit(step) for step in self._first_steps(tasks)}
             while waiting:
                 finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                for future in finished:
+                for future in sorted(finished, key=lambda future: future.exception() is not None):  # verdicts first
                     outcomes, steps = future.result()
                     yield from outcomes
                     waiting |= {pool.submit(step) for step in steps}
