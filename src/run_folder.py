@@ -154,7 +154,9 @@ class RunFolder:
         return locked(self.path, busy)
 
     def describe(self, config: dict[str, Any], overrides: list[str]) -> None:
-        """Writes down what was asked for and what it runs on."""
+        """Writes down what was asked for and what it runs on; half of a file that a killed process left goes."""
+        for left in self.path.glob(".*.tmp"):
+            left.unlink(missing_ok=True)
         write_text(self.path / "config.yaml", yaml.safe_dump(config, sort_keys=False))
         write_text(self.path / "overrides.yaml", yaml.safe_dump(overrides))
         write_json(self.path / "environment.json", environment())

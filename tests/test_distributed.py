@@ -120,7 +120,7 @@ def test_a_metric_of_several_processes_is_a_mean_over_what_they_saw_together(tmp
 
     def work(rank: int) -> dict[str, float]:
         amount, mean = seen[rank]
-        metrics = {"loss": (torch.tensor(mean), amount), "denoising_loss": (torch.tensor(mean), 1.0)}
+        metrics = {"loss": (torch.tensor(mean * amount), amount), "denoising_loss": (torch.tensor(mean), 1.0)}
         task: Any = SimpleNamespace(train_metrics=metrics)
         trainer: Any = SimpleNamespace(world_size=3, strategy=SimpleNamespace(root_device="cpu"))
         return Recorder(tmp_path / "metrics.jsonl", task, "test", [])._over_processes(trainer)

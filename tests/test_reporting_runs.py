@@ -152,6 +152,13 @@ def test_runs_tested_on_other_examples_of_the_same_settings_are_refused(tmp_path
     check_comparable(find_runs([tmp_path / "seed 0", tmp_path / "seed 1"], ["task.seed"])[0])
 
 
+def test_gold_programs_near_their_limit_of_time_divide_no_table(tmp_path: Path) -> None:
+    for mode, share in (("baseline", "99.3"), ("standard", "98.7")):
+        title = f"SPoC, quick profile; the judge accepts {share}% of the gold programs of ID"
+        write_run(tmp_path / mode, mode, title=title, config_key=mode)
+    check_comparable(find_runs([tmp_path])[0])
+
+
 def test_rows_of_one_mode_are_told_apart_by_keys_of_their_config(tmp_path: Path) -> None:
     for weight in (0.1, 0.3):
         config = {"finetuning": {"name": "composed", "composed_weight": weight}}

@@ -91,6 +91,12 @@ def test_a_run_reads_back_what_it_was_asked_for(tmp_path):
     assert not folder.finished()
 
 
+def test_half_a_file_of_a_killed_process_goes_when_its_run_goes_on(tmp_path):
+    (tmp_path / ".predictions-id.jsonl.17.tmp").write_text('{"id"')
+    RunFolder(tmp_path).describe(CONFIG, [])
+    assert not list(tmp_path.glob("*.tmp"))
+
+
 def test_clearing_leaves_the_lock_alone(tmp_path):
     folder = RunFolder(tmp_path)
     with folder.locked():

@@ -12,6 +12,7 @@ import pytest
 import torch
 from pytorch_lightning.plugins.precision import MixedPrecision
 
+from composed.datamodules.batching import Updates
 from composed.errors import ComposedError, ConfigError, DataError, TrainingError
 from composed.models.adaptation import add_low_rank
 from composed.models.anchor import Anchor
@@ -118,6 +119,26 @@ def test_a_stopped_training_of_16_bits_goes_on_with_its_scale_of_the_loss(tmp_pa
     fit(tmp_path / "parts", trainer=half())
     assert last(tmp_path / "parts")["scaler"]["scale"] == 64 * 2**4
     assert same(last(tmp_path / "whole"), last(tmp_path / "parts"))
+
+
+def test_the_metrics_of_an_update_are_means_over_the_tokens_of_all_its_parts(tmp_path):
+    still = {"model": toys.model(dropout=0.0), "lr": 1e-12, "initial_lr": 0.0, "weight_decay": 0.0}
+    pairs = {"train": toys.reversals(40, 0), "denoising": toys.reversals(30, 2)}
+    objective = {"denoising_weight": 0.5}
+    fit(tmp_path, **still, accumulate=3, train=[pairs["train"]], denoising=pairs["denoising"], objective=objective)
+    (row,) = (
+        row
+        for row in map(json.loads, (tmp_path / "metrics.jsonl").read_text().splitlines())
+        if row["split"] == "training"
+    )
+    for name, of in (("loss", "train"), ("denoising_loss", "denoising")):
+        updates = Updates(pairs[of], batch_tokens=60, accumulate=3, seed=0)
+        updates.stop = row["update"]
+        parts = [*updates][-3:]
+        with torch.no_grad():
+            nll = sum(float(toys.model(dropout=0.0).nll(part.source, part.target).sum()) for part in parts)
+        assert len({part.tokens for part in parts}) == 1
+        assert row[name] == pytest.approx(nll / parts[0].tokens, rel=1e-5)
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_seed_others(tmp_path):

@@ -34,17 +34,16 @@ class ImageTask(SequenceTask):
         output = self.model(batch.source)
         error = squared_error(output, batch.target)  # (B,)
         total = self.base_weight(batch.update) * error.sum()
-        amount = batch.weight * len(batch.target)
-        self.train_metrics = {"loss": (error.detach().mean(), amount)}
+        self._measure("loss", error, len(batch.target), batch.weight)
         if self.composing:
             assert self.through is not None
             cost = self.through.estimator.surrogate(lambda _: output, self.through.denoiser, batch.source, batch.target)  # type: ignore[call-arg,arg-type]
             total = total + self.through.weight * cost.sum()
-            self.train_metrics["composed_loss"] = cost.detach().mean(), amount
+            self._measure("composed_loss", cost, len(batch.target), batch.weight)
         loss = total * self._share(batch)
         if self.l2:
             penalty = self.penalty()
-            self.train_metrics["penalty"] = penalty.detach(), 1.0
+            self._measure("penalty", penalty, 1.0, 1.0)
             loss = loss + self.l2 * penalty
         if not torch.isfinite(loss):
             raise TrainingError(

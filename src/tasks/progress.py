@@ -99,12 +99,11 @@ class Recorder(pl.Callback):
                 self._display.update(done, metrics, self._amount)
 
     def _over_processes(self, trainer: pl.Trainer) -> dict[str, float]:
-        """The metrics of the update's batch: each process' mean counts with the amount that it is over."""
+        """The metrics of the update's batch: means over all its parts in all processes."""
         metrics = self.task.train_metrics
         if trainer.world_size == 1:
-            return {name: float(mean) for name, (mean, _) in metrics.items()}
-        numbers = [(float(mean), float(amount)) for mean, amount in metrics.values()]
-        sums = torch.tensor([[mean * amount, amount] for mean, amount in numbers], dtype=torch.float64)
+            return {name: float(total) / float(amount) for name, (total, amount) in metrics.items()}
+        sums = torch.tensor([[float(one) for one in pair] for pair in metrics.values()], dtype=torch.float64)
         sums = sums.to(trainer.strategy.root_device)
         torch.distributed.all_reduce(sums)
         return dict(zip(metrics, (sums[:, 0] / sums[:, 1]).tolist(), strict=True))

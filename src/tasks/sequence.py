@@ -144,7 +144,7 @@ class SequenceTask(pl.LightningModule):
             raise ConfigError("finetuning.stages: no parameter of the model learns in any stage; see the rates")
         self._through = (through,)  # in a tuple, so that the denoiser is no submodule: not saved, not optimised
         self.updates = 0  # done
-        # Of this process' last batch: a mean, and the amount that it is a mean over.
+        # Of this process' parts of the last update: a sum, and the amount that it is over.
         self.train_metrics: dict[str, tuple[Tensor, Tensor | float]] = {}
         self.validation: dict[str, float] = {}
 
@@ -216,6 +216,8 @@ class SequenceTask(pl.LightningModule):
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         torch.manual_seed(_mix(self.seed, batch.update, batch.part, self.global_rank))
+        if batch.part == 0:
+            self.train_metrics = {}
         stage, rate = self.stage(batch.update), self.rate(batch.update)
         for group in self._optimizer.param_groups:
             group["lr"] = rate * group["factors"][stage]
@@ -224,8 +226,7 @@ class SequenceTask(pl.LightningModule):
         nll = self.model.nll(batch.source, batch.target, label_smoothing=self.optim.smoothing(batch.update))
         total = self.base_weight(batch.update) * nll.sum()
         tokens = (batch.target != self.model.specials.pad).sum()
-        amount = batch.weight * tokens
-        self.train_metrics = {"loss": (nll.detach().sum() / tokens, amount)}
+        self._measure("loss", nll, tokens, batch.weight)
         if self.composing:
             assert self.through is not None
             cost = self.through.estimator.surrogate(
@@ -237,17 +238,17 @@ class SequenceTask(pl.LightningModule):
                 numbers=self._numbers(batch, self.through),
             )
             total = total + self.through.weight * cost.sum()
-            self.train_metrics["composed_loss"] = cost.detach().sum() / tokens, amount
+            self._measure("composed_loss", cost, tokens, batch.weight)
         # Lightning averages over the parts of an update and over processes; the loss is a mean over its tokens.
         loss = total * self._share(batch)
         if batch.denoising is not None:
-            denoising = self.model.nll(batch.denoising.source, batch.denoising.target).sum()
+            denoising = self.model.nll(batch.denoising.source, batch.denoising.target)
             tokens = (batch.denoising.target != self.model.specials.pad).sum()
-            self.train_metrics["denoising_loss"] = denoising.detach() / tokens, batch.denoising.weight * tokens
-            loss = loss + self.denoising_weight * denoising * self._share(batch.denoising)
+            self._measure("denoising_loss", denoising, tokens, batch.denoising.weight)
+            loss = loss + self.denoising_weight * denoising.sum() * self._share(batch.denoising)
         if self.anchor is not None:
             penalty = self.anchor.penalty(self.model)
-            self.train_metrics["anchor"] = penalty.detach(), 1.0
+            self._measure("anchor", penalty, 1.0, 1.0)
             loss = loss + penalty
         if not torch.isfinite(loss):
             raise TrainingError(
@@ -265,6 +266,11 @@ class SequenceTask(pl.LightningModule):
         shape = (batch.whole, through.estimator.samples, through.max_length)
         numbers = torch.rand(shape, dtype=torch.float64, device=self.device, generator=generator)
         return numbers[batch.places].flatten(0, 1)
+
+    def _measure(self, name: str, values: Tensor, amount: Tensor | float, weight: float) -> None:
+        """Adds what a batch of this weight measures to what the earlier parts of the update did."""
+        total, earlier = self.train_metrics.get(name, (0.0, 0.0))
+        self.train_metrics[name] = total + weight * values.detach().sum(), earlier + weight * amount
 
     def _share(self, batch: Batch) -> float:
         """What turns the sum over a batch into its share of the mean over the tokens of the update."""
