@@ -120,6 +120,8 @@ def cpu_clock() -> Iterator[Callable[[], float]]:
         yield lambda: int((group / "cpuacct.usage").read_text()) / 1e9
     finally:
         (root / "cgroup.procs").write_text(str(os.getpid()))
+        while (group / "cgroup.procs").read_text():  # what has just been killed
+            time.sleep(0.01)
         group.rmdir()
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from composed.judges import JudgeError, Program, Test, judge
-from composed.judges.box import Box, Job
+from composed.judges.box import Box, Job, readable
 from composed.judges.toolchain import open_toolchain
+from composed.printable import printable
 from tests.judges import HOSTILE, QUICK, each_tier, require
 
 
@@ -36,6 +37,7 @@ def hostile(home: Path, port: int) -> list[Program]:
     programs = generated()
     for path in sorted(HOSTILE.glob("*.cpp")):
         text = path.read_text().replace("@HOME@", str(home)).replace("@PORT@", str(port))
+        text = text.replace("composed-hostile", f"composed-hostile-{port}")
         expected = text.partition("\n")[0].removeprefix("// expect: ").replace(", ", "|")
         programs.append(Program(f"{expected} {path.stem}", text, (Test("", "5"),)))
     return programs
@@ -68,9 +70,10 @@ def test_hostile_programs_get_their_verdict_and_do_no_harm(tier, tmp_path, monke
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     before = shared_memory(), set(os.listdir("/tmp"))
     with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(socket.AF_UNIX) as unix:
-        unix.bind("\0composed-hostile")
+        port = tcp.getsockname()[1]
+        unix.bind(f"\0composed-hostile-{port}")
         unix.listen()
-        programs = hostile(home, tcp.getsockname()[1])
+        programs = hostile(home, port)
         verdicts = judge(programs, limits=QUICK, tier=tier)
         for listener in (tcp, unix):
             listener.setblocking(False)
@@ -80,6 +83,7 @@ def test_hostile_programs_get_their_verdict_and_do_no_harm(tier, tmp_path, monke
     assert not wrong
     assert [verdict.id for verdict in verdicts] == [program.id for program in programs]
     assert not any("secret" in verdict.diagnostics or "root:" in verdict.diagnostics for verdict in verdicts)
+    assert all(verdict.diagnostics == printable(verdict.diagnostics) for verdict in verdicts)
     assert all(len(verdict.diagnostics) < 2100 for verdict in verdicts)
     assert sorted(path.name for path in home.iterdir()) == ["precious.txt"]
     assert (home / "precious.txt").read_text() == "a secret of the user\n"
@@ -89,13 +93,51 @@ def test_hostile_programs_get_their_verdict_and_do_no_harm(tier, tmp_path, monke
 
 
 @each_tier
+def test_a_program_that_is_linked_dynamically_reads_its_libraries_and_nothing_else(tier, tmp_path, monkeypatch):
+    require(tier)
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "precious.txt").write_text("a secret of the user\n")
+    text = (HOSTILE / "looks_for_a_file.cpp").read_text().replace("@HOME@", str(tmp_path / "home"))
+    box = Box(open_toolchain(), tier)
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "program.cpp").write_text(text)
+    assert box.compile(work, ["program.cpp", "-o", "program"], QUICK).exit == 0
+    (result,) = box.run(work / "program", [Job(0, 0, b"")], QUICK, static=False)
+    assert (result.exit, result.output) == (8, b"")
+
+
+def test_what_can_be_read_is_never_what_is_private():
+    private = [Path("/home/ann"), Path("/usr/lib/app"), Path("/tmp")]
+    paths = ["/", "/usr", "/home", "/home/ann", "/home/ann/gcc/lib", "/usr/lib", "/usr/lib/x", "/usr/lib/x/y", "/tmp/c"]
+    assert readable(paths, private) == ["/home/ann/gcc/lib", "/usr/lib/x", "/tmp/c"]
+
+
+def test_a_compiler_in_the_home_gives_nothing_of_the_home_away(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("LD_LIBRARY_PATH", f".:/:{tmp_path}:{tmp_path / 'lib'}")
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "bin").mkdir()
+    wrapper = tmp_path / "bin" / "g++"
+    wrapper.write_text(f'#!/bin/sh\nexec {shutil.which("g++")} "$@"\n')
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{wrapper.parent}:{os.environ['PATH']}")
+    box = Box(open_toolchain())  # it works with this compiler, or the tier would not be possible
+    below = {path for path in [*box._for_compiler, *box._for_program] if Path(path).is_relative_to(tmp_path)}
+    assert below == {str(wrapper), str(tmp_path / "lib"), str(box.toolchain.folder)}
+    assert not {"/", "/usr", str(tmp_path.parent)} & {*box._for_compiler, *box._for_program}
+    assert box._environment["LD_LIBRARY_PATH"] == str(tmp_path / "lib")
+
+
+@each_tier
 def test_nothing_outlives_a_judge_that_is_stopped(tier, tmp_path):
     require(tier)
     toolchain = open_toolchain()
     box = Box(toolchain, tier)
     (tmp_path / "program.cpp").write_text("int main() { for (;;) {} }")
     assert box.compile(tmp_path, ["program.cpp", "-o", "program"], QUICK).exit == 0
-    results = box.run(tmp_path / "program", [Job(0, 0, b"")], QUICK)
+    results = box.run(tmp_path / "program", [Job(0, 0, b"")], QUICK, static=False)
     box.stop()
     with pytest.raises(JudgeError, match="stopped"):
         next(results)
@@ -112,7 +154,7 @@ def test_resources_are_those_of_the_program_alone(tier, tmp_path):
         "int main() { memset(malloc(64 << 20), 1, 64 << 20); while (clock() < CLOCKS_PER_SEC / 4) {} }"
     )
     assert box.compile(tmp_path, ["program.cpp", "-o", "program"], QUICK).exit == 0
-    (result,) = box.run(tmp_path / "program", [Job(0, 0, b"")], QUICK)
+    (result,) = box.run(tmp_path / "program", [Job(0, 0, b"")], QUICK, static=False)
     assert 0.25 <= result.cpu_seconds < 0.5
     assert result.cpu_seconds <= result.wall_seconds + 0.02
     assert 64 << 20 <= result.peak_memory < 80 << 20
@@ -125,7 +167,7 @@ def test_a_program_sees_no_environment_of_the_user(tier, tmp_path, monkeypatch):
     box = Box(open_toolchain(), tier)
     (tmp_path / "program.cpp").write_text('#include <cstdlib>\nint main() { return getenv("API_KEY") ? 1 : 0; }')
     assert box.compile(tmp_path, ["program.cpp", "-o", "program"], QUICK).exit == 0
-    (result,) = box.run(tmp_path / "program", [Job(0, 0, b"")], QUICK)
+    (result,) = box.run(tmp_path / "program", [Job(0, 0, b"")], QUICK, static=False)
     assert result.exit == 0
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from composed.judges import PRELUDE, JudgeError, Program, engine, execute, judge
-from composed.judges.box import Box
+from composed.judges.box import Box, SupervisorError
 from composed.judges.lexer import shareable
 from composed.judges.toolchain import open_toolchain
 from tests.judges import QUICK, each_tier, program, require
@@ -128,32 +128,101 @@ def test_a_cached_verdict_is_not_worked_for_again(tmp_path, monkeypatch):
 
 
 def test_a_judge_that_dies_keeps_the_verdicts_that_it_has(tmp_path, monkeypatch):
-    def serve(self, unit, jobs, limits):
-        served.append(unit)
-        if len(served) == 2:
+    def run(self, binary, *rest, **options):
+        runs.append(binary)
+        if len(runs) == 2:
             raise OSError(28, "No space left on device")
-        return real(self, unit, jobs, limits)
+        return real(self, binary, *rest, **options)
 
-    served: list[Path] = []
-    real = Box.serve
-    monkeypatch.setattr(Box, "serve", serve)
-    monkeypatch.setattr(engine, "PROGRAMS_A_SERVER", 3)
+    runs: list[Path] = []
+    real = Box.run
+    monkeypatch.setattr(Box, "run", run)
+    monkeypatch.setattr(engine, "PROGRAMS_A_SUPERVISOR", 3)
     with pytest.raises(JudgeError, match=r"cannot work in .*No space left"):
         judge(numbered(5), limits=QUICK, cache=tmp_path / "cache", workers=1)
     assert len((tmp_path / "cache").read_text().splitlines()) == 3
 
 
-def test_a_server_that_dies_costs_no_verdict(monkeypatch):
-    def serve(self, unit, jobs, limits):
-        return iter([result for result in real(self, unit, jobs, limits) if result.program == 1])
+def test_a_supervisor_that_dies_costs_no_verdict(monkeypatch):
+    def run(self, binary, jobs, limits, static, numbered=False):
+        for result in real(self, binary, jobs, limits, static, numbered):
+            if numbered and result.program == 1:
+                raise SupervisorError("killed")
+            yield result
 
-    real = Box.serve
-    monkeypatch.setattr(Box, "serve", serve)
+    real = Box.run
+    monkeypatch.setattr(Box, "run", run)
     assert classes(numbered(3), workers=1) == ["correct"] * 3
 
 
-def test_variables_too_large_for_a_shared_server_are_no_error():
-    large = "vector<int> v[{0}]; int main() {{ cout << sizeof v / sizeof *v; }}"
-    programs = [program(large.format(size), ("", f"{size}")) for size in (10, 2_000_000, 5_000_000)]
-    assert all(shareable(one.code, open_toolchain().header_names) for one in programs)
-    assert classes(programs, workers=1) == ["correct"] * 3
+def test_a_program_that_the_judge_fails_on_twice_is_named_and_the_others_have_their_verdicts(monkeypatch, tmp_path):
+    def compile(self, folder, *rest, **options):
+        texts = [path.read_text() for path in folder.glob("*.cpp")]
+        if any("poison" in text for text in texts):
+            raise ValueError("a fault of the judge's\x1b[2J")
+        return real(self, folder, *rest, **options)
+
+    real = Box.compile
+    monkeypatch.setattr(Box, "compile", compile)
+    programs = [*numbered(3), program('int main() { cout << "poison"; }', ("", "poison"), id="bad")]
+    verdicts = judge(programs, limits=QUICK, cache=tmp_path / "cache")
+    assert [verdict.verdict for verdict in verdicts] == ["correct"] * 3 + ["not_judged"]
+    assert verdicts[3].diagnostics == r"ValueError: a fault of the judge's\x1b[2J"
+    monkeypatch.setattr(Box, "compile", None)  # the same judge again does not meet the fault again
+    assert judge(programs, limits=QUICK, cache=tmp_path / "cache") == verdicts
+
+
+def test_equal_programs_are_judged_once():
+    same = [program("int main() { cout << 5; }", ("", "5"), id=f"{place}") for place in range(50)]
+    finished = []
+    verdicts = judge(same, limits=QUICK, progress=lambda done, all: finished.append(done))
+    assert finished == [0, 50]
+    assert [verdict.id for verdict in verdicts] == [one.id for one in same]
+    assert len({(verdict.verdict, verdict.wall_seconds) for verdict in verdicts}) == 1
+
+
+def test_programs_that_are_to_print_the_same_share_no_unit():
+    def task(number, code, *tests):
+        part = shareable(PRELUDE + code, open_toolchain().header_names)
+        return engine._Task(number, code, part, [a for a, _ in tests], [b for _, b in tests])
+
+    plain, closure = "int main() { cout << 5; }", "int main() { auto f = [] { return 5; }; cout << f(); }"
+    tests = [((b"1", b"314159"),), ((b"2", b"314159"),), ((b"", b"0"),), ((b"", b"0"),), ((b"", b"yes"), (b"", b"no"))]
+    tasks = [
+        task(at, code, *of) for at, (code, of) in enumerate((code, of) for code in (plain, closure) for of in tests)
+    ]
+    units, left = engine._units(tasks * 3, workers=1)
+    assert sorted(one.number for unit in [*units, left] for one in unit) == sorted([*range(10)] * 3)
+    for unit in units:
+        for at, one in enumerate(unit):
+            for other in unit[at + 1 :]:
+                short = len(b"".join(one.expected)) <= 2
+                kept_apart = not short or not (one.shareable.confined and other.shareable.confined)
+                assert not (kept_apart and one.expected == other.expected)
+    confined = [one for one in tasks if one.expected == [b"0"] and one.shareable.confined]
+    assert engine._units(confined, workers=1) == ([confined], [])
+
+
+def test_alone_means_that_nothing_is_shared(monkeypatch):
+    monkeypatch.setattr(engine._Bench, "_together", None)
+    assert classes(numbered(2), shared=False) == ["correct"] * 2
+
+
+def test_an_output_that_is_compared_is_not_kept():
+    floods = [
+        program(f'int main() {{ lseek(1, {n}, 0); write(1, "x", 1); }}', ("", "x")) for n in range(900_000, 900_040)
+    ]
+    with engine._Bench(QUICK, 1, None, False, True, "exact") as bench:
+        tasks = [bench.task(at, one.code, [""], ["x"]) for at, one in enumerate(floods)]
+        outcomes = [outcome for _, outcome in bench.work(tasks)]
+    assert {(verdict.verdict, output) for verdict, output in outcomes} == {("wrong_output", b"")}
+
+
+@given(
+    st.lists(st.sampled_from([b"a", b"bc", b"\xff", b" ", b"\n", b"\t\x0b", b""])),
+    st.lists(st.sampled_from([b"a", b" ", b"\n"])),
+)
+def test_words_are_equal_as_split_says(pieces, others):
+    one, other = b"".join(pieces), b"".join(others)
+    assert engine._equal(one, other, "tokens") == (one.split() == other.split())
+    assert engine._equal(one, b" " + one, "tokens")

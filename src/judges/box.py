@@ -1,12 +1,18 @@
 """Containment: runs the compiler and its programs under the supervisor, in tier A inside bubblewrap as well.
 
-Tier A: namespaces, of the file system only the system's folders, read-only, and the job's own. Tier B, where namespaces
-are forbidden: the supervisor's rlimits, seccomp and Landlock alone. "unsafe": rlimits only.
+Tier A: namespaces; of the file system there is only what the compiler reads, read-only, and the job's own folder. Tier
+B, where namespaces are forbidden: the supervisor's rlimits, seccomp and Landlock alone. "unsafe": rlimits only.
+
+What the compiler reads are its programs, headers and libraries. A program reads nothing at all if it is linked
+statically, else the shared libraries that it is linked with. Nothing that is or contains the home, the working or the
+temporary folder can be read, wherever the compiler was found.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import hashlib
 import os
 import shutil
 import struct
@@ -25,15 +31,19 @@ from composed.judges.toolchain import Toolchain
 Tier = Literal["A", "B", "unsafe"]
 ENDED, TIME_LIMIT, MEMORY_LIMIT, OUTPUT_LIMIT = range(4)
 _ASK_PERSONALITY, _ADDR_NO_RANDOMIZE = 0xFFFFFFFF, 0x0040000  # <sys/personality.h>
+FULL = 1 << 20  # bytes: a disk with less free space is full
 _JOB = struct.Struct("=IIQ")
 _RESULT = struct.Struct("=IIiIddQQQ")
 _FLAGS: dict[Tier, str] = {"A": "-n", "B": "-l", "unsafe": "-u"}
-_SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/alternatives")
+
+
+class SupervisorError(JudgeError):
+    """The supervisor was killed or failed: what it was to run has no result."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`program` is an index into the unit's functions; after its first failure its other tests are passed over."""
+    """`program` is a place in the unit; after its first failure its other tests are passed over."""
 
     program: int
     test: int
@@ -63,12 +73,13 @@ class Box:
 
     def __init__(self, toolchain: Toolchain, tier: Tier | None = None, unsafe: bool = False) -> None:
         self.toolchain = toolchain
-        libraries = [path for path in os.environ.get("LD_LIBRARY_PATH", "").split(":") if path]
-        installation = str(toolchain.compiler.resolve().parent.parent)
-        self._readable = [*_SYSTEM, *libraries, str(toolchain.folder)]
-        if installation != "/" and not installation.startswith("/usr"):
-            self._readable.append(installation)
-        self._environment = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C"}
+        self.paths = toolchain.paths
+        private = private_folders()
+        asked = [path for path in os.environ.get("LD_LIBRARY_PATH", "").split(":") if path.startswith("/")]
+        libraries = readable(asked, private)
+        self._for_compiler = readable([*self.paths.compiler, *libraries, str(toolchain.folder)], private)
+        self._for_program = readable([*self.paths.libraries, *libraries], private)
+        self._environment = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C", "CCACHE_DISABLE": "1"}
         if libraries:
             self._environment["LD_LIBRARY_PATH"] = ":".join(libraries)
         self._bwrap = shutil.which("bwrap")
@@ -90,45 +101,65 @@ class Box:
             return True
         if self.tier == "A" and self._bwrap is None:
             return False
-        words = self._confined(self.toolchain.folder, writable=False)
+        words = self._confined(self.toolchain.folder, self._for_program)
         command = [*words, str(self.toolchain.supervisor), "probe", _FLAGS[self.tier]]
         if subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True).returncode:
             return False
-        proof = self.toolchain.folder / f"works-in-tier-{self.tier}"
+        seen = "\n".join([*self._for_compiler, "", *self._for_program]).encode()
+        proof = self.toolchain.folder / f"works-in-tier-{self.tier}-{hashlib.sha256(seen).hexdigest()[:8]}"
         if not proof.exists():
             with tempfile.TemporaryDirectory() as name:
                 folder = Path(name)
                 (folder / "program.cpp").write_text("#include <iostream>\nint main() { std::cout << 5; }\n")
-                try:
-                    if self.compile(folder, ["program.cpp", "-o", "program"], Limits()).exit:
+                for static in {self.paths.static, False}:
+                    if not self._works(folder, static):
                         return False
-                    if [result.output for result in self.run(folder / "program", [Job(0, 0, b"")], Limits())] != [b"5"]:
-                        return False
-                except JudgeError:
-                    return False
-            proof.touch()
+            with contextlib.suppress(OSError):  # a cache that cannot be written: next time again
+                proof.touch()
         return True
 
+    def _works(self, folder: Path, static: bool) -> bool:
+        arguments = ["-static"] if static else []
+        try:
+            if self.compile(folder, [*arguments, "program.cpp", "-o", "program"], Limits()).exit:
+                return False
+            jobs = [Job(0, 0, b"")]
+            return [result.output for result in self.run(folder / "program", jobs, Limits(), static)] == [b"5"]
+        except JudgeError:
+            return False
+
     def compile(self, folder: Path, arguments: Sequence[str | Path], limits: Limits, programs: int = 1) -> Result:
-        """Runs g++ in `folder`, all that it can write to, with time for so many programs."""
+        """Runs g++ in `folder`, all that it can write to, with time for so many programs.
+
+        Raises JudgeError if g++ failed and there is no space left, or if what the judge has built is gone.
+        """
         extra = 0.1 * (programs - 1)
         cpu, wall = limits.compile_cpu + extra, limits.compile_wall + extra
-        figures = (cpu, wall, limits.compile_memory, limits.compile_output, 64 << 20)
-        rights = [*self._rights(), "-w", "/dev/null", "-w", folder, "--", self.toolchain.compiler, *arguments]
-        start = [self.toolchain.supervisor, "compile", *figures]
-        (result,) = self._supervise(start, rights, folder, [Job(0, 0, b"")], writable=True)
-        if b"No space left on device" in result.errors:
-            raise JudgeError(f"no space left on the device of {folder.parent} (set TMPDIR to another folder)")
+        start = [self.toolchain.supervisor, "compile", cpu, wall]
+        start += [limits.compile_memory, limits.compile_output, 64 << 20, _FLAGS[self.tier]]
+        rights = [*_rights(self._for_compiler), "-w", "/dev/null", "-w", folder]
+        words = [*start, *rights, "--", self.toolchain.compiler, *arguments]
+        confined = self._confined(folder, self._for_compiler, writable=True)
+        (result,) = self._supervise([*confined, *words], folder, [Job(0, 0, b"")])
+        if result.exit:
+            if shutil.disk_usage(folder).free < FULL:
+                raise JudgeError(f"no space left on the device of {folder.parent} (set TMPDIR to another folder)")
+            if not self.toolchain.prelude.exists():
+                raise JudgeError(f"{self.toolchain.folder} was removed while the judge was at work; start it again")
         return result
 
-    def run(self, binary: Path, jobs: Iterable[Job], limits: Limits) -> Iterator[Result]:
-        """Runs a program that was compiled alone, afresh for each job."""
-        start = [self.toolchain.supervisor, "run", *_figures(limits)]
-        return self._supervise(start, [*self._rights(), "-x", binary, "--", binary], binary.parent, jobs)
+    def run(
+        self, binary: Path, jobs: Iterable[Job], limits: Limits, static: bool, numbered: bool = False
+    ) -> Iterator[Result]:
+        """Runs a program afresh for each job; a `numbered` one is told which of its programs the job is about.
 
-    def serve(self, unit: Path, jobs: Iterable[Job], limits: Limits) -> Iterator[Result]:
-        """Runs functions of a unit, each job in a child of its fork server; if the server dies, results are missing."""
-        return self._supervise([unit, "run", *_figures(limits)], [], unit.parent, jobs, may_die=True)
+        With `static` it needs no file and gets none. If the supervisor is killed, results are missing.
+        """
+        start = [self.toolchain.supervisor, "serve" if numbered else "run", limits.cpu, limits.wall]
+        start += [limits.memory, limits.output, limits.stack, _FLAGS[self.tier]]
+        paths = [] if static else self._for_program
+        words = [*start, *(["-p"] if static else []), *_rights(paths), "-x", binary, "--", binary]
+        return self._supervise([*self._confined(binary.parent, self._for_program), *words], binary.parent, jobs)
 
     def stop(self) -> None:
         """Ends whatever runs; nothing can be started any more."""
@@ -144,35 +175,23 @@ class Box:
         else:
             process.terminate()
 
-    def _rights(self) -> list[str]:
-        return [word for path in self._readable for word in ("-x", path)]
-
-    def _confined(self, folder: Path, writable: bool) -> list[str]:
+    def _confined(self, folder: Path, paths: Iterable[str], writable: bool = False) -> list[str]:
         if self.tier != "A":
             return []
         assert self._bwrap is not None
         words = [self._bwrap, "--unshare-all", "--uid", "65534", "--gid", "65534", "--new-session", "--die-with-parent"]
-        for path in self._readable:
+        for path in [*paths, str(self.toolchain.supervisor)]:
             words += ["--ro-bind-try", path, path]
         words += ["--bind" if writable else "--ro-bind", str(folder), str(folder), "--proc", "/proc"]
         words += ["--dev-bind", "/dev/null", "/dev/null"]
         return [*words, "--remount-ro", "/", "--chdir", str(folder), "--"]
 
-    def _supervise(
-        self,
-        start: Sequence[object],
-        rights: Sequence[object],
-        folder: Path,
-        jobs: Iterable[Job],
-        writable: bool = False,
-        may_die: bool = False,
-    ) -> Iterator[Result]:
-        words = [*self._confined(folder, writable), *map(str, (*start, _FLAGS[self.tier], *rights))]
+    def _supervise(self, words: Sequence[object], folder: Path, jobs: Iterable[Job]) -> Iterator[Result]:
         with tempfile.TemporaryFile() as requests:
             for job in jobs:
                 requests.write(_JOB.pack(job.program, job.test, len(job.input)) + job.input)
             requests.seek(0)
-            process = self._start(words, requests, folder)
+            process = self._start([*map(str, words)], requests, folder)
             with process:
                 assert process.stdout is not None
                 assert process.stderr is not None
@@ -181,9 +200,9 @@ class Box:
                         program, test, status, reason, cpu, wall, peak, output, errors = _RESULT.unpack(head)
                         texts = process.stdout.read(output), process.stdout.read(errors)
                         yield Result(program, test, os.waitstatus_to_exitcode(status), reason, cpu, wall, peak, *texts)
-                    if process.wait() and not may_die:
+                    if process.wait():
                         message = process.stderr.read(2000).decode("utf-8", "replace").strip()
-                        raise JudgeError(f"the supervisor ended early ({process.returncode}): {message}")
+                        raise SupervisorError(f"the supervisor ended early ({process.returncode}): {message}")
                 finally:
                     self._end(process)
                     with self._lock:
@@ -217,5 +236,18 @@ def _fixed_addresses() -> Iterator[None]:
         personality(ctypes.c_ulong(before))
 
 
-def _figures(limits: Limits) -> tuple[float, ...]:
-    return limits.cpu, limits.wall, limits.memory, limits.output, limits.stack
+def _rights(paths: Iterable[str]) -> list[str]:
+    return [word for path in paths for word in ("-x", path)]
+
+
+def private_folders() -> set[Path]:
+    """The home, the working folder and the temporary folder, as they are spelled and as they resolve."""
+    names = [os.environ.get("HOME", ""), os.path.expanduser("~"), os.getcwd(), tempfile.gettempdir()]
+    return {path for name in names if name.startswith("/") for path in (Path(name), Path(name).resolve())}
+
+
+def readable(paths: Iterable[str], private: Iterable[Path]) -> list[str]:
+    """`paths` without the root, /usr, what is or contains one of `private`, and what lies below another of them."""
+    refused = {Path("/"), Path("/usr")}.union(*({folder, *folder.parents} for folder in private))
+    allowed = [path for path in paths if not {Path(path), Path(path).resolve()} & refused]
+    return [path for path in dict.fromkeys(allowed) if not {str(p) for p in Path(path).parents}.intersection(allowed)]

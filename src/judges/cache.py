@@ -3,49 +3,67 @@
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import hashlib
 import json
+import os
+import time
 from pathlib import Path
+from typing import IO
 
 from composed.judges.records import JudgeError, Limits, Program, Verdict
 
+OLDEST = 90 * 24 * 3600.0  # seconds: a file that was left for longer is not gone on with
+LARGEST = 1 << 30  # bytes: nor is a larger one
+
 
 class Cache:
-    """Knows the verdicts in `path`, if one is given; a line that a killed judge left half-written is passed over.
+    """Knows the verdicts in `path`, if one is given; a line that is damaged or was left half-written is passed over.
 
-    `context` is whatever verdicts depend on beside the program and the limits. Raises JudgeError if `path` cannot be
-    written.
+    `context` is whatever verdicts depend on beside the program and the limits. `earlier` is a file that is only read.
+    One judge at a time has `path`. Raises JudgeError if another one has it or it cannot be written.
     """
 
-    def __init__(self, path: Path | None, context: str, limits: Limits) -> None:
+    def __init__(self, path: Path | None, context: str, limits: Limits, earlier: Path | None = None) -> None:
         self._context = json.dumps([context, dataclasses.asdict(limits)]).encode()
         self._known: dict[str, Verdict] = {}
-        self._file = None
+        self._file: IO[bytes] | None = None
+        if earlier is not None and earlier.exists():
+            with earlier.open("rb") as file:
+                self._read(file)
         if path is None:
             return
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("a+b")
+            self._file = _locked(path)
         except OSError as error:
             raise JudgeError(f"cannot write verdicts to {path}: {error.strerror}") from error
         self._file.seek(0)
+        if self._read(self._file):
+            self._file.write(b"\n")
+
+    def _read(self, file: IO[bytes]) -> bool:
+        """Takes the verdicts of a file, unless it is too old or too large. Returns whether it ends in half a line."""
+        status = os.fstat(file.fileno())
+        if status.st_size > LARGEST or time.time() - status.st_mtime > OLDEST:
+            if file.writable():
+                file.truncate(0)
+            return False
         line = b"\n"
-        for line in self._file:
+        for line in file:
             try:
                 verdict = Verdict.from_json(line)
-            except (ValueError, TypeError):
+            except (ValueError, TypeError, RecursionError):
                 continue
             self._known[verdict.key] = verdict
-        if not line.endswith(b"\n"):
-            self._file.write(b"\n")
+        return not line.endswith(b"\n")
 
     def key(self, program: Program) -> str:
         tests = [(test.input, test.output) for test in program.tests]
         return hashlib.sha256(self._context + json.dumps([program.code, tests]).encode()).hexdigest()[:32]
 
-    def get(self, program: Program) -> Verdict | None:
-        verdict = self._known.get(self.key(program))
-        return verdict and dataclasses.replace(verdict, id=program.id)
+    def get(self, key: str) -> Verdict | None:
+        return self._known.get(key)
 
     def put(self, verdict: Verdict) -> None:
         if self._file:
@@ -55,3 +73,19 @@ class Cache:
     def close(self) -> None:
         if self._file:
             self._file.close()
+
+
+def _locked(path: Path) -> IO[bytes]:
+    """The file, which no other judge has; one that another judge removed at its end is made anew."""
+    while True:
+        file = path.open("a+b")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+        except BlockingIOError as error:
+            file.close()
+            raise JudgeError(f"another judge is writing to {path}: wait for its end, or give another --out") from error
+        except FileNotFoundError:
+            pass
+        file.close()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
-import shutil
 import signal
 import sys
 import time
@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 
 from composed.judges.engine import containment, judge
 from composed.judges.records import JudgeError, Limits, Program, Test, Verdict
+from composed.printable import printable
 
 _TIERS = {
     "A": "bubblewrap's namespaces, seccomp, Landlock and resource limits",
@@ -40,23 +41,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     partial = options.out and options.out.with_name(options.out.name + ".partial")
     try:
         programs, unreadable = _read(options.predictions, options.keep_going)
+        memory = options.memory << 20
         tier = containment(options.tier, options.unsafe)
         _say(f"tier {tier}: {_TIERS[tier]}")
-        if partial and options.out.exists() and not partial.exists():
-            shutil.copyfile(options.out, partial)
         started = time.monotonic()
         with _progress(len(programs)) as progress:
             verdicts = judge(
                 programs,
-                limits=replace(Limits(), cpu=options.cpu, memory=options.memory << 20),
+                limits=replace(Limits(), cpu=options.cpu, wall=max(Limits().wall, 10 * options.cpu), memory=memory),
                 workers=options.workers,
                 cache=partial,
+                earlier=options.out,
                 unsafe=options.unsafe,
                 progress=progress,
                 compare=options.compare,
                 tier=tier,
+                shared=not options.alone,
             )
         _write(verdicts, options.out)
+        if partial:
+            partial.unlink(missing_ok=True)
     except KeyboardInterrupt:
         _say("interrupted" + (f"; the same command goes on from {partial}" if partial else ""))
         return 130
@@ -66,12 +70,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         _say(f"error: {error.filename or 'output'}: {error.strerror}")
         return 1
-    if partial:
-        partial.unlink()
     classes = Counter(verdict.verdict for verdict in verdicts)
     counts = ", ".join(f"{count} {name}" for name, count in classes.most_common())
     _say(f"{len(verdicts)} programs in {time.monotonic() - started:.1f} s: {counts or 'nothing to judge'}")
-    return 1 if unreadable else 0
+    faults = [verdict for verdict in verdicts if verdict.verdict == "not_judged"]
+    for verdict in faults[:20]:
+        _say(f"the judge failed on {verdict.id} (its line's key is {verdict.key}): {verdict.diagnostics}")
+    return 1 if unreadable or faults else 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -82,13 +87,27 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--out", type=Path, help="where the verdicts go (standard output); run again, it resumes")
     parser.add_argument("--keep-going", action="store_true", help="leave out lines that cannot be read")
-    parser.add_argument("--workers", type=int, help="programs judged at the same time (all cores)")
-    parser.add_argument("--cpu", type=float, default=Limits().cpu, help="CPU seconds a test (%(default)s)")
-    parser.add_argument("--memory", type=int, default=Limits().memory >> 20, help="MiB a test (%(default)s)")
+    parser.add_argument("--workers", type=_above_0(int), help="programs judged at the same time (all cores)")
+    parser.add_argument("--cpu", type=_above_0(float), default=Limits().cpu, help="CPU seconds a test (%(default)s)")
+    parser.add_argument(
+        "--memory", type=_above_0(int), default=Limits().memory >> 20, help="MiB of memory a test (%(default)s)"
+    )
+    parser.add_argument("--alone", action="store_true", help="compile every program by itself; many times slower")
     parser.add_argument("--compare", choices=["exact", "tokens"], default="exact", help="how output is compared")
     parser.add_argument("--tier", choices=list(_TIERS), help="the containment to use (the best there is)")
     parser.add_argument("--unsafe", action="store_true", help="go on where programs cannot be contained")
     return parser
+
+
+def _above_0(kind: type[int] | type[float]) -> Callable[[str], float]:
+    def number(text: str) -> float:
+        value = kind(text)
+        if not 0 < value < math.inf:
+            raise argparse.ArgumentTypeError(f"{text} is no number above 0")
+        return value
+
+    number.__name__ = f"{kind.__name__} above 0"
+    return number
 
 
 def _read(source: str, keep_going: bool) -> tuple[list[Program], int]:
@@ -99,8 +118,8 @@ def _read(source: str, keep_going: bool) -> tuple[list[Program], int]:
                 continue
             try:
                 programs.append(_program(json.loads(line)))
-            except (ValueError, KeyError, TypeError) as error:
-                reason = f"no field {error}" if isinstance(error, KeyError) else error
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
+                reason = f"no field {error}" if isinstance(error, KeyError) else str(error)
                 message = f"{'standard input' if source == '-' else source}:{number}: not a prediction: {reason}"
                 if not keep_going:
                     raise InputError(f"{message} (--keep-going leaves such lines out)") from error
@@ -111,15 +130,25 @@ def _read(source: str, keep_going: bool) -> tuple[list[Program], int]:
 
 def _program(fields: Any) -> Program:
     if not isinstance(fields, dict):
-        raise TypeError(f"{fields!r} is not an object")
-    tests = tuple(Test(_text(test["input"]), _text(test["output"])) for test in fields.get("tests", []))
-    return Program(str(fields["id"]), _text(fields["code"]), tests)
+        raise TypeError(f"{_quoted(fields)} is not an object")
+    if not isinstance(fields["id"], str | int):
+        raise TypeError(f"the id {_quoted(fields['id'])} is not a string")
+    code = _text(fields["code"])
+    if not isinstance(fields["tests"], list):  # a program without tests would be correct whatever it prints
+        raise TypeError(f"the tests are {_quoted(fields['tests'])}, not a list of objects; [] if it is only to run")
+    tests = tuple(Test(_text(test["input"]), _text(test["output"])) for test in fields["tests"])
+    return Program(str(fields["id"]), code, tests)
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r} is not a string")
+        raise TypeError(f"{_quoted(value)} is not a string")
     return value
+
+
+def _quoted(value: object) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 80 else f"{text[:80]}..."
 
 
 def _write(verdicts: list[Verdict], out: Path | None) -> None:
@@ -141,13 +170,28 @@ def _progress(total: int) -> Iterator[Callable[[int, int], None] | None]:
         yield None
         return
     console = Console(stderr=True)
-    with Progress(console=console, disable=not console.is_terminal) as bar:
+    if not console.is_terminal:
+        yield _told_now_and_then()
+        return
+    with Progress(console=console) as bar:
         task = bar.add_task("judging", total=total)
         yield lambda finished, _: bar.update(task, completed=finished)
 
 
+def _told_now_and_then(seconds: float = 30.0) -> Callable[[int, int], None]:
+    told = time.monotonic()
+
+    def tell(finished: int, total: int) -> None:
+        nonlocal told
+        if time.monotonic() - told > seconds:
+            told = time.monotonic()
+            _say(f"{finished} of {total} programs judged")
+
+    return tell
+
+
 def _say(message: str) -> None:
-    print(f"composed-judge: {message}", file=sys.stderr)
+    print(printable(f"composed-judge: {message}"), file=sys.stderr, flush=True)
 
 
 def _interrupt(*_: object) -> NoReturn:

@@ -1,35 +1,42 @@
-"""The judge: shares programs out over translation units and cores, and turns what each did into a verdict."""
+"""The judge: shares programs out over translation units and cores, and turns what each did into a verdict.
+
+Programs are compiled many at a time, since most of a compiler's time goes into the headers, but run one at a time: each
+test is a process of its own, confined before the first instruction of the unit, and holds the code of no other program.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import os
-import signal
+import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby
+from itertools import groupby, zip_longest
 from operator import attrgetter
 from pathlib import Path
 
-from composed.judges.box import ENDED, MEMORY_LIMIT, OUTPUT_LIMIT, TIME_LIMIT, Box, Job, Result, Tier
+from composed.judges.box import ENDED, MEMORY_LIMIT, OUTPUT_LIMIT, TIME_LIMIT, Box, Job, Result, SupervisorError, Tier
 from composed.judges.cache import Cache
-from composed.judges.lexer import PRELUDE, shareable
+from composed.judges.lexer import PRELUDE, Shareable, shareable
 from composed.judges.records import Class, Compare, Execution, JudgeError, Limits, Program, Verdict
-from composed.judges.toolchain import open_toolchain
-from composed.judges.unit import FIRST_LINE, mentioned, rejected, uninitialized, unit_text
+from composed.judges.toolchain import in_use, open_toolchain
+from composed.judges.unit import FIRST_LINE, Names
 from composed.judges.workplace import Folder, Workplace
+from composed.printable import printable
 
 PROGRAMS_A_UNIT = 250
-PROGRAMS_A_SERVER = 64
+PROGRAMS_A_SUPERVISOR = 64
 _DEFAULT_LIMITS = Limits()
 _LIMIT_CLASSES: dict[int, Class] = {
     TIME_LIMIT: "time_limit",
     MEMORY_LIMIT: "memory_limit",
     OUTPUT_LIMIT: "output_limit",
 }
+_WORD = re.compile(rb"\S+")
 
 
 def judge(
@@ -38,37 +45,57 @@ def judge(
     limits: Limits = _DEFAULT_LIMITS,
     workers: int | None = None,
     cache: Path | None = None,
+    earlier: Path | None = None,
     unsafe: bool = False,
     progress: Callable[[int, int], None] | None = None,
     compare: Compare = "exact",
     tier: Tier | None = None,
+    shared: bool = True,
 ) -> list[Verdict]:
     """One verdict for each program, in their order.
 
     A program is correct if it compiles and each test ends with exit code 0, within the limits, having printed exactly
-    the expected bytes (with `compare="tokens"`: the same words, whatever the white space between them); a program
-    without tests has to end well on empty input. `cache` is a file that verdicts are looked up in and added to as soon
-    as they are known; `progress` is called with (finished, all). `tier` asks for one kind of containment instead of the
-    best one. Raises JudgeError if there is no compiler, no space, or no containment (and `unsafe` is not set).
+    the expected bytes; a program without tests has to end well on empty input. Equal programs with equal tests are
+    judged once. A program that the judge itself failed on, twice, is `not_judged`: all others keep their verdicts.
+
+    Args:
+        limits: what a test and the compiler may take.
+        workers: programs compiled or run at the same time; None for one on each core.
+        cache: a file that verdicts are looked up in and added to as soon as they are known.
+        earlier: a file of verdicts to look in as well.
+        unsafe: go on where no containment is possible.
+        progress: called with (finished, all).
+        compare: "tokens" takes outputs of the same words for equal, whatever the white space between them.
+        tier: one kind of containment instead of the best one.
+        shared: whether programs may be compiled together; without it each is compiled and run alone.
+
+    Raises:
+        JudgeError: there is no compiler, no space, or no containment; verdicts so far are in `cache`.
     """
     programs = list(programs)
-    with _Bench(limits, workers, tier, unsafe, compare) as bench, closing(bench.cache(cache)) as known:
-        found = {number: known.get(program) for number, program in enumerate(programs)}
-        verdicts = {number: verdict for number, verdict in found.items() if verdict}
-        tasks = []
+    with _Bench(limits, workers, tier, unsafe, shared, compare) as bench, closing(bench.cache(cache, earlier)) as known:
+        same: dict[str, list[int]] = defaultdict(list)
         for number, program in enumerate(programs):
-            if number not in verdicts:
-                inputs, expected = [test.input for test in program.tests], [test.output for test in program.tests]
-                tasks.append(bench.task(number, program.code, inputs or [""], expected))
+            same[known.key(program)].append(number)
+        verdicts: dict[int, Verdict] = {}
+        tasks = []
+        for key, numbers in same.items():
+            if verdict := known.get(key):
+                verdicts |= dict.fromkeys(numbers, verdict)
+                continue
+            program = programs[numbers[0]]
+            inputs, expected = [test.input for test in program.tests], [test.output for test in program.tests]
+            tasks.append(bench.task(numbers[0], program.code, inputs or [""], expected))
         if progress:
             progress(len(verdicts), len(programs))
         for number, (verdict, _) in bench.work(tasks):
             program = programs[number]
-            verdicts[number] = dataclasses.replace(verdict, id=program.id, key=known.key(program))
-            known.put(verdicts[number])
+            verdict = dataclasses.replace(verdict, id=program.id, key=known.key(program))
+            known.put(verdict)
+            verdicts |= dict.fromkeys(same[verdict.key], verdict)
             if progress:
                 progress(len(verdicts), len(programs))
-    return [verdicts[number] for number in range(len(programs))]
+    return [dataclasses.replace(verdicts[number], id=program.id) for number, program in enumerate(programs)]
 
 
 def execute(
@@ -80,11 +107,12 @@ def execute(
     unsafe: bool = False,
     progress: Callable[[int, int], None] | None = None,
     tier: Tier | None = None,
+    shared: bool = True,
 ) -> list[Execution]:
     """What each program prints on its input, in their order. Raises as `judge`, and ValueError on unequal lengths."""
     pairs = list(zip(codes, inputs, strict=True))
     executions: dict[int, Execution] = {}
-    with _Bench(limits, workers, tier, unsafe) as bench:
+    with _Bench(limits, workers, tier, unsafe, shared) as bench:
         tasks = [bench.task(number, code, [text]) for number, (code, text) in enumerate(pairs)]
         for number, (verdict, output) in bench.work(tasks):
             executions[number] = Execution(verdict.verdict, output, verdict.diagnostics)
@@ -100,17 +128,17 @@ def containment(tier: Tier | None = None, unsafe: bool = False) -> Tier:
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """`text` is None if the program must be compiled alone, `expected` is empty if any output is right."""
+    """`shareable` is None if the program must be compiled alone, `expected` is empty if any output is right."""
 
     number: int
     code: str
-    text: str | None
+    shareable: Shareable | None
     inputs: list[bytes]
     expected: list[bytes]
 
 
-# A verdict (without its id) and what the deciding test printed. A step of the work gives outcomes, each with its task's
-# number, and the steps to do next.
+# A verdict (without its id) and what the deciding test printed, if that is asked for. A step of the work gives
+# outcomes, each with its task's number, and the steps to do next.
 _Outcome = tuple[Verdict, bytes]
 _Done = tuple[list[tuple[int, _Outcome]], list["_Step"]]
 _Step = Callable[[], _Done]
@@ -123,18 +151,70 @@ def _bytes(text: str) -> bytes:
         return text.encode("utf-8", "surrogatepass")
 
 
+def _equal(printed: bytes, expected: bytes, compare: Compare) -> bool:
+    if compare == "exact" or printed == expected:
+        return printed == expected
+    words = zip_longest(_WORD.finditer(printed), _WORD.finditer(expected))  # one at a time: outputs can be large
+    return all(one and other and one[0] == other[0] for one, other in words)
+
+
+def _units(tasks: Sequence[_Task], workers: int) -> tuple[list[list[_Task]], list[_Task]]:
+    """Tasks that may share units; and those left over.
+
+    Programs that are to print the same are never in one unit: what one holds could tell the other. Where that is one or
+    two characters, which are guessed as easily, they may be, if no code of either can be in the other's memory. Where
+    many are to print the same, units get more and smaller, down to four programs on average.
+    """
+    count = max(-(-len(tasks) // PROGRAMS_A_UNIT), min(workers, -(-len(tasks) // 10)))
+    room = min(PROGRAMS_A_UNIT, -(-len(tasks) // max(count, 1)))
+    most = max(count, len(tasks) // 4)
+    units: list[list[_Task]] = [[] for _ in range(most)]
+    # Bit masks of units: those with room, and those with a program, or with one that is not confined, that is to print
+    # these outputs.
+    with_room = (1 << most) - 1
+    printing: dict[tuple[bytes, ...], int] = defaultdict(int)
+    unconfined: dict[tuple[bytes, ...], int] = defaultdict(int)
+    left = []
+    for task in tasks:
+        outputs = tuple(task.expected)
+        confined = task.shareable is not None and task.shareable.confined
+        together = unconfined if confined and len(b"".join(outputs)) <= 2 else printing
+        free = with_room & ~together[outputs] if outputs else with_room
+        if not free:
+            left.append(task)
+            continue
+        bit = free & -free
+        unit = units[bit.bit_length() - 1]
+        unit.append(task)
+        if len(unit) == room:
+            with_room ^= bit
+        printing[outputs] |= bit
+        unconfined[outputs] |= 0 if confined else bit
+    left += [unit[0] for unit in units if len(unit) == 1]
+    return [unit for unit in units if len(unit) > 1], left
+
+
 class _Bench:
     """Does tasks on all cores; in tier A and B nothing of theirs outlives it."""
 
     def __init__(
-        self, limits: Limits, workers: int | None, tier: Tier | None, unsafe: bool, compare: Compare = "exact"
+        self,
+        limits: Limits,
+        workers: int | None,
+        tier: Tier | None,
+        unsafe: bool,
+        shared: bool,
+        compare: Compare | None = None,
     ) -> None:
         self.limits = limits
         self.compare = compare
+        self.shared = shared
         self.workers = workers or len(os.sched_getaffinity(0))
         self.toolchain = open_toolchain()
         self.box = Box(self.toolchain, tier, unsafe)
         self.workplace = Workplace()
+        self._stack = ExitStack()
+        self._stack.enter_context(in_use(self.toolchain.folder))
 
     def __enter__(self) -> _Bench:
         return self
@@ -142,13 +222,15 @@ class _Bench:
     def __exit__(self, *_: object) -> None:
         self.box.stop()
         self.workplace.remove()
+        self._stack.close()
 
-    def cache(self, path: Path | None) -> Cache:
-        return Cache(path, f"{self.toolchain.folder.name} {self.compare}", self.limits)
+    def cache(self, path: Path | None, earlier: Path | None) -> Cache:
+        context = [self.toolchain.folder.name, self.compare, self.box.tier, "shared" if self.shared else "alone"]
+        return Cache(path, " ".join(map(str, context)), self.limits, earlier)
 
     def task(self, number: int, code: str, inputs: Iterable[str], expected: Iterable[str] = ()) -> _Task:
-        text = shareable(code, self.toolchain.header_names)
-        return _Task(number, code, text, [*map(_bytes, inputs)], [*map(_bytes, expected)])
+        part = shareable(code, self.toolchain.header_names) if self.shared else None
+        return _Task(number, code, part, [*map(_bytes, inputs)], [*map(_bytes, expected)])
 
     def work(self, tasks: list[_Task]) -> Iterator[tuple[int, _Outcome]]:
         """Each task's number and outcome as soon as it is known."""
@@ -168,51 +250,87 @@ class _Bench:
             pool.shutdown(cancel_futures=True)
 
     def _first_steps(self, tasks: list[_Task]) -> list[_Step]:
-        shared = [task for task in tasks if task.text is not None]
-        units = max(-(-len(shared) // PROGRAMS_A_UNIT), min(self.workers, -(-len(shared) // 10)))
-        together = [partial(self._together, shared[unit::units]) for unit in range(units)]
-        return [*together, *self._each_alone(task for task in tasks if task.text is None)]
+        units, left = _units([task for task in tasks if task.shareable], self.workers)
+        together = [partial(self._together, unit) for unit in units]
+        return [*together, *self._each_alone([*left, *(task for task in tasks if not task.shareable)])]
 
     def _each_alone(self, tasks: Iterable[_Task]) -> list[_Step]:
         return [partial(self._alone, task) for task in tasks]
 
-    def _alone(self, task: _Task) -> _Done:
-        """Compiles a program exactly as it is written, but for the prelude, which was compiled before."""
+    def _alone(self, task: _Task, again: bool = False) -> _Done:
+        """Judges one program by itself; what the judge fails on twice is not judged, and the judge goes on."""
+        try:
+            return [(task.number, self._judged_alone(task))], []
+        except (JudgeError, OSError) as error:
+            if not isinstance(error, SupervisorError):  # no space, or stopped: that is nobody's fault
+                raise
+            reason = str(error)
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+        if not again:
+            return [], [partial(self._alone, task, again=True)]
+        return [(task.number, (Verdict("", "not_judged", diagnostics=self._diagnostics(reason)), b""))], []
+
+    def _judged_alone(self, task: _Task) -> _Outcome:
+        """Compiles a program exactly as it is written, but for the prelude, which was compiled before, and runs it.
+
+        It is linked statically, so that it needs no file; one that cannot be, for instance because it has a function
+        of the C library's name, is linked as g++ does by itself.
+        """
         arguments: list[str | Path] = ["-fdiagnostics-color=never", "-fmax-errors=20"]
         code = task.code
         if code.startswith(PRELUDE):
             code = f'#line {FIRST_LINE} "program.cpp"\n{code[len(PRELUDE) :]}'
             arguments += ["-include", self.toolchain.prelude]
+        arguments += ["program.cpp", "-o", "program"]
         with self.workplace.folder() as folder:
             (folder / "program.cpp").write_bytes(_bytes(code))
-            compiled = self.box.compile(folder, [*arguments, "program.cpp", "-o", "program"], self.limits)
+            static = self.toolchain.paths.static
+            compiled = self.box.compile(folder, [*arguments, *(["-static"] if static else [])], self.limits)
+            if static and compiled.exit and b"ld returned" in compiled.errors:
+                static = False
+                compiled = self.box.compile(folder, arguments, self.limits)
             if compiled.exit:
-                messages = compiled.errors.decode("utf-8", "replace")
-                return [(task.number, self._compile_error(compiled, messages))], []
+                return self._compile_error(compiled, compiled.errors.decode("utf-8", "replace"))
             jobs = (Job(0, test, text) for test, text in enumerate(task.inputs))
-            outcome = self._outcome(task, self.box.run(folder / "program", jobs, self.limits))
+            outcome = self._outcome(task, self.box.run(folder / "program", jobs, self.limits, static))
         if outcome is None:
-            raise JudgeError("a program's results are incomplete: its supervisor was killed")
-        return [(task.number, outcome)], []
+            raise SupervisorError("a program's results are incomplete")
+        return outcome
 
     def _together(self, tasks: list[_Task]) -> _Done:
-        """Compiles programs as functions of one unit; then come the steps to run them, or to deal with g++'s errors."""
-        unit = self.workplace.folder()
+        """Compiles programs as functions of one unit; then come the steps to run them, or to deal with g++'s errors.
+
+        Where the judge itself fails, each program is done alone.
+        """
+        try:
+            return self._compiled_together(tasks)
+        except (JudgeError, OSError) as error:
+            if not isinstance(error, SupervisorError):
+                raise
+        except Exception:  # whatever it was about, it will be found alone
+            pass
+        return [], self._each_alone(tasks)
+
+    def _compiled_together(self, tasks: list[_Task]) -> _Done:
+        unit, names = self.workplace.folder(), Names()
         with unit as folder:
-            compiled, messages = self._compile_unit(folder, tasks)
+            compiled, messages = self._compile_unit(folder, tasks, names)
             if compiled.exit == 0:
-                apart = uninitialized(messages)
+                apart = names.uninitialized(messages)
                 served = [(place, task) for place, task in enumerate(tasks) if task.number not in apart]
-                chunks = [served[at : at + PROGRAMS_A_SERVER] for at in range(0, len(served), PROGRAMS_A_SERVER)]
+                size = PROGRAMS_A_SUPERVISOR
+                chunks = [served[at : at + size] for at in range(0, len(served), size)]
                 unit.share(len(chunks))
                 left = [task for task in tasks if task.number in apart]
-                return [], [*(partial(self._serve, unit, chunk) for chunk in chunks), *self._each_alone(left)]
-            concerned = mentioned(messages)
+                return [], [*(partial(self._serve, unit, names, chunk) for chunk in chunks), *self._each_alone(left)]
+            concerned = names.mentioned(messages)
             doubtful = [task for task in tasks if task.number in concerned]
             if not doubtful:  # the unit as a whole was too much for the compiler
                 return [], self._divided(tasks)
-            checked, messages = self._compile_unit(folder, doubtful, "-fsyntax-only")
-        errors = rejected([task.number for task in doubtful], messages)
+            names = Names()
+            checked, messages = self._compile_unit(folder, doubtful, names, "-fsyntax-only")
+        errors = names.rejected([task.number for task in doubtful], messages)
         outcomes = [(number, self._compile_error(checked, text)) for number, text in errors.items()]
         steps = self._each_alone(task for task in doubtful if task.number not in errors)
         rest = [task for task in tasks if task.number not in concerned]
@@ -223,33 +341,42 @@ class _Bench:
             return self._each_alone(tasks)
         return [partial(self._together, tasks[half::2]) for half in (0, 1)]
 
-    def _compile_unit(self, folder: Path, tasks: list[_Task], *checking: str) -> tuple[Result, str]:
-        texts = {task.number: task.text for task in tasks if task.text is not None}
-        (folder / "unit.cpp").write_text(unit_text(texts, guarded=bool(checking)))
+    def _compile_unit(self, folder: Path, tasks: list[_Task], names: Names, *checking: str) -> tuple[Result, str]:
+        texts = {task.number: task.shareable.text for task in tasks if task.shareable}
+        (folder / "unit.cpp").write_bytes(_bytes(names.unit(texts, guarded=bool(checking))))
         # Columns would be those of the shared text.
         options = ["-fdiagnostics-color=never", "-fno-diagnostics-show-caret", "-fno-show-column", "-Wuninitialized"]
-        files: list[str | Path] = ["-include", self.toolchain.prelude, "unit.cpp", self.toolchain.server, "-o", "unit"]
+        linking = ["-static"] if self.toolchain.paths.static else []
+        files: list[str | Path] = ["-include", self.toolchain.prelude, "unit.cpp", "-o", "unit", *linking]
         compiled = self.box.compile(folder, [*options, *checking, *files], self.limits, len(tasks))
         return compiled, compiled.errors.decode("utf-8", "replace")
 
-    def _serve(self, unit: Folder, tasks: list[tuple[int, _Task]]) -> _Done:
-        """Runs programs of a unit, given with their places in it; what the server did not finish is done alone."""
+    def _serve(self, unit: Folder, names: Names, tasks: list[tuple[int, _Task]]) -> _Done:
+        """Runs programs of a unit, given with their places in it; what has no result is done alone."""
         jobs = (Job(place, test, text) for place, task in tasks for test, text in enumerate(task.inputs))
         left = dict(tasks)
         outcomes = []
+        static = self.toolchain.paths.static
         with unit as folder:
-            for place, results in groupby(self.box.serve(folder / "unit", jobs, self.limits), attrgetter("program")):
-                if outcome := self._outcome(left[place], results):
-                    outcomes.append((left.pop(place).number, outcome))
+            try:
+                results = self.box.run(folder / "unit", jobs, self.limits, static, numbered=True)
+                for place, of_program in groupby(results, attrgetter("program")):
+                    if outcome := self._outcome(left[place], of_program, names):
+                        outcomes.append((left.pop(place).number, outcome))
+            except SupervisorError:
+                pass
         return outcomes, self._each_alone(left.values())
 
     def _compile_error(self, compiled: Result, messages: str) -> _Outcome:
-        text = messages[: self.limits.diagnostics]
+        text = self._diagnostics(messages)
         if compiled.reason == TIME_LIMIT:
             text += "\nthe compiler took too long"
         return Verdict("", "compile_error", exit=compiled.exit, diagnostics=text), b""
 
-    def _outcome(self, task: _Task, results: Iterable[Result]) -> _Outcome | None:
+    def _diagnostics(self, text: str) -> str:
+        return printable(text[: self.limits.diagnostics])[: self.limits.diagnostics]
+
+    def _outcome(self, task: _Task, results: Iterable[Result], names: Names | None = None) -> _Outcome | None:
         """What the first test that failed decides, or that none did; None if tests are missing. Reads all results."""
         cpu = wall = 0.0
         peak = 0
@@ -263,19 +390,18 @@ class _Bench:
             verdict = self._class(task, result)
             if verdict != "correct" or result.test == len(task.inputs) - 1:
                 failed = None if verdict == "correct" else result.test
-                text = result.errors.decode("utf-8", "replace")[: self.limits.diagnostics]
-                outcome = Verdict("", verdict, cpu, wall, peak, result.exit, failed, text), result.output
+                said = result.errors.decode("utf-8", "replace")
+                text = self._diagnostics(names.readable(said) if names else said)
+                output = b"" if self.compare else result.output  # compared already: outputs can be large
+                outcome = Verdict("", verdict, cpu, wall, peak, result.exit, failed, text), output
         return outcome
 
     def _class(self, task: _Task, result: Result) -> Class:
         if result.reason != ENDED:
             return _LIMIT_CLASSES[result.reason]
-        if result.exit == -signal.SIGABRT and b"std::bad_alloc" in result.errors:
-            return "memory_limit"
         if result.exit:
             return "runtime_error"
         if not task.expected:
             return "correct"
-        printed, expected = result.output, task.expected[result.test]
-        same = printed == expected if self.compare == "exact" else printed.split() == expected.split()
+        same = _equal(result.output, task.expected[result.test], self.compare or "exact")
         return "correct" if same else "wrong_output"

@@ -1,82 +1,135 @@
 """Decides by its tokens whether a program may share a translation unit with others, and rewrites it so that it can.
 
-Sharing may change no verdict. So every name that the standard headers do not know gets a suffix of the program's own,
-and what the headers do know may be used but not declared. It is a lexer, not a parser: whatever it does not recognise
-as harmless is compiled alone, so its ignorance costs time, never a verdict.
+Sharing may change no verdict, so a program shares only if all of it is on this list; anything else is compiled alone,
+which costs time, never a verdict:
+
+- **Text.** The prelude, then at most 65,536 characters of tokens separated by blanks, tabs and line feeds: no comment,
+  directive, digraph, backslash or control character; letters beyond ASCII in literals alone.
+- **Tokens.** Numbers, character and string literals without prefix or suffix; operators; brackets that match, at most
+  200 deep, no attribute; the keywords in `_WORDS`; names from the headers that `_WORDS` or `_HEADER_NAMES` lists, or
+  that an unqualified name never means; and names that no header has. No macro but the constants of `_WORDS`, nothing
+  with two underscores but what is listed.
+- **Declarations at file scope.** Functions and their declarations; `typedef` of a type below; `struct NAME {...};`;
+  variables of arithmetic types, of pointers, of structs and arrays of these, and of the library's containers without
+  initialiser, dimension or type of the program's own that has code; exactly one `int main()`.
+- **Initialisers at file scope.** Literals, names and `+ - ~ ! << >> < > & | ^` between them, in brackets or not, and
+  braces of literals. No `*`, `/`, `%`, `[]`, `++`, `--`, cast, call or constructor: nothing that can read or write
+  through a pointer, stop the process or take long, because these initialisers run before main in every program of the
+  unit.
+
+What stands in functions runs in the program's own process alone, so nothing there is ruled out but names. Every name of
+the program's own gets a suffix that no program can know. This is a lexer, not a parser, and its patterns take time
+linear in the text.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 PRELUDE = "#include <bits/stdc++.h>\n#include <string>\nusing namespace std;\n\n"
 LONGEST = 1 << 16  # characters of a program that may share
-SUFFIX = "\0"  # stands in a shareable text where each program's own suffix goes
+DEEPEST = 200  # brackets within brackets
+MOST_CONTAINERS = 16  # at file scope: each is constructed in the processes of all programs of the unit
+# What stands in a shareable text for what the unit puts there: the suffix of the program's names, and what gives its
+# main, and its other functions, a place of the program's own in memory.
+SUFFIX, MAIN_PLACE, PLACE = "\0", "\1", "\2"
 
 _TOKEN = re.compile(
-    r"""(?P<space> \s+ )
+    r"""(?P<space> [ \t\n]++ )
     | (?P<name> [A-Za-z_]\w*+ ) (?! ["'] )
-    | (?P<literal> \.?[0-9] (?: [eEpP][+-] | [\w.] )*+ (?! ["'] )
-        | (?: "(?: [^"\\\n] | \\[^\n] )*" | '(?: [^'\\\n] | \\[^\n] )+' ) (?! [\w"'] ) )
-    | (?! \[\s*\[ ) (?P<open> [\[({] )
+    | (?P<literal>
+        (?: (?: [0-9]++ \. [0-9]*+ | \. [0-9]++ ) (?: [eE] [+-]? [0-9]++ )? [fFlL]?
+          | [0-9]++ [eE] [+-]? [0-9]++ [fFlL]?
+          | (?: 0[xX] [0-9a-fA-F]++ | 0[bB] [01]++ | [0-9]++ ) [uUlL]{0,3}
+          | " (?: [^"\\\x00-\x08\x0a-\x1f\x7f\ud800-\udfff] | \\ [ -~] )*+ "
+          | ' (?: [^'\\\x00-\x08\x0a-\x1f\x7f\ud800-\udfff] | \\ [ -~] ){1,8} ' )
+        (?! [\w.'"] ) )
+    | (?! \[ [ \t\n]*+ \[ ) (?P<open> [\[({] )
     | (?P<close> [\])}] )
-    | (?! // | /\* | <: | <% | %: ) (?P<other> [-+*/%<>=!&|^~?:;,.] )
+    | (?! // | /\* | <: | <% | %: | %> | :> )
+      (?P<other> <<= | >>= | -> | \+\+ | -- | << | >> | && | \|\| | :: | [-+*/%<>=!&|^]= | [-+*/%<>=!&|^~?:;,.] )
     """,
     re.VERBOSE | re.ASCII,
 )
 
 # The shape of one declaration at file scope has a letter for each token. A name unknown to this table is n, new; u, a
-# harmless type of the program; x, a type with code of the program's own; or h, anything else from the headers. A
-# bracket is folded into one letter: A [operands], L {constants}, B {...}, C (safe type), D (parameters), Q (operands),
-# and P for anything else.
+# type of the program's own without constructors; x, one that may have some; or h, from the headers. A bracket is folded
+# into one letter: A [dimension], L {literals}, B {anything}, D (parameters), Q (operands), P (anything). An operator is
+# its text if that can be part of a type or an initialiser, else E.
 _WORDS = {
     "m": "main",
     "s": "struct",
     "d": "typedef",
     "k": "const inline volatile",
-    "h": "__gcd __lg __builtin_clz __builtin_clzll __builtin_ctz __builtin_ctzll __builtin_popcount "
-    "__builtin_popcountll",
-    "0": "true false acos atan sqrt EOF INT_MAX INT_MIN LLONG_MAX LLONG_MIN M_PI",
-    "t": "auto bool char double float int long short signed unsigned void",
-    "v": "bitset deque int16_t int32_t int64_t int8_t list map multimap multiset pair priority_queue queue set size_t "
-    "stack string tuple uint16_t uint32_t uint64_t uint8_t unordered_map unordered_multimap unordered_multiset "
-    "unordered_set vector",
-    "#": "alignas alignof and and_eq bitand bitor break case catch char16_t char32_t class compl const_cast continue "
-    "default delete do dynamic_cast else explicit final for if import module mutable new noexcept not not_eq nullptr "
-    "or or_eq override private protected public reinterpret_cast return sizeof static_assert static_cast switch this "
-    "throw try virtual wchar_t while xor xor_eq",
-    # These keep a program alone: they reach beyond it, depend on its place in the file, or cost the compiler time.
-    "!": "asm constexpr consteval decltype enum export extern friend goto namespace operator register static template "
-    "thread_local typeid typename union using",
+    "0": "true false nullptr EOF NULL CHAR_BIT INT_MAX INT_MIN UINT_MAX LONG_MAX LONG_MIN ULONG_MAX LLONG_MAX "
+    "LLONG_MIN ULLONG_MAX RAND_MAX DBL_MAX DBL_MIN FLT_MAX M_PI M_E stdin stdout stderr",
+    "t": "auto bool char double float int long short signed unsigned void int8_t int16_t int32_t int64_t uint8_t "
+    "uint16_t uint32_t uint64_t size_t",
+    "v": "bitset deque list map multimap multiset pair priority_queue queue set stack string tuple unordered_map "
+    "unordered_multimap unordered_multiset unordered_set vector",
+    "#": "and and_eq bitand bitor break case catch char16_t char32_t class compl const_cast continue default delete do "
+    "dynamic_cast else for if new noexcept not not_eq or or_eq private protected public reinterpret_cast return sizeof "
+    "static_assert static_cast switch this throw try wchar_t while xor xor_eq",
+    # Keywords of C++ and of GNU's, and words with a meaning in some places: these keep a program alone.
+    "!": "alignas alignof asm constexpr consteval constinit co_await co_return co_yield concept char8_t decltype enum "
+    "explicit export extern final friend goto import module mutable namespace operator override register requires "
+    "restrict static template thread_local typeid typename typeof union using virtual linux unix i386",
 }
 _LETTERS = {word: letter for letter, words in _WORDS.items() for word in words.split()}
 
-# What is declared at file scope is constructed in the process that all programs of the unit are forked from: there only
-# constructors of the library may run.
-_SAFE_TYPE = r"k*(?:t[tk]*|v(?:<[tvuk,*&<>0]*>)?k*|uk*)"
+# What a program may use of the headers beside the words above: it computes, or reads and writes standard streams. These
+# names tell nothing of the process or its place.
+_COMPUTING = """
+__builtin_clz __builtin_clzl __builtin_clzll __builtin_ctz __builtin_ctzl __builtin_ctzll __builtin_popcount
+__builtin_popcountl __builtin_popcountll __gcd __int128 __lg abs accumulate acos acosh adjacent_find all_of any_of
+append array asin asinh assign at atan atan2 atanh atof atoi atol atoll back back_inserter bad_alloc basic_string
+begin binary_search boolalpha bsearch c_str calloc capacity cbegin cbrt ceil cend cerr cin clear clock clog close
+compare complex copy copy_n copysign cos cosh count count_if cout crbegin crend data dec distance div divides
+domain_error emplace emplace_back emplace_front empty end endl equal equal_range equal_to erase erf exception exit exp
+exp2 expm1 fabs fail fgets fill fill_n find find_first_not_of find_first_of find_if find_if_not find_last_not_of
+find_last_of first fixed flip floor flush fmax fmin fmod for_each forward fprintf fputc fputs free frexp front
+function gcd generate get getchar getline gets good greater greater_equal hash hex hypot ignore includes index
+inner_product inplace_merge insert invalid_argument iota is_permutation is_sorted isalnum isalpha isblank iscntrl
+isdigit isgraph islower isprint ispunct isspace istream istringstream isupper isxdigit iter_swap iterator j0 j1 jn
+key_comp labs lcm ldexp left length length_error less less_equal lexicographical_compare lgamma llabs llround log
+log10 log1p log2 logic_error logical_and logical_not logical_or lower_bound lround make_heap make_pair make_tuple
+malloc max max_element max_size mem_fn memchr memcmp memcpy memmove memset merge min min_element minmax minmax_element
+minus modf modulus move multiplies negate next next_permutation none none_of noskipws not_equal_to npos nth_element
+oct ostream ostringstream out_of_range overflow_error partial_sort partial_sum partition peek plus pop pop_back
+pop_front pop_heap pow precision prev prev_permutation printf ptrdiff_t push push_back push_front push_heap put
+putback putchar puts qsort rand random_shuffle range_error rbegin read realloc remainder remove remove_if rend replace
+replace_if reserve reset resize reverse reverse_iterator rfind right rint rotate round runtime_error scanf scientific
+search second set_difference set_intersection set_symmetric_difference set_union setbase setfill setprecision setw
+showpoint shrink_to_fit sin sinh size skipws sort sort_heap splice sprintf sqrt srand sscanf stable_partition
+stable_sort std stod stof stoi stol stold stoll stoul stoull str strcat strchr strcmp strcpy strcspn stringstream
+strlen strncat strncmp strncpy strpbrk strrchr strspn strstr strtod strtok strtol strtoll strtoul substr swap
+sync_with_stdio tan tanh test tgamma tie time time_t to_string to_ullong to_ulong tolower top toupper transform trunc
+underflow_error unget unique unique_copy unsetf upper_bound valarray value value_comp width write ws y0 y1 yn
+"""
+_HEADER_NAMES = frozenset(_COMPUTING.split())
+
+_DIMENSIONS = r"A*"
+_SCALAR = r"k*(?:t[tk]*|uk*)"
+_CONTAINER = r"k*v(?:<[tvuk,*&<>0]*>)?k*"
 _ANY_TYPE = r"k*(?:t[tk]*|v(?:<[tvuxk,*&<>0]*>)?k*|[ux]k*)"
-_PARAMETER = rf"{_ANY_TYPE}[*&]*n?A*(?:=0)?"
-_OPERAND = r"(?:[0tuL+\-*/%<>&|^~!:]|C(?!D)|[nAQ](?![CDQ]))"
-_DECLARATOR = rf"\**nA*(?:={_OPERAND}+)?"
-_FUNCTION = re.compile(rf"tm[CD][BL]|{_ANY_TYPE}[*&]*n(?:[CD];|[CDPQ][BL])")
-_VARIABLES = re.compile(rf"{_SAFE_TYPE}{_DECLARATOR}(?:,{_DECLARATOR})*;|;")
-_TYPEDEF = re.compile(rf"d({_ANY_TYPE})\**nA*;")
+_OPERAND = r"(?:[0+\-~!<>&|^]|L(?![LQ])|[nQ](?![LQ]))"
+_DECLARATOR = rf"\**k*n{_DIMENSIONS}(?:={_OPERAND}+)?"
+_FUNCTION = re.compile(rf"tmD[BL]|{_ANY_TYPE}[*&]*nD[BL;]")
+_VARIABLES = re.compile(rf"{_SCALAR}{_DECLARATOR}(?:,{_DECLARATOR})*;|{_CONTAINER}\**n(?:,\**n)*;|;")
+_TYPEDEF = re.compile(rf"d(?:(?P<u>{_SCALAR}\**n{_DIMENSIONS}|{_CONTAINER}\*+n)|(?P<v>{_CONTAINER}n));")
 _STRUCT = re.compile(r"sn[BL];")
-_FIELDS = re.compile(r"[tvuk*&,nhA<>0;]*")
+_PLAIN_FIELDS = re.compile(r"[tuk*,nhA;]*")
 _FOLDS = {
-    "[": ((re.compile(rf"{_OPERAND}*"), "A"),),
-    "{": ((re.compile(r"[0,L-]*"), "L"), (re.compile(".*"), "B")),
-    "(": (
-        (re.compile(rf"{_SAFE_TYPE}\**"), "C"),
-        (re.compile(rf"(?:{_PARAMETER}(?:,{_PARAMETER})*)?"), "D"),
-        (re.compile(rf"(?:{_OPERAND}|,)*"), "Q"),
-    ),
+    "[": ((re.compile(r"[0n+\-*/%<>&|^~]*"), "A"),),
+    "{": ((re.compile(r"[0,L+\-]*"), "L"), (re.compile(".*", re.DOTALL), "B")),
+    "(": ((re.compile(r"(?:[tvuxk][tvuxkn*&,<>0A=]*)?"), "D"), (re.compile(rf"{_OPERAND}+"), "Q")),
 }
-_MAIN_HEADS = ("tmC", "tmD")
-_MAIN = re.compile(r"int\s+main\s*\(\s*(?:void\s*)?\)\s*\{", re.ASCII)
-_CLASS = re.compile(r"\b(?:struct|class)\b")
-_MEMBER = re.compile(r"(?:\.|->|::)\s*([A-Za-z_]\w*)", re.ASCII)
+_TYPE_OPERATORS = {"<<", ">>", "&&", "::"}
+_MAIN = re.compile(r"int[ \t\n]+main[ \t\n]*\([ \t\n]*(?:void[ \t\n]*)?\)[ \t\n]*\{")
+_CLASS = re.compile(r"\b(?:struct|class)\b", re.ASCII)
+_MEMBER = re.compile(r"(?:\.|->|::)[ \t\n]*([A-Za-z_]\w*)", re.ASCII)
 _PAIRS = {")": "(", "]": "[", "}": "{"}
 
 
@@ -87,24 +140,35 @@ def is_word(name: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class HeaderNames:
-    """All identifiers in the preprocessed prelude, macros included, and those that an unqualified name never means."""
+    """What the preprocessed prelude says: all identifiers; those that an unqualified name never means; all macros."""
 
     all: frozenset[str]
     hidden: frozenset[str]
+    macros: frozenset[str]
 
 
-def shareable(code: str, header: HeaderNames) -> str | None:
-    """The text of `code` after the prelude, ready to share a translation unit; None if it must be compiled alone.
+class Shareable(NamedTuple):
+    """The text of a program after the prelude, ready to share a translation unit.
 
-    Wherever the text has SUFFIX, the unit puts two underscores and a number; `main` is a function of such a name.
+    `main` is a function that ends with SUFFIX, and so does the variable that it returns at its end: no text can close
+    main's brackets and open others. `confined` is whether all code of the program stands in functions with a PLACE,
+    which no other program of the unit will have in its memory; code of lambdas, classes and inline functions does not.
     """
+
+    text: str
+    confined: bool
+
+
+def shareable(code: str, header: HeaderNames) -> Shareable | None:
+    """`code` as a part of a translation unit; None if it must be compiled alone."""
     if not code.startswith(PRELUDE) or len(code) > LONGEST:
         return None
     # The hidden names are free but where they are, or could become, members that the library knows.
     members = header.hidden if _CLASS.search(code) else header.hidden.intersection(_MEMBER.findall(code))
     position = start = len(PRELUDE)
-    text = shape = new_name = ""
-    mains = 0
+    text = shape = new_name = letter = ""
+    mains = containers = begin = 0
+    confined = not _CLASS.search(code)
     out: list[str] = []
     outer: list[tuple[str, str]] = []  # each open bracket with the shape before it
     types: dict[str, str] = {}
@@ -115,22 +179,25 @@ def shareable(code: str, header: HeaderNames) -> str | None:
             continue
         before, start = start, token.start()
         if kind == "name":
-            letter = _LETTERS.get(text)
-            if letter == "!" or (letter is None and ("__" in text or (text[0] == "_" and text[1:2].isupper()))):
+            known = _letter(text, header, members)
+            if known is None:
                 return None
+            confined = confined and text != "inline"
+            letter = types.get(text, "n") if known == "n" else known
             if letter == "m":
                 mains += 1
                 if outer or shape != "t" or not _MAIN.match(code, before):
                     return None
-            elif letter is None and text in header.all and (text not in header.hidden or text in members):
-                letter = "h"
-            elif letter is None:
-                letter = types.get(text, "n")
-                if not outer:
-                    new_name = text
-            out.append(text + SUFFIX if letter in "mnux" else text)
+            elif letter == "n" and not outer:
+                new_name = text
+            out.append(text + SUFFIX if known in "mn" else text)
         elif kind == "open":
-            out.append("{{" if text == "{" and shape in _MAIN_HEADS and not outer else text)
+            if len(outer) == DEEPEST:
+                return None
+            if text == "[" and (not shape or letter not in "nhuxA0QPD"):
+                confined = False  # it may begin a lambda
+            main = text == "{" and shape == "tmD" and not outer
+            out.append(f"{{ int end{SUFFIX} = 0; {{" if main else text)
             outer.append((text, shape))
             shape = ""
             continue
@@ -141,21 +208,47 @@ def shareable(code: str, header: HeaderNames) -> str | None:
             opened, shape = outer.pop()
             letter = next((letter for shape_of, letter in _FOLDS[opened] if shape_of.fullmatch(inside)), "P")
             if not outer and shape == "sn":
-                types[new_name] = "u" if _FIELDS.fullmatch(inside) else "x"
-            out.append("} return 0; }" if text == "}" and shape in _MAIN_HEADS and not outer else text)
+                types[new_name] = "u" if text == "}" and _PLAIN_FIELDS.fullmatch(inside) else "x"
+            main = text == "}" and shape == "tmD" and not outer
+            out.append(f"}} return end{SUFFIX}; }}" if main else text)
         else:
             out.append(text)
-            letter = "0" if kind == "literal" else text
+            letter = "0" if kind == "literal" else text if len(text) == 1 or text in _TYPE_OPERATORS else "E"
         shape += letter
         if outer or text not in ";}":
             continue
-        if _FUNCTION.fullmatch(shape) or _VARIABLES.fullmatch(shape) or _STRUCT.fullmatch(shape):
+        if _FUNCTION.fullmatch(shape):
+            if text == "}":
+                out.insert(begin, MAIN_PLACE if "m" in shape else PLACE)
+            shape = ""
+        elif _STRUCT.fullmatch(shape):
+            shape = ""
+        elif _VARIABLES.fullmatch(shape):
+            containers += shape.count("n") if "v" in shape else 0
             shape = ""
         elif text == ";":
             typedef = _TYPEDEF.fullmatch(shape)
             if typedef is None:
                 return None
-            types[new_name] = "x" if "x" in typedef[1] else "u"
+            types[new_name] = typedef.lastgroup or ""
             shape = ""
-    finished = position == len(code) and mains == 1 and not outer and not shape
-    return "".join(out) if finished else None
+        if not shape:
+            begin = len(out)
+    finished = position == len(code) and mains == 1 and not outer and not shape and containers <= MOST_CONTAINERS
+    return Shareable("".join(out), confined) if finished else None
+
+
+def _letter(name: str, header: HeaderNames, members: frozenset[str]) -> str | None:
+    """The letter of a name in a shape, n for a new one; None if it keeps a program alone."""
+    letter = _LETTERS.get(name)
+    if letter == "!" or (name in header.macros and letter != "0"):
+        return None
+    if letter is not None:
+        return letter
+    if name in _HEADER_NAMES:
+        return "h"
+    if "__" in name or (name[0] == "_" and name[1:2].isupper()):
+        return None
+    if name in header.hidden:
+        return "h" if name in members else "n"
+    return None if name in header.all else "n"

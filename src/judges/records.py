@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 Class = Literal[
     "correct",
@@ -15,6 +16,7 @@ Class = Literal[
     "time_limit",
     "memory_limit",
     "output_limit",
+    "not_judged",
 ]
 Compare = Literal["exact", "tokens"]
 MEBIBYTE = 1 << 20
@@ -47,7 +49,7 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of one program.
+    """What became of one program; `not_judged` is a fault of the judge's, and `diagnostics` says which.
 
     Seconds are summed over the tests up to the deciding one; `peak_memory` is in bytes. `exit` is the exit
     code, or minus the signal's number, of the deciding test (of the compiler for a compile error), `key` a hash of all
@@ -69,8 +71,21 @@ class Verdict:
 
     @classmethod
     def from_json(cls, line: str | bytes) -> Verdict:
-        """Raises ValueError or TypeError if `line` is not what to_json writes."""
-        return cls(**json.loads(line))
+        """Raises ValueError, TypeError or RecursionError if `line` is not what to_json writes."""
+        verdict = cls(**json.loads(line))
+        numbers = (
+            verdict.cpu_seconds,
+            verdict.wall_seconds,
+            verdict.peak_memory,
+            verdict.exit,
+            verdict.failed_test or 0,
+        )
+        texts = (verdict.id, verdict.verdict, verdict.diagnostics, verdict.key)
+        if not all(type(text) is str for text in texts) or verdict.verdict not in get_args(Class):
+            raise ValueError(f"not a verdict: {verdict.verdict!r}")
+        if not all(type(number) in (int, float) and math.isfinite(number) for number in numbers):
+            raise ValueError(f"not the figures of a verdict: {numbers}")
+        return verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +102,7 @@ class Limits:
     """Seconds and bytes. CPU time is the main limit; the wall limit is for programs that sleep.
 
     `cpu`, `wall`, `memory` (resident) and `output` hold for one test, `compile_*` for the compiler on one program.
-    `diagnostics` is the number of characters kept.
+    `diagnostics` is the number of characters kept. Raises ValueError for a limit that is no number above 0.
     """
 
     cpu: float = 2.0
@@ -100,3 +115,8 @@ class Limits:
     compile_memory: int = 2048 * MEBIBYTE
     compile_output: int = 64 * MEBIBYTE
     diagnostics: int = 2000
+
+    def __post_init__(self) -> None:
+        for name, value in dataclasses.asdict(self).items():
+            if not 0 < value < math.inf:
+                raise ValueError(f"the limit {name} has to be a number above 0, not {value}")

@@ -1,24 +1,29 @@
-// Runs untrusted work, one confined child a job: standard input is a stream of jobs, standard output a stream of results.
+// Runs untrusted work, one confined process a job: standard input is a stream of jobs, standard output one of results.
 //
-// Built twice. Alone it executes a command (the compiler, or one compiled program). Linked with a translation unit that
-// defines `programs`, it is a fork server: a job calls one of these functions in a fresh child, with nothing to load.
-// A child gets rlimits, no_new_privs, Landlock and a seccomp filter before its first foreign instruction; CPU time, memory
-// and wall time are watched from here. What to compare the output with is not known on this side of the pipe.
+// This program never runs a line of what it supervises: every job is a process that is confined (rlimits, no
+// capabilities, no_new_privs, Landlock, seccomp) and then executes the compiler or a compiled program. So the loader,
+// indirect functions, static initialisers and main of a generated program all run in the same box, and nothing that
+// they can write to has a say in how strict it is. What an output is compared with is not known on this side of the pipe.
 //
-//     supervisor compile|run CPU_S WALL_S MEMORY OUTPUT STACK -l|-n|-u [-x PATH]... [-w PATH]... [-- COMMAND...]
+//     supervisor compile|run|serve CPU_S WALL_S MEMORY OUTPUT STACK -l|-n|-u [-p] [-x PATH]... [-w PATH]... -- COMMAND...
 //     supervisor probe -l|-n
 //
-// Sizes are in bytes. -l: Landlock is needed; -n: namespaces confine already, Landlock if the kernel has it; -u: unsafe,
-// rlimits only. Below -x PATH files may be read and executed, below -w PATH read and written.
+// run executes COMMAND once for each job; serve gives it the job's program, a number, as its only argument. Sizes are in
+// bytes. -l: Landlock is needed; -n: namespaces confine already, Landlock if the kernel has it; -u: unsafe, rlimits
+// only. -p: a program needs no paths and may use none. Below -x PATH files may be read and executed, below -w PATH read
+// and written; in mode -l all other paths look as if they did not exist, where the kernel can do that (5.5).
 
 #define _GNU_SOURCE
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/audit.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <linux/securebits.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
@@ -26,11 +31,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -49,8 +58,12 @@
 #ifndef __NR_io_uring_setup
 #define __NR_io_uring_setup 425
 #endif
-
-extern int (*const programs[])(void) __attribute__((weak));
+#ifndef __NR_faccessat2
+#define __NR_faccessat2 439
+#endif
+#ifndef __NR_openat2
+#define __NR_openat2 437
+#endif
 
 struct job {
     uint32_t program, test;
@@ -68,25 +81,47 @@ struct result {
 };
 
 static struct {
-    int compile;
+    enum { COMPILE, RUN, SERVE } task;
     double cpu_seconds, wall_seconds;
-    uint64_t memory, output, stack;
+    uint64_t memory, output, stack, image;
     pid_t pid;
-    char mode;               // l, n or u
-    int ruleset;             // Landlock's, or -1
-    char *const *command;    // NULL: call programs[job.program]
-    volatile int *confined;  // shared with the child, which sets it when it is about to run what is not trusted
-} setup;
+    char mode;            // l, n or u
+    int pathless;         // the program may use no path
+    int ruleset;          // Landlock's, or -1
+    char *const *rights;  // the words -x PATH and -w PATH
+    char *const *command;
+    int binary;           // the command's file
+    int ended;            // readable when a child has ended
+    char folder[PATH_MAX];
+} setup = {.ruleset = -1, .binary = -1};
 
-enum { ERRORS_KEPT = 1 << 13, MESSAGES_KEPT = 1 << 24, FAILED = 125 };
-static const uint64_t SLACK = 2ULL << 30, SERVER_ADDRESSES = 4ULL << 30, SERVER_MEMORY = 64ULL << 20;
+// A program can hold no descriptor of this number, since its limit is the number itself: the call that executes the
+// program's file through it works once.
+enum { EXECUTED = 64 };
+enum { ERRORS_KEPT = 1 << 13, MESSAGES_KEPT = 1 << 24, FAILED = 125, NOT_EXECUTED = 126 };
+static const uint64_t SLACK = 2ULL << 30;
 
 static void die(const char *what) {
     fprintf(stderr, "supervisor: %s: %s\n", what, strerror(errno));
     exit(FAILED);
 }
 
-// ---- confinement -----------------------------------------------------------------------------------------------------
+// ---- in the child: confinement ---------------------------------------------------------------------------------------
+
+// What a child says before it executes its command: the listener of its paths, as a descriptor, or what failed. It says
+// no more once it executes.
+struct message {
+    int error;
+    char what[60];
+};
+static int channel = -1;
+
+static _Noreturn void fail(const char *what) {
+    struct message message = {.error = errno};
+    strncpy(message.what, what, sizeof message.what - 1);
+    if (write(channel, &message, sizeof message) < 0) _exit(FAILED);
+    _exit(FAILED);
+}
 
 // The system calls and rights of Landlock, by number: the headers of old systems do not have them.
 enum { CREATE_RULESET = 444, ADD_RULE = 445, RESTRICT_SELF = 446, PATH_BENEATH = 1, VERSION = 1 };
@@ -96,7 +131,7 @@ enum {
     FOR_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL,
 };
 
-static int landlock_ruleset(char *const *words) {
+static int landlock_ruleset(void) {
     struct { uint64_t files, network, scopes; } handled = {0};
     const int file_rights[] = {0, 13, 14, 15, 15, 16}, size[] = {0, 8, 8, 8, 16, 16, 24};
     long abi = syscall(CREATE_RULESET, NULL, 0, VERSION);
@@ -110,7 +145,7 @@ static int landlock_ruleset(char *const *words) {
     handled.scopes = abi >= 6 ? 3 : 0;   // abstract sockets and signals beyond the child
     int ruleset = syscall(CREATE_RULESET, &handled, size[abi], 0);
     if (ruleset < 0) die("Landlock");
-    for (; words[0] && words[1] && strcmp(words[0], "--"); words += 2) {
+    for (char *const *words = setup.rights; words < setup.command - 1; words += 2) {
         uint64_t rights = READ_FILE | READ_DIR;
         rights |= words[0][1] == 'x' ? EXECUTE : WRITE_FILE | TRUNCATE | CREATE_AND_REMOVE;
         int fd = open(words[1], O_PATH | O_CLOEXEC);
@@ -129,28 +164,39 @@ static int landlock_ruleset(char *const *words) {
 #define WRITING (O_WRONLY | O_RDWR | O_CREAT | O_TRUNC | (O_TMPFILE & ~O_DIRECTORY))
 #define ARGUMENT(n) offsetof(struct seccomp_data, args) + 8 * (n)
 #define LOAD(where) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (where))
+#define ONLY(bits) BPF_STMT(BPF_ALU | BPF_AND | BPF_K, (bits))
 #define RETURN(what) BPF_STMT(BPF_RET | BPF_K, (what))
 #define FAIL(error) RETURN(SECCOMP_RET_ERRNO | (error))
 #define IF_EQUAL(value, then, otherwise) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (value), (then), (otherwise))
 #define IF_ANY(bits, then, otherwise) BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, (bits), (then), (otherwise))
 #define ALLOW(name) IF_EQUAL(__NR_##name, 0, 1), RETURN(SECCOMP_RET_ALLOW)
 #define REFUSE(name, error) IF_EQUAL(__NR_##name, 0, 1), FAIL(error)
-#define ONLY_MYSELF(name) \
-    IF_EQUAL(__NR_##name, 0, 4), LOAD(ARGUMENT(0)), IF_EQUAL(myself, 0, 1), RETURN(SECCOMP_RET_ALLOW), FAIL(EPERM)
+#define CALLS \
+    LOAD(offsetof(struct seccomp_data, arch)), IF_EQUAL(ARCHITECTURE, 1, 0), RETURN(SECCOMP_RET_KILL_PROCESS), \
+        LOAD(offsetof(struct seccomp_data, nr))
+// A signal to itself alone; its own SIGKILL ends it as a forbidden call, so that a SIGKILL tells that memory ran out.
+#define SIGNAL_MYSELF(name, signal) \
+    IF_EQUAL(__NR_##name, 0, 7), LOAD(ARGUMENT(0)), IF_EQUAL(myself, 1, 0), FAIL(EPERM), \
+        LOAD(ARGUMENT(signal)), IF_EQUAL(SIGKILL, 0, 1), RETURN(SECCOMP_RET_KILL_PROCESS), RETURN(SECCOMP_RET_ALLOW)
 
-// A program may compute, use its memory, read its input and write its output. It may open files to read (the loader has
-// to; Landlock says which), but start no process or thread, signal nobody but itself and talk to nobody.
+static void install(const struct sock_filter *filter, size_t size) {
+    const struct sock_fprog program = {size / sizeof *filter, (struct sock_filter *)filter};
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)) fail("seccomp");
+}
+
+// A program may compute, use its memory (none that is shared, which no limit would count), read its input and write its
+// output. It may open files to read where the loader has to; Landlock says which. It executes once, which is how it
+// begins, starts no process or thread, signals nobody but itself and talks to nobody.
 static void filter_program(void) {
     const uint32_t myself = getpid();
     const struct sock_filter filter[] = {
-        LOAD(offsetof(struct seccomp_data, arch)), IF_EQUAL(ARCHITECTURE, 1, 0), RETURN(SECCOMP_RET_KILL_PROCESS),
-        LOAD(offsetof(struct seccomp_data, nr)),
+        CALLS,
         ALLOW(read), ALLOW(write), ALLOW(readv), ALLOW(writev), ALLOW(lseek), ALLOW(pread64), ALLOW(pwrite64),
-        ALLOW(brk), ALLOW(mmap), ALLOW(munmap), ALLOW(mremap), ALLOW(mprotect), ALLOW(madvise),
+        ALLOW(brk), ALLOW(munmap), ALLOW(mremap), ALLOW(mprotect), ALLOW(madvise),
         ALLOW(exit), ALLOW(exit_group), ALLOW(rt_sigaction), ALLOW(rt_sigprocmask), ALLOW(rt_sigreturn),
         ALLOW(rt_sigsuspend), ALLOW(rt_sigpending), ALLOW(sigaltstack), ALLOW(restart_syscall), ALLOW(futex),
         ALLOW(close), ALLOW(dup), ALLOW(dup3), ALLOW(fstat), ALLOW(newfstatat), ALLOW(faccessat), ALLOW(statx),
-        ALLOW(set_tid_address), ALLOW(set_robust_list), ALLOW(rseq), ALLOW(getrandom), ALLOW(execve), ALLOW(uname),
+        ALLOW(set_tid_address), ALLOW(set_robust_list), ALLOW(rseq), ALLOW(getrandom), ALLOW(uname),
         ALLOW(clock_gettime), ALLOW(clock_getres), ALLOW(clock_nanosleep), ALLOW(nanosleep), ALLOW(gettimeofday),
         ALLOW(times), ALLOW(getrusage), ALLOW(sysinfo), ALLOW(sched_yield), ALLOW(sched_getaffinity), ALLOW(ppoll),
         ALLOW(pselect6), ALLOW(getpid), ALLOW(getppid), ALLOW(gettid), ALLOW(getuid), ALLOW(geteuid), ALLOW(getgid),
@@ -160,23 +206,24 @@ static void filter_program(void) {
         ALLOW(select), ALLOW(alarm), ALLOW(pause), ALLOW(pipe),
 #endif
         REFUSE(ioctl, ENOTTY), REFUSE(clone, EAGAIN), REFUSE(clone3, ENOSYS),
-        ONLY_MYSELF(kill), ONLY_MYSELF(tgkill), ONLY_MYSELF(tkill),
+        SIGNAL_MYSELF(kill, 1), SIGNAL_MYSELF(tkill, 1), SIGNAL_MYSELF(tgkill, 2),
+        IF_EQUAL(__NR_mmap, 0, 5), LOAD(ARGUMENT(3)), ONLY(MAP_HUGETLB | 0x0f), IF_EQUAL(MAP_PRIVATE, 0, 1),
+        RETURN(SECCOMP_RET_ALLOW), FAIL(EPERM),
         IF_EQUAL(__NR_fcntl, 0, 5), LOAD(ARGUMENT(1)), IF_EQUAL(F_GETFL, 1, 0), IF_EQUAL(F_GETFD, 0, 1),
         RETURN(SECCOMP_RET_ALLOW), FAIL(EPERM),
-        IF_EQUAL(__NR_prlimit64, 0, 6), LOAD(ARGUMENT(2)), IF_EQUAL(0, 0, 3), LOAD(ARGUMENT(2) + 4), IF_EQUAL(0, 0, 1),
-        RETURN(SECCOMP_RET_ALLOW), FAIL(EPERM),  // limits may be asked for, not set
+        IF_EQUAL(__NR_prlimit64, 0, 8), LOAD(ARGUMENT(0)), IF_EQUAL(0, 0, 5), LOAD(ARGUMENT(2)), IF_EQUAL(0, 0, 3),
+        LOAD(ARGUMENT(2) + 4), IF_EQUAL(0, 0, 1), RETURN(SECCOMP_RET_ALLOW), FAIL(EPERM),  // asked for, not set
         IF_EQUAL(__NR_openat, 0, 4), LOAD(ARGUMENT(2)), IF_ANY(WRITING, 0, 1), FAIL(EACCES), RETURN(SECCOMP_RET_ALLOW),
+        IF_EQUAL(__NR_execveat, 0, 3), LOAD(ARGUMENT(0)), IF_EQUAL(EXECUTED, 0, 1), RETURN(SECCOMP_RET_ALLOW),
         FAIL(EPERM),
     };
-    const struct sock_fprog program = {sizeof filter / sizeof *filter, (struct sock_filter *)filter};
-    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)) die("seccomp");
+    install(filter, sizeof filter);
 }
 
 // The compiler starts processes and writes files; what it never needs is refused.
 static void filter_compiler(void) {
     const struct sock_filter filter[] = {
-        LOAD(offsetof(struct seccomp_data, arch)), IF_EQUAL(ARCHITECTURE, 1, 0), RETURN(SECCOMP_RET_KILL_PROCESS),
-        LOAD(offsetof(struct seccomp_data, nr)),
+        CALLS,
 #ifdef __x86_64__
         BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x40000000, 0, 1), RETURN(SECCOMP_RET_KILL_PROCESS),  // the x32 calls
 #endif
@@ -185,43 +232,196 @@ static void filter_compiler(void) {
         REFUSE(unshare, EPERM), REFUSE(mount, EPERM), REFUSE(umount2, EPERM), REFUSE(bpf, EPERM), REFUSE(keyctl, EPERM),
         REFUSE(add_key, EPERM), REFUSE(request_key, EPERM), REFUSE(perf_event_open, EPERM), REFUSE(shmget, EPERM),
         REFUSE(io_uring_setup, ENOSYS), REFUSE(userfaultfd, EPERM), REFUSE(msgget, EPERM), REFUSE(semget, EPERM),
-        REFUSE(kill, EPERM), REFUSE(setsid, EPERM), REFUSE(setpgid, EPERM), REFUSE(clone3, ENOSYS),
+        REFUSE(kill, EPERM), REFUSE(tkill, EPERM), REFUSE(setsid, EPERM), REFUSE(setpgid, EPERM),
+        REFUSE(clone3, ENOSYS), REFUSE(openat2, ENOSYS),
         IF_EQUAL(__NR_clone, 0, 3), LOAD(ARGUMENT(0)), IF_ANY(NAMESPACES, 0, 1), FAIL(EPERM),
         RETURN(SECCOMP_RET_ALLOW),
     };
+    install(filter, sizeof filter);
+}
+
+// What takes a path that may come from a program's text or from the program.
+#ifdef __x86_64__
+#define OF_FIRST(F) F(open) F(stat) F(lstat) F(access) F(readlink)
+#else
+#define OF_FIRST(F)
+#endif
+#define OF_SECOND(F) F(openat) F(newfstatat) F(statx) F(faccessat) F(faccessat2) F(readlinkat)
+
+// Gives the calls that take a path to `action`. Returns the listener where that is SECCOMP_RET_USER_NOTIF, -1 where the
+// kernel has no such thing.
+static int filter_paths(uint32_t action) {
+#define ACT(name) IF_EQUAL(__NR_##name, 0, 1), RETURN(action),
+    const struct sock_filter filter[] = {CALLS, OF_FIRST(ACT) OF_SECOND(ACT) RETURN(SECCOMP_RET_ALLOW)};
+    if (action != SECCOMP_RET_USER_NOTIF) {
+        install(filter, sizeof filter);
+        return -1;
+    }
     const struct sock_fprog program = {sizeof filter / sizeof *filter, (struct sock_filter *)filter};
-    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)) die("seccomp");
+    return syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
+}
+
+static void send_listener(int listener) {
+    struct message message = {0};
+    struct iovec part = {&message, sizeof message};
+    char control[CMSG_SPACE(sizeof listener)] = {0};
+    struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+    struct cmsghdr *rights = CMSG_FIRSTHDR(&header);
+    *rights = (struct cmsghdr){CMSG_LEN(sizeof listener), SOL_SOCKET, SCM_RIGHTS};
+    memcpy(CMSG_DATA(rights), &listener, sizeof listener);
+    if (sendmsg(channel, &header, 0) < 0) fail("sendmsg");
+    close(listener);
 }
 
 static void give_up_rights(void) {
     struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
     struct __user_cap_data_struct none[2] = {0};
     prctl(PR_SET_SECUREBITS, SECBIT_NOROOT | SECBIT_NOROOT_LOCKED);  // root's exec gains nothing back; others may not ask
-    if (syscall(__NR_capset, &header, none)) die("capset");
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) die("no_new_privs");
-    if (setup.ruleset >= 0 && syscall(RESTRICT_SELF, setup.ruleset, 0)) die("Landlock");
-    if (setup.compile) filter_compiler();
+    if (syscall(__NR_capset, &header, none)) fail("capset");
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) fail("no_new_privs");
+    if (setup.ruleset >= 0 && syscall(RESTRICT_SELF, setup.ruleset, 0)) fail("Landlock");
+    if (setup.pathless) {
+        filter_paths(SECCOMP_RET_ERRNO | ENOENT);
+    } else if (setup.mode == 'l' && channel >= 0) {
+        int listener = filter_paths(SECCOMP_RET_USER_NOTIF);
+        if (listener >= 0) send_listener(listener);
+    }
+    if (setup.task == COMPILE) filter_compiler();
     else filter_program();
 }
 
 static void limit(int what, rlim_t amount) {
     struct rlimit present;
-    if (getrlimit(what, &present)) die("getrlimit");
+    if (getrlimit(what, &present)) fail("getrlimit");
     if (amount > present.rlim_max) amount = present.rlim_max;
-    if (setrlimit(what, &(struct rlimit){amount, amount})) die("setrlimit");
+    if (setrlimit(what, &(struct rlimit){amount, amount})) fail("setrlimit");
 }
 
 static void confine(void) {
+    prctl(PR_SET_DUMPABLE, 1);  // /proc/self is its own again
+    int oom = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (oom >= 0 && write(oom, "1000", 4) == 4) close(oom);  // where memory runs out, this process goes first
     limit(RLIMIT_CPU, (uint64_t)setup.cpu_seconds + 2);  // the supervisor's watch is finer and comes first
-    limit(RLIMIT_AS, setup.compile ? setup.memory : 4 * setup.memory + SLACK);  // in a run, resident memory counts
+    // In a run resident memory counts; the address space of an image with many programs is no program's own.
+    limit(RLIMIT_AS, setup.task == COMPILE ? setup.memory : 4 * setup.memory + setup.image + SLACK);
     limit(RLIMIT_FSIZE, setup.output + 1);
-    limit(RLIMIT_CORE, 0);
-    limit(RLIMIT_NOFILE, 64);
+    limit(RLIMIT_CORE, 1);  // unlike 0 it stops a core that is piped to a handler too: core(5)
+    limit(RLIMIT_NOFILE, EXECUTED);
     limit(RLIMIT_STACK, setup.stack);
     if (setup.mode != 'u') give_up_rights();
 }
 
-// ---- one job ---------------------------------------------------------------------------------------------------------
+static _Noreturn void child(const struct job *job, int input, int output, int errors) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != setup.pid) _exit(FAILED);
+    setpgid(0, 0);
+    for (int number = 1; number < NSIG; number++)
+        if (number != SIGKILL && number != SIGSTOP) signal(number, SIG_DFL);
+    if (dup2(input, 0) < 0 || dup2(output, 1) < 0 || dup2(errors, 2) < 0) fail("dup2");
+    if (setup.task != COMPILE && dup3(setup.binary, EXECUTED, O_CLOEXEC) < 0) fail("dup3 (ulimit -n is too low)");
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    confine();
+    if (setup.task == COMPILE) {
+        execv(setup.command[0], setup.command);
+    } else {
+        char number[16], *libraries = getenv("LD_LIBRARY_PATH"), found[PATH_MAX + 32];
+        snprintf(number, sizeof number, "%u", job->program);
+        snprintf(found, sizeof found, "LD_LIBRARY_PATH=%s", libraries ? libraries : "");
+        char *const words[] = {"program", setup.task == SERVE ? number : NULL, NULL};
+        char *const environment[] = {"LC_ALL=C", libraries ? found : NULL, NULL};
+        syscall(__NR_execveat, EXECUTED, "", words, environment, AT_EMPTY_PATH);
+    }
+    fail("exec");
+}
+
+// ---- in the supervisor: paths that do not exist for a child ------------------------------------------------------------
+
+// Removes //, . and .. from an absolute path, as text: what a link leads to does not matter, since Landlock says what can
+// be opened and this only whether it is there.
+static void normalise(char *path) {
+    char *to = path;
+    for (char *from = path; *from;) {
+        char *end = strchrnul(from + 1, '/');
+        size_t size = end - from;
+        if (size == 3 && !strncmp(from, "/..", 3)) {
+            while (to > path && *--to != '/') continue;
+        } else if (size > 1 && !(size == 2 && from[1] == '.')) {
+            memmove(to, from, size);
+            to += size;
+        }
+        from = end;
+    }
+    *to = 0;
+}
+
+// Whether `path` is one that the child has rights to, lies below one or leads to one.
+static int visible(const char *path) {
+    size_t size = strlen(path);
+    for (char *const *words = setup.rights; words < setup.command - 1; words += 2) {
+        size_t right = strlen(words[1]);
+        if (size >= right && !strncmp(path, words[1], right) && (path[right] == '/' || !path[right])) return 1;
+        if (size < right && !strncmp(path, words[1], size) && words[1][size] == '/') return 1;
+    }
+    return 0;
+}
+
+// The string at `address` of a process; 0 if it cannot be read or is too long.
+static int read_string(pid_t pid, uint64_t address, char *into, size_t room) {
+    const size_t page = 4096;
+    for (size_t at = 0; at < room;) {
+        size_t part = page - (address + at) % page;
+        if (part > room - at) part = room - at;
+        struct iovec here = {into + at, part}, there = {(void *)(uintptr_t)(address + at), part};
+        ssize_t got = process_vm_readv(pid, &here, 1, &there, 1, 0);
+        if (got <= 0) return 0;
+        if (memchr(into + at, 0, got)) return 1;
+        at += got;
+    }
+    return 0;
+}
+
+static int may_ask_for(pid_t pid, const struct seccomp_data *call) {
+    static char path[2 * PATH_MAX + 1];
+    int second = 1;
+#define NO_SECOND(name) if (call->nr == __NR_##name) second = 0;
+    OF_FIRST(NO_SECOND)
+    size_t start = strlen(setup.folder);
+    char *asked = path + start + 1;
+    if (!read_string(pid, call->args[second], asked, PATH_MAX)) return 1;  // the kernel answers EFAULT or ENAMETOOLONG
+    if (!*asked) return 1;  // what an open descriptor says of itself
+    if (*asked == '/') {
+        memmove(path, asked, strlen(asked) + 1);
+    } else {
+        if (second && (int)call->args[0] != AT_FDCWD) return !strstr(asked, "..");
+        memcpy(path, setup.folder, start);
+        path[start] = '/';
+    }
+    normalise(path);
+    return visible(path);
+}
+
+static void answer(int listener) {
+    static struct seccomp_notif_sizes sizes;
+    static struct seccomp_notif *call;
+    static struct seccomp_notif_resp *reply;
+    if (!call) {
+        if (syscall(__NR_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes)) die("seccomp");
+        call = malloc(sizes.seccomp_notif > sizeof *call ? sizes.seccomp_notif : sizeof *call);
+        reply = malloc(sizes.seccomp_notif_resp > sizeof *reply ? sizes.seccomp_notif_resp : sizeof *reply);
+        if (!call || !reply) die("malloc");
+    }
+    memset(call, 0, sizes.seccomp_notif);
+    memset(reply, 0, sizes.seccomp_notif_resp);
+    if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, call)) return;  // it has ended meanwhile
+    reply->id = call->id;
+    if (may_ask_for(call->pid, &call->data)) reply->flags = 1;  // go on: SECCOMP_USER_NOTIF_FLAG_CONTINUE
+    else reply->error = -ENOENT;
+    ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, reply);
+}
+
+// ---- in the supervisor: one job ----------------------------------------------------------------------------------------
 
 static volatile pid_t running;  // the child
 
@@ -235,26 +435,6 @@ static void end(int signal) {
 
 static const int ENDING[] = {SIGHUP, SIGINT, SIGTERM};
 enum { ENDINGS = sizeof ENDING / sizeof *ENDING };
-
-static _Noreturn void child(const struct job *job, int input, int output, int errors, const sigset_t *signals) {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != setup.pid) _exit(FAILED);
-    setpgid(0, 0);
-    signal(SIGPIPE, SIG_DFL);
-    for (int i = 0; i < ENDINGS; i++) signal(ENDING[i], SIG_DFL);
-    if (dup2(input, 0) < 0 || dup2(output, 1) < 0 || dup2(errors, 2) < 0) die("dup2");
-    sigprocmask(SIG_SETMASK, signals, NULL);
-    confine();
-    for (int fd = 3; fd < 16; fd++) close(fd);  // more were never opened
-    *setup.confined = 1;
-    if (setup.command) {
-        execv(setup.command[0], setup.command);
-        *setup.confined = 0;
-        die(setup.command[0]);
-    }
-    munmap((void *)setup.confined, sizeof *setup.confined);
-    exit(programs[job->program]());
-}
 
 static double seconds(clockid_t clock) {
     struct timespec now;
@@ -278,52 +458,83 @@ static uint64_t size_of(int fd) {
     return fstat(fd, &status) ? 0 : status.st_size;
 }
 
+// Waits until the child executes; returns the listener of its paths, if it has one. If it failed instead, `failure` says
+// in what.
+static int wait_for_execution(int from_child, struct message *failure) {
+    int listener = -1;
+    for (;;) {
+        struct iovec part = {failure, sizeof *failure};
+        char control[CMSG_SPACE(sizeof listener)] = {0};
+        struct msghdr header = {
+            .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+        ssize_t got = recvmsg(from_child, &header, MSG_CMSG_CLOEXEC);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) die("recvmsg");
+        if (!got) failure->what[0] = 0;
+        if (!got || failure->what[0]) return listener;
+        struct cmsghdr *rights = CMSG_FIRSTHDR(&header);
+        if (rights) memcpy(&listener, CMSG_DATA(rights), sizeof listener);
+    }
+}
+
 // Waits for the child and kills it at a limit; returns which limit, if any.
-static enum reason watch(pid_t pid, double started, const sigset_t *chld, int *status, struct rusage *usage) {
+static enum reason watch(pid_t pid, double started, int listener, int *status, struct rusage *usage) {
     enum reason reason = ENDED;
     clockid_t clock;
     int known_clock = !clock_getcpuclockid(pid, &clock);
     while (!wait4(pid, status, WNOHANG, usage)) {
-        const struct timespec pause = {0, 10 * 1000 * 1000};
-        if (sigtimedwait(chld, NULL, &pause) >= 0) continue;
-        if (known_clock && !setup.compile && seconds(clock) > setup.cpu_seconds) reason = TIME_LIMIT;
+        struct pollfd events[] = {{setup.ended, POLLIN, 0}, {listener, POLLIN, 0}};
+        if (poll(events, 2, 10) < 0 && errno != EINTR) die("poll");
+        struct signalfd_siginfo ended;
+        if (events[0].revents && read(setup.ended, &ended, sizeof ended) > 0) continue;
+        if (events[1].revents & POLLIN) answer(listener);
+        else if (events[1].revents) listener = -1;  // nobody is left who could ask
+        if (known_clock && setup.task != COMPILE && seconds(clock) > setup.cpu_seconds) reason = TIME_LIMIT;
         if (seconds(CLOCK_MONOTONIC) - started > setup.wall_seconds) reason = TIME_LIMIT;
-        if (!setup.compile && resident_memory(pid) > setup.memory) reason = MEMORY_LIMIT;
+        if (setup.task != COMPILE && resident_memory(pid) > setup.memory) reason = MEMORY_LIMIT;
         if (reason == ENDED) continue;
         kill(-pid, SIGKILL);
         kill(pid, SIGKILL);
         wait4(pid, status, 0, usage);
         break;
     }
-    if (setup.compile) kill(-pid, SIGKILL);
-    while (waitpid(-1, NULL, setup.compile ? 0 : WNOHANG) > 0) continue;  // orphans come to us: we are their subreaper
+    if (setup.task == COMPILE) kill(-pid, SIGKILL);
+    // Orphans come to us: we are their subreaper.
+    while (waitpid(-1, NULL, setup.task == COMPILE ? 0 : WNOHANG) > 0) continue;
     return reason;
 }
 
 static struct result run(const struct job *job, int input, int output, int errors) {
-    sigset_t chld, blocked, signals;
-    sigemptyset(&chld);
-    sigaddset(&chld, SIGCHLD);
-    blocked = chld;
+    sigset_t blocked, signals;
+    sigemptyset(&blocked);
     for (int i = 0; i < ENDINGS; i++) sigaddset(&blocked, ENDING[i]);
     sigprocmask(SIG_BLOCK, &blocked, &signals);
+    int channels[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channels)) die("socketpair");
     const double started = seconds(CLOCK_MONOTONIC);
-    *setup.confined = 0;
-    struct rusage usage = {0};
-    int status = 0;
     pid_t pid = fork();
     if (pid < 0) die("fork");
-    if (!pid) child(job, input, output, errors, &signals);
+    if (!pid) {
+        channel = channels[1];
+        child(job, input, output, errors);
+    }
     setpgid(pid, pid);
     running = pid;
-    sigprocmask(SIG_SETMASK, &chld, NULL);
-    enum reason reason = watch(pid, started, &chld, &status, &usage);
-    running = 0;
     sigprocmask(SIG_SETMASK, &signals, NULL);
-    if (!*setup.confined) {
-        char why[256] = "";
-        if (pread(errors, why, sizeof why - 1, 0) < 0) die("pread");
-        die(why);
+    close(channels[1]);
+    struct message failure = {0};
+    int listener = wait_for_execution(channels[0], &failure);
+    close(channels[0]);
+    struct rusage usage = {0};
+    int status = 0;
+    enum reason reason = watch(pid, started, listener, &status, &usage);
+    running = 0;
+    if (listener >= 0) close(listener);
+    if (failure.what[0]) {
+        errno = failure.error;
+        if (strcmp(failure.what, "exec") || setup.task == COMPILE) die(failure.what);
+        dprintf(errors, "the system cannot execute this program: %s\n", strerror(failure.error));
+        status = NOT_EXECUTED << 8;
     }
     struct result result = {.program = job->program, .test = job->test, .status = status};
     result.wall_seconds = seconds(CLOCK_MONOTONIC) - started;
@@ -332,7 +543,7 @@ static struct result run(const struct job *job, int input, int output, int error
     result.peak_memory = 1024ULL * usage.ru_maxrss;
     result.output_size = size_of(output);
     result.errors_size = size_of(errors);
-    if (!setup.compile && reason == ENDED) {
+    if (setup.task != COMPILE && reason == ENDED) {
         if (result.output_size > setup.output || result.errors_size > setup.output) reason = OUTPUT_LIMIT;
         else if (result.peak_memory > setup.memory) reason = MEMORY_LIMIT;
         else if (result.cpu_seconds > setup.cpu_seconds) reason = TIME_LIMIT;
@@ -340,12 +551,12 @@ static struct result run(const struct job *job, int input, int output, int error
     }
     result.reason = reason;
     if (reason == OUTPUT_LIMIT) result.output_size = 0;
-    const uint64_t kept = setup.compile ? MESSAGES_KEPT : ERRORS_KEPT;
+    const uint64_t kept = setup.task == COMPILE ? MESSAGES_KEPT : ERRORS_KEPT;
     if (result.errors_size > kept) result.errors_size = kept;
     return result;
 }
 
-// ---- the streams -----------------------------------------------------------------------------------------------------
+// ---- the streams -------------------------------------------------------------------------------------------------------
 
 static int read_fully(void *into, size_t size) {
     for (char *at = into; size;) {
@@ -365,8 +576,9 @@ static void write_fully(const void *from, size_t size) {
     }
 }
 
+static char buffer[1 << 16];
+
 static void copy(int fd, uint64_t size) {
-    char buffer[1 << 16];
     for (uint64_t at = 0; at < size;) {
         ssize_t got = pread(fd, buffer, size - at < sizeof buffer ? size - at : sizeof buffer, at);
         if (got <= 0) die("read");
@@ -375,77 +587,84 @@ static void copy(int fd, uint64_t size) {
     }
 }
 
-// The bytes of an input leave no trace in the memory that the child will inherit.
 static int receive(uint64_t size) {
-    static char buffer[1 << 16];
     int fd = memfd_create("input", MFD_CLOEXEC);
     if (fd < 0) die("memfd_create");
     while (size) {
         size_t part = size < sizeof buffer ? size : sizeof buffer;
         if (!read_fully(buffer, part)) die("input");
         if (write(fd, buffer, part) != (ssize_t)part) die("input");
-        memset(buffer, 0, part);
         size -= part;
     }
     lseek(fd, 0, SEEK_SET);
     return fd;
 }
 
-// A unit's global variables are constructed in the server itself, by constructors of the standard library alone; what
-// they may take is limited here, before the first of them, and the limits are lifted when they are done.
-static void limit_server(rlim_t memory, rlim_t cpu_seconds) {
-    struct rlimit limits;
-    if (getrlimit(RLIMIT_AS, &limits)) die("getrlimit");
-    limits.rlim_cur = memory < limits.rlim_max ? memory : limits.rlim_max;
-    if (setrlimit(RLIMIT_AS, &limits) || getrlimit(RLIMIT_CPU, &limits)) die("setrlimit");
-    limits.rlim_cur = cpu_seconds < limits.rlim_max ? cpu_seconds : limits.rlim_max;
-    if (setrlimit(RLIMIT_CPU, &limits)) die("setrlimit");
-}
-
-__attribute__((constructor(101))) static void before_constructors(void) {
-    if (programs) limit_server(SERVER_ADDRESSES, 5);
-}
-
-static void after_constructors(void) {
-    limit_server(RLIM_INFINITY, RLIM_INFINITY);
-    if (resident_memory(getpid()) <= SERVER_MEMORY) return;
-    errno = ENOMEM;
-    die("global variables");
+// Bytes of address space that the image of a program takes.
+static uint64_t image_size(int fd) {
+    Elf64_Ehdr header;
+    uint64_t size = 0;
+    if (pread(fd, &header, sizeof header, 0) != sizeof header) return 0;
+    for (int i = 0; i < header.e_phnum; i++) {
+        Elf64_Phdr part;
+        if (pread(fd, &part, sizeof part, header.e_phoff + i * sizeof part) != sizeof part) return 0;
+        if (part.p_type == PT_LOAD) size += part.p_memsz;
+    }
+    return size;
 }
 
 static void read_arguments(int count, char **words) {
     if (count == 3 && !strcmp(words[1], "probe")) {
         setup.mode = words[2][1];
-        setup.ruleset = landlock_ruleset(words + 3);
+        setup.rights = setup.command = words + 3;
+        setup.ruleset = landlock_ruleset();
+        setup.task = RUN;
         give_up_rights();
         exit(0);
     }
-    if (count < 8) {
+    if (count < 9) {
         errno = EINVAL;
         die("arguments");
     }
-    setup.compile = !strcmp(words[1], "compile");
+    setup.task = !strcmp(words[1], "compile") ? COMPILE : !strcmp(words[1], "serve") ? SERVE : RUN;
     setup.cpu_seconds = atof(words[2]);
     setup.wall_seconds = atof(words[3]);
     setup.memory = strtoull(words[4], NULL, 10);
     setup.output = strtoull(words[5], NULL, 10);
     setup.stack = strtoull(words[6], NULL, 10);
     setup.mode = words[7][1];
-    setup.ruleset = setup.mode == 'u' ? -1 : landlock_ruleset(words + 8);
-    for (char **word = words + 8; *word && !setup.command; word++)
-        if (!strcmp(*word, "--")) setup.command = word + 1;
-    setup.confined = mmap(NULL, sizeof *setup.confined, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (setup.confined == MAP_FAILED) die("mmap");
+    setup.pathless = !strcmp(words[8], "-p");
+    setup.rights = words + 8 + setup.pathless;
+    char **word = (char **)setup.rights;
+    while (*word && strcmp(*word, "--")) word++;
+    if (!*word || !word[1]) {
+        errno = EINVAL;
+        die("arguments");
+    }
+    setup.command = word + 1;
+    if (setup.mode != 'u') setup.ruleset = landlock_ruleset();
+    if (!getcwd(setup.folder, sizeof setup.folder)) die("getcwd");
+    if (setup.task == COMPILE) return;
+    setup.binary = open(setup.command[0], O_RDONLY | O_CLOEXEC);
+    if (setup.binary < 0) die(setup.command[0]);
+    if (setup.task == SERVE) setup.image = image_size(setup.binary);
 }
 
 int main(int count, char **words) {
-    if (programs) after_constructors();
     read_arguments(count, words);
     setup.pid = getpid();
+    for (int fd = 3; fd < EXECUTED; fd++) fcntl(fd, F_SETFD, FD_CLOEXEC);  // whoever started us may have left some open
     for (int i = 0; i < ENDINGS; i++) signal(ENDING[i], end);
+    prctl(PR_SET_DUMPABLE, 0);  // a child that can read /proc sees nothing of ours
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     signal(SIGPIPE, SIG_IGN);
+    sigset_t ended;
+    sigemptyset(&ended);
+    sigaddset(&ended, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &ended, NULL);
+    setup.ended = signalfd(-1, &ended, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (setup.ended < 0) die("signalfd");
     uint32_t failed = UINT32_MAX;  // after its first failure a program's other tests are passed over
     for (struct job job; read_fully(&job, sizeof job);) {
         int input = receive(job.input_size);
