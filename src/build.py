@@ -55,11 +55,11 @@ class TextTask:
 def text_task(config: dict[str, Any]) -> TextTask:
     """Reads the data of the config, makes it where it is missing, and trains the tokenizer (seconds, deterministic)."""
     task = config["task"]
-    workers, unsafe = config["judge"]["workers"], config["judge"]["unsafe"]
+    workers, unsafe, shared = (config["judge"][key] for key in ("workers", "unsafe", "shared"))
 
     def execute(codes: list[str], inputs: list[str]) -> list[judges.Execution]:
         say(f"running {len(codes)} gold programs for their expected outputs")
-        return judges.execute(codes, inputs, workers=workers, unsafe=unsafe)
+        return judges.execute(codes, inputs, workers=workers, unsafe=unsafe, shared=shared)
 
     try:
         data = import_module(f"composed.datamodules.{task['name']}").load(task, execute)
@@ -242,9 +242,7 @@ def broken(config: dict[str, Any], task: TextTask, clean: Sequence[str], noised:
     programs = [judges.Program(str(row), task.data.to_cpp(text)) for row, text in enumerate(noised)]
     limits = judges.Limits(cpu=0.05, wall=1.0)  # what compiles is run on no input, and its verdict does not matter
     try:
-        verdicts = judges.judge(
-            programs, limits=limits, workers=config["judge"]["workers"], unsafe=config["judge"]["unsafe"]
-        )
+        verdicts = judges.judge(programs, limits=limits, **config["judge"])
     except JudgeError as error:
         raise DataError(str(error)) from error
     return [

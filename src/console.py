@@ -10,6 +10,7 @@ import sys
 
 from composed import ranks
 from composed.errors import Interrupted
+from composed.printable import printable
 
 SWEEP = "COMPOSED_SWEEP"  # in the environment of a sweep's jobs: the process that started them
 LAUNCH = "COMPOSED_LAUNCH"  # in the environment of a training's processes: which one it is
@@ -51,8 +52,9 @@ def launch() -> str:
 
 
 def say(line: str) -> None:
+    """Writes a line to standard error; it may quote what a model or a program wrote."""
     if main_process():
-        print(line, file=sys.stderr, flush=True)
+        print(printable(line), file=sys.stderr, flush=True)
 
 
 def raise_on_signals() -> None:

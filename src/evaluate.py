@@ -158,6 +158,9 @@ def _counts(
         verdicts = _judge(run, rows, facts.get("rules", {}), config)
         if main_process():
             write_lines(run.verdicts(split), map(dataclasses.asdict, verdicts))
+        for verdict in verdicts:
+            if verdict.verdict == "not_judged":
+                say(f"the judge failed on {verdict.id} of {split}, which counts as not correct: {verdict.diagnostics}")
         for output in sorted({row["output"] for row in rows}):
             seen = Counter(v.verdict for row, v in zip(rows, verdicts, strict=True) if row["output"] == output)
             counts.setdefault(output, {})[split] = {"n": seen.total(), **{name: seen[name] for name in CLASSES}}
@@ -179,6 +182,7 @@ def _judge(
                 compare=rules.get("compare", "exact"),
                 workers=config["judge"]["workers"] or ranks.cores(config["trainer"]["num_nodes"]),
                 unsafe=config["judge"]["unsafe"],
+                shared=config["judge"]["shared"],
             )
         except judges.JudgeError as error:
             raise ComposedError(

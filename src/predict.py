@@ -15,7 +15,10 @@ from typing import Any
 from composed import judges
 from composed.console import raise_on_signals, say
 from composed.errors import ComposedError, ConfigError, DataError, Interrupted
+from composed.printable import printable
 from composed.run_folder import RunFolder
+
+MOST_PRINTED = 1000  # bytes of a program's output that --judge shows
 
 
 def predict(path: Path, lines: list[str]) -> list[dict[str, str]]:
@@ -120,8 +123,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _plain(code: str) -> str:
-    """Without the prelude; a program of one line with single blanks."""
-    body = code.removeprefix(judges.PRELUDE).strip()
+    """Without the prelude and fit for a terminal; a program of one line with single blanks."""
+    body = printable(code.removeprefix(judges.PRELUDE).strip())
     return body if "\n" in body else " ".join(body.split())
 
 
@@ -132,7 +135,8 @@ def _judge(codes: list[str]) -> None:
         raise ComposedError(str(error)) from error
     for number, execution in enumerate(executions, 1):
         if execution.verdict == "correct":
-            say(f"{number}: prints {execution.stdout.decode(errors='replace')!r}")
+            printed, more = execution.stdout[:MOST_PRINTED], "..." if len(execution.stdout) > MOST_PRINTED else ""
+            say(f"{number}: prints {printed.decode(errors='replace')!r}{more}")
         else:
             say(f"{number}: {execution.verdict.replace('_', ' ')} {execution.diagnostics.strip()}")
 

@@ -27,7 +27,7 @@ CONFIG = {
     },
     "schedules": {},
     "backtranslation": {},
-    "judge": {"workers": None, "unsafe": False},
+    "judge": {"workers": None, "unsafe": False, "shared": True},
     "trainer": {"precision": "32-true", "checkpoints": 1, "num_nodes": 1},
     "logger": {"name": "csv"},
     "denoiser": "auto",
@@ -70,7 +70,7 @@ def judge(monkeypatch):
     """A judge that knows the verdicts, and what it was given."""
     seen = []
 
-    def known(programs, *, limits, compare, workers, unsafe):
+    def known(programs, *, limits, compare, workers, unsafe, shared):
         seen.append((programs, limits.cpu, compare))
         split = programs[0].code.split()[0]
         verdicts = [verdict for of in VERDICTS[split].values() for verdict in of]

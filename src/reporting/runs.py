@@ -26,6 +26,7 @@ CLASS_OF_VERDICT = {
     "memory_limit": "runtime error",
     "output_limit": "runtime error",
     "wrong_output": "wrong output",
+    "not_judged": "runtime error",
 }
 
 

@@ -10,7 +10,10 @@ from tempfile import TemporaryDirectory
 
 from composed.datamodules.sanstype.files import to_cpp
 from composed.datamodules.sanstype.grammar import generate
-from composed.judges import Program, Test, execute
+from composed.judges import Limits, Program, Test, execute
+from composed.judges.box import MEMORY_LIMIT, OUTPUT_LIMIT, TIME_LIMIT, Box, Job
+
+LIMITS = {TIME_LIMIT: "time_limit", MEMORY_LIMIT: "memory_limit", OUTPUT_LIMIT: "output_limit"}
 
 
 def gold(count: int) -> list[Program]:
@@ -39,6 +42,25 @@ def plain(one: Program) -> str:
             if done.returncode:
                 return "runtime_error"
             if done.stdout != test.output.encode():
+                return "wrong_output"
+    return "correct"
+
+
+def plain_in_the_box(one: Program, box: Box, limits: Limits) -> str:
+    """The same in the box, for programs that nobody should run: no precompiled header, and linked as g++ does it."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "program.cpp").write_bytes(one.code.encode("utf-8", "surrogatepass"))
+        if box.compile(folder, ["program.cpp", "-o", "program"], limits).exit:
+            return "compile_error"
+        for number, test in enumerate(one.tests):
+            jobs = [Job(0, number, test.input.encode())]
+            (result,) = box.run(folder / "program", jobs, limits, static=False)
+            if result.reason in LIMITS:
+                return LIMITS[result.reason]
+            if result.exit:
+                return "runtime_error"
+            if result.output != test.output.encode():
                 return "wrong_output"
     return "correct"
 
