@@ -1,19 +1,23 @@
 """Speed of the judge against the plain way: one g++ for each program, one run for each test, one after the other.
 
-    python benchmarks/judge.py [--spoc FOLDER] [--programs 500] [--sample 20] [--tier A]
+    python benchmarks/judge.py [--spoc FOLDER] [--programs 500] [--sample 20] [--tier A] [--alone] [--measures]
 
 For each set of programs: the plain way on a sample, the judge on all of them, and the ratios of their means, in CPU
 seconds (of the whole control group where one can be made, since namespaces hide what runs in them) and wall seconds.
 The sample's mean is corrected by how much longer the programs themselves run, compilers apart, in the whole set.
+--alone compiles each program by itself. --measures says, of the first set alone, what each measure of safety costs: the
+judge as it is and with one of them left out, in turns, as ratios.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import dataclasses
 import os
 import platform
 import random
+import re
 import resource
 import statistics
 import sys
@@ -21,10 +25,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
-from composed.judges import PRELUDE, Program, Test, containment, judge
+from composed.judges import PRELUDE, Program, Test, box, containment, engine, judge, unit
+from composed.judges.box import Box
+from composed.judges.toolchain import Toolchain, open_toolchain
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.judges.plain_way import gold, plain, with_deletion, with_edit
@@ -36,9 +43,14 @@ def main() -> None:
     parser.add_argument("--programs", type=int, default=500, help="programs of a set that the judge gets")
     parser.add_argument("--sample", type=int, default=20, help="programs of a set that are judged the plain way")
     parser.add_argument("--tier", choices=["A", "B", "unsafe"], default=None)
+    parser.add_argument("--alone", action="store_true", help="compile every program by itself")
+    parser.add_argument("--measures", action="store_true", help="what each measure of safety costs")
     options = parser.parse_args()
     tier = containment(options.tier)
     print(f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, tier {tier}")
+    if options.measures:
+        measures(options.programs)
+        return
     print("| set | programs | CPU ms plain | CPU ms | ratio | wall ms plain | wall ms | ratio | peak MB | verdicts |")
     print("| --- " * 10 + "|")
     for name, programs in sets(options.spoc, options.programs):
@@ -47,7 +59,8 @@ def main() -> None:
             for place in sample:
                 plain(programs[place])
         with measured() as fast, peak_memory() as peak:
-            verdicts = judge(programs, tier=tier, compare="tokens" if name == "SPoC" else "exact")
+            compare = "tokens" if name == "SPoC" else "exact"
+            verdicts = judge(programs, tier=tier, compare=compare, shared=not options.alone)
         counts = ", ".join(
             f"{count} {verdict}" for verdict, count in Counter(v.verdict for v in verdicts).most_common()
         )
@@ -58,6 +71,41 @@ def main() -> None:
             before, after = 1e3 * (before / len(sample) + luck), 1e3 * after / len(programs)
             columns += [f"{before:.0f}", f"{after:.2f}", f"**{before / after:.0f}x**"]
         print("|", " | ".join([*columns, f"{peak[0] / 1e6:.0f}", counts]), "|", flush=True)
+
+
+def measures(count: int, rounds: int = 5) -> None:
+    """Prints the CPU time of the judge over that of a judge without the measure, median and range of some rounds."""
+
+    def split(tasks: list[engine._Task], workers: int) -> tuple[list[list[engine._Task]], list[engine._Task]]:
+        units = max(-(-len(tasks) // engine.PROGRAMS_A_UNIT), workers)
+        return [tasks[unit::units] for unit in range(units)], []
+
+    dynamic = dataclasses.replace(open_toolchain().paths, static=False)
+    without: dict[str, list[tuple[object, str, object]]] = {
+        "programs that are to print the same are in different units": [(engine, "_units", split)],
+        "the code of others is taken out of a program's memory": [
+            (unit, "_MAIN", re.sub(r"munmap\(from, to - from\)", "0", unit._MAIN))
+        ],
+        "programs are linked statically and use no path": [(Toolchain, "paths", dynamic)],
+        "namespaces (tier A, not B)": [
+            (Box, "_confined", lambda *_, **__: []),
+            (box, "_FLAGS", dict.fromkeys("AB", "-l")),
+        ],
+    }
+    programs = gold(count)
+    print("| measure | CPU time with it / without it | lowest | highest |\n| --- | --- | --- | --- |")
+    for name, changes in without.items():
+        ratios = []
+        for _ in range(rounds):
+            with measured() as kept:
+                judge(programs)
+            with ExitStack() as stack:
+                for owner, attribute, value in changes:
+                    stack.enter_context(patch.object(owner, attribute, value))
+                with measured() as left_out:
+                    judge(programs)
+            ratios.append(kept[0] / left_out[0])
+        print(f"| {name} | {statistics.median(ratios):.2f} | {min(ratios):.2f} | {max(ratios):.2f} |", flush=True)
 
 
 def sets(spoc_folder: Path | None, count: int) -> Iterator[tuple[str, list[Program]]]:

@@ -15,6 +15,9 @@ from composed.judges.records import JudgeError, Limits, Program, Verdict
 
 OLDEST = 90 * 24 * 3600.0  # seconds: a file that was left for longer is not gone on with
 LARGEST = 1 << 30  # bytes: nor is a larger one
+_JUDGE = hashlib.sha256(
+    b"\0".join(path.read_bytes() for path in sorted(Path(__file__).parent.iterdir()) if path.suffix in (".py", ".c"))
+).hexdigest()  # another judge's verdicts are judged again
 
 
 class Cache:
@@ -25,7 +28,7 @@ class Cache:
     """
 
     def __init__(self, path: Path | None, context: str, limits: Limits, earlier: Path | None = None) -> None:
-        self._context = json.dumps([context, dataclasses.asdict(limits)]).encode()
+        self._context = json.dumps([_JUDGE, context, dataclasses.asdict(limits)]).encode()
         self._known: dict[str, Verdict] = {}
         self._file: IO[bytes] | None = None
         if earlier is not None and earlier.exists():

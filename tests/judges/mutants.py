@@ -12,7 +12,7 @@ CORPUS = (
     "typedef long long ll; const ll M = (1LL << 20) - 1; ll f(ll a) { return a & M; } int main() { cout << f(99); }",
     "vector<int> v; int main() { int a; while (cin >> a) v.push_back(a); sort(v.begin(), v.end()); cout << v[1]; }",
     "struct Pt { int ax, ay; }; Pt pt[4]; int main() { cin >> pt[1].ax; cout << pt[1].ax;}",
-    "struct Qq { int ax; Qq(int av) { ax = av; } int tw() { return 2 * ax; } }; int main() { Qq q(4); cout << q.tw(); }",
+    "struct Qq { int ax; Qq(int av) { ax = av; } int tw() { return ax; } }; int main() { Qq q(4); cout << q.tw(); }",
     'map<string, int> m; string s; int main() { m["a"] = 3; s = "a"; for (auto &e : m) cout << e.first << m[s]; }',
     "int f(int n) { if (n < 2) return n; return f(n - 1) + f(n - 2); } int main() { cout << f(9); }",
     "int g(int, int = 2); int main() { cout << g(3); } int g(int a, int b) { return a * b; }",
