@@ -5,7 +5,7 @@ Below the root files nobody sees a config. `_target_` outside the package is ref
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,11 @@ def text_task(config: dict[str, Any]) -> TextTask:
         say(note)
     tokenizer = make_tokenizer(config, data)
     return TextTask(data, tokenizer, task["max_length"] or _longest(tokenizer, data))
+
+
+def facts(task: TextTask) -> dict[str, Any]:
+    """What the judging of a run asks of its data: the test sets, and what says how they are judged."""
+    return {"splits": [*task.data.tests], "about": task.data.about, "rules": asdict(task.data.rules)}
 
 
 def make_tokenizer(config: dict[str, Any], data: TextData) -> tokenizers.Tokenizer:

@@ -19,6 +19,7 @@ from composed.console import main_process, raise_on_signals, say
 from composed.errors import ComposedError, DataError, Interrupted
 from composed.files import read_json, read_lines, write_json, write_lines
 from composed.judges.records import Class
+from composed.reporting.runs import split_word
 from composed.run_folder import RunFolder, content_key, shaping
 
 if TYPE_CHECKING:
@@ -194,7 +195,7 @@ def _judge(
 
 def _accepted(gold: tuple[str, dict[str, int]]) -> str:
     split, of = gold
-    return f"the judge accepts {of['correct'] / of['n']:.1%} of the gold programs of {split.upper()}"
+    return f"the judge accepts {of['correct'] / of['n']:.1%} of the gold programs of {split_word(split)}"
 
 
 def _title(config: dict[str, Any], about: str) -> str:
@@ -283,6 +284,8 @@ def _predict_again(run: RunFolder, config: dict[str, Any]) -> None:
     command = run.command(denoiser="auto", redo="true")
     pi = build.denoiser(config, task, build.denoiser_weights(config, task, command))
     predict(run, config, task, model, build.composition(config, task, model, pi, command))
+    if main_process():
+        write_json(run.training, {**read_json(run.training), **build.facts(task)})
 
 
 if __name__ == "__main__":

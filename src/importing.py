@@ -9,7 +9,6 @@ The words with `=` choose the task, whose data say how long an output may be, as
 
 import argparse
 import base64
-import dataclasses
 import shlex
 import shutil
 import sys
@@ -69,8 +68,7 @@ def fairseq(
         metadata = {"vocabulary": tokenizer.hash, "what": f"fairseq's {checkpoint.name}"}
         save_weights(run.checkpoints / "best.safetensors", f, metadata)
         facts: dict[str, Any] = {"updates": 0, "best": {}, "resumed": False, "seconds": {}, "denoiser": None}
-        facts |= {"splits": [*task.data.tests], "about": task.data.about, "rules": dataclasses.asdict(task.data.rules)}
-        write_json(run.training, facts)
+        write_json(run.training, {**facts, **build.facts(task)})
     except BaseException:
         shutil.rmtree(out, ignore_errors=True)
         raise

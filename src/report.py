@@ -73,7 +73,7 @@ def _report(arguments: argparse.Namespace) -> None:
     table = build_table(found.runs, arguments.title, missing, arguments.against)
     parts: list[RenderableType] = [to_rich(table)]
     if arguments.programs > 0:
-        parts += [Text(), programs(_run_to_show(found.runs).folder, arguments.programs)]
+        parts += [Text(), programs(_run_to_show(found.runs), arguments.programs)]
     out = arguments.out
     files = {out / "table.md": to_markdown(table), out / "table.csv": to_csv(table), out / "table.tex": to_latex(table)}
 

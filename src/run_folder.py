@@ -22,6 +22,7 @@ from typing import Any
 import yaml
 
 from composed.console import launch, say
+from composed.datamodules.text import TEST_SET, TEST_SET_WORDS
 from composed.errors import ComposedError, DataError
 from composed.files import locked, write_json, write_text
 
@@ -133,8 +134,8 @@ class RunFolder:
 
     def _file(self, what: str, split: str) -> Path:
         """Raises DataError where a split's name, which a file of the folder may have told, would lead out of it."""
-        if not split.isidentifier():
-            raise DataError(f"{self.path}: {split!r} is no name of a split")
+        if not (isinstance(split, str) and TEST_SET.fullmatch(split)):
+            raise DataError(f"{self.path}: {split!r} is no name of a test set: {TEST_SET_WORDS}")
         return self.path / f"{what}-{split}.jsonl"
 
     def predicted(self) -> bool:

@@ -3,7 +3,6 @@
 Left out: what the objects are (`build.py`) and how predictions become a result (`evaluate.py`).
 """
 
-import dataclasses
 import os
 import shlex
 import signal
@@ -131,9 +130,7 @@ def _train_and_predict(folder: RunFolder, config: dict[str, Any], loggers: list[
             "best": best,
             "resumed": resumed,
             "seconds": seconds,
-            "splits": [*task.data.tests],
-            "about": task.data.about,
-            "rules": dataclasses.asdict(task.data.rules),
+            **build.facts(task),
             "denoiser": str(weights) if weights else None,
         }
         write_json(folder.training, facts)

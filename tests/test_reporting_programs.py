@@ -10,6 +10,7 @@ from rich.console import Console
 
 from composed.errors import ConfigError, DataError
 from composed.reporting.programs import code_lines, programs, pseudocode, read_examples
+from composed.reporting.runs import read_run
 from tests.run_folders import write_predictions, write_run
 
 SOURCE = " $ set var_1 to 3;  $ print var_1;  $ "
@@ -30,7 +31,7 @@ def make_run(folder: Path, in_distribution: list, out_of_distribution: list) -> 
 
 def shown(folder: Path, count: int, width: int = 120, terminal: bool = False) -> str:
     console = Console(width=width, file=io.StringIO(), no_color=False, color_system="standard" if terminal else None)
-    console.print(programs(folder, count))
+    console.print(programs(read_run(folder), count))
     return console.file.getvalue()
 
 
@@ -121,14 +122,14 @@ def test_pseudocode_is_one_statement_a_line_with_blocks_indented() -> None:
 def test_a_run_without_composition_has_nothing_side_by_side(tmp_path: Path) -> None:
     folder = make_run(tmp_path / "run", [{"base": (GOOD, "correct")}], [])
     with pytest.raises(ConfigError, match="not both an output"):
-        programs(folder)
+        programs(read_run(folder))
 
 
 def test_missing_verdicts_are_named_with_the_command_that_writes_them(tmp_path: Path) -> None:
     folder = make_run(tmp_path / "run", [REPAIRED], [REPAIRED])
     (folder / "verdicts-ood.jsonl").unlink()
     with pytest.raises(DataError, match=r"verdicts-ood\.jsonl is missing; .*composed-evaluate"):
-        programs(folder)
+        programs(read_run(folder))
 
 
 def test_verdicts_of_other_predictions_are_named_by_line(tmp_path: Path) -> None:
@@ -136,7 +137,7 @@ def test_verdicts_of_other_predictions_are_named_by_line(tmp_path: Path) -> None
     path = folder / "verdicts-id.jsonl"
     path.write_text("".join(reversed(path.read_text().splitlines(keepends=True))))
     with pytest.raises(DataError, match=r"verdicts-id\.jsonl:1: verdict of 0-composition, but prediction of 0-base"):
-        programs(folder)
+        programs(read_run(folder))
 
 
 @pytest.mark.parametrize("last", ["", json.dumps("text")], ids=["missing", "no-object"])

@@ -53,6 +53,11 @@ def write_dictionary(path: Path, pieces: Sequence[str]) -> None:
     write_text(path, "".join(f"{piece.replace(' ', MARK)} 1\n" for piece in pieces[len(SPECIALS) :]))
 
 
+def splits(folder: Path) -> list[str]:
+    """The names of the splits that a folder of fairseq-preprocess has, sorted."""
+    return sorted({path.name.split(".")[0] for path in folder.glob("*.*-*.*.idx")})
+
+
 def find(folder: Path, split: str) -> Pair | None:
     """The binarised split of a folder, `SPLIT.src-tgt.src.idx` and so on; None where there is none.
 

@@ -4,11 +4,16 @@ A task `NAME` of kind text is a package `composed.datamodules.NAME` with a funct
 returns this. Left out: tokens (tokenizers.py) and batches (batching.py).
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 PRELUDE = "#include <bits/stdc++.h>\n#include <string>\nusing namespace std;\n\n"
+
+# The name of a test set, which is part of the names of files.
+TEST_SET = re.compile(r"[^\W_][\w.-]{0,63}")
+TEST_SET_WORDS = "letters, digits, _, . and - are, at most 64, a letter or digit first"
 
 # Of one program: a text for standard input each, and the output that it must give.
 Tests = Sequence[tuple[str, str]]
@@ -59,7 +64,7 @@ class TextData:
 
     train: Split
     val: Split
-    tests: dict[str, Split]  # by the name they have in results: id, ood
+    tests: dict[str, Split]  # by the name they have in results: id, ood, ...
     unlabeled: list[str]  # programs for the denoiser; none: there is nothing to train it on
     unlabeled_val: list[str]
     to_cpp: Callable[[str], str]  # of a target, or of a prediction in its format

@@ -1,6 +1,6 @@
 """A table as text: for the terminal (rich), Markdown, CSV and LaTeX; the same runs give the same bytes.
 
-All but CSV show the same blocks: rates ID, rates OOD, differences ID, differences OOD.
+All but CSV show the same blocks: the rates of each test set, then the differences in each.
 """
 
 import csv
@@ -13,8 +13,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
+from composed.reporting.runs import split_name, split_word
 from composed.reporting.statistics import Estimate
-from composed.reporting.table import SPLIT_NAMES, Row, Table, variant_words
+from composed.reporting.table import Row, Table, variant_words
 
 WORDS = {1: "higher", -1: "lower", 0: "not distinguishable"}
 
@@ -37,7 +38,7 @@ def blocks(table: Table) -> Iterator[Block]:
         found = {name: table.best(split, name) for name in table.compared}
         what = "programs" if table.of_programs else "examples"
         yield Block(
-            [f"{SPLIT_NAMES[split]} ({table.programs[split]} {what})", *map(_heading(table), measures), "seeds"],
+            [f"{split_name(split)} ({table.programs[split]} {what})", *map(_heading(table), measures), "seeds"],
             "l" + "r" * (len(measures) + 1),
             [
                 [row.label, *(number(row.rate(split, name), digits[name]) for name in measures), str(len(row.seeds))]
@@ -50,7 +51,7 @@ def blocks(table: Table) -> Iterator[Block]:
     for name in table.compared if table.claims() else ():
         for split in table.splits:
             yield Block(
-                [f"Paired differences, {split if split == 'test' else split.upper()}", name, "", "seeds"],
+                [f"Paired differences, {split_word(split)}", name, "", "seeds"],
                 "lrlr",
                 [_claim(row, reference, split, name, digits[name]) for row, reference in table.claims()],
             )
@@ -142,8 +143,9 @@ def to_markdown(table: Table) -> str:
         lines = [[_escape_markdown(cell) for cell in line] for line in block.lines]
         for row, column in block.best:
             lines[row][column] = f"**{lines[row][column]}**"
+        header = [*map(_escape_markdown, block.header)]
         alignment = [":--" if side == "l" else "--:" for side in block.align]
-        parts.append("\n".join(f"| {' | '.join(line)} |" for line in (block.header, alignment, *lines)))
+        parts.append("\n".join(f"| {' | '.join(line)} |" for line in (header, alignment, *lines)))
     if gaps := missing(table):
         parts.append("\n".join(f"- missing: {_escape_markdown(which)}: `{command}`" for which, command in gaps))
     return "\n\n".join([*parts, notes("Bold", table)]) + "\n"

@@ -17,11 +17,12 @@ from composed.reporting import charts
 from composed.reporting.background import Curve, configurations, costs, curves, differences
 from composed.reporting.formats import WORDS, blocks, digits_of, missing, notes, number
 from composed.reporting.glyphs import faces
-from composed.reporting.runs import CLASSES, Run
+from composed.reporting.runs import CLASSES, Run, split_name
 from composed.reporting.samples import samples
 from composed.reporting.statistics import Estimate
-from composed.reporting.table import SPLIT_NAMES, Row, Table, reporting_order
+from composed.reporting.table import Row, Table, reporting_order
 
+BESIDE = 3  # test sets that fit beside each other
 COLOURS = 8  # that the style has for modes; further ones repeat them, dashed
 
 
@@ -85,7 +86,7 @@ def page(table: Table, runs: Sequence[Run], left_out: Mapping[Path, str], count:
         what=what,
         sizes=sizes,
         table=table,
-        split_names=SPLIT_NAMES,
+        split_name=split_name,
         seeds=sorted({run.seed for run in runs}),
         runs=ordered,
         groups=groups,
@@ -122,7 +123,7 @@ def _findings(table: Table) -> list[tuple[str, dict[str, list[str]]]]:
         for name in table.compared:
             best = table.best(split, name)
             winners[best.label if best else ""].append(name)
-        found.append((SPLIT_NAMES.get(split, split), dict(sorted(winners.items(), reverse=True))))
+        found.append((split_name(split), dict(sorted(winners.items(), reverse=True))))
     return found
 
 
@@ -159,15 +160,15 @@ def _scaled(
             )
             for value, tone in zip(column, tones[split, name], strict=True)
         ]
-        panels.append(Panel(SPLIT_NAMES.get(split, split), name, table.measures[name], scale, cells))
+        panels.append(Panel(split, name, table.measures[name], scale, cells))
     return panels
 
 
 def _tables(table: Table, panels: list[Panel]) -> list[list[Panel]]:
-    """The panels of one table on the page: those of programs all together, others by split."""
+    """The panels of each table on the page: some test sets of programs beside each other, others by themselves."""
     if table.of_programs:
-        return [panels]
-    return [[panel for panel in panels if panel.split == SPLIT_NAMES.get(split, split)] for split in table.splits]
+        return [panels[first : first + BESIDE] for first in range(0, len(panels), BESIDE)]
+    return [[panel for panel in panels if panel.split == split] for split in table.splits]
 
 
 def _comparisons(table: Table) -> list[Comparison]:

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from composed.errors import ConfigError, DataError
 from composed.files import read_lines
-from composed.reporting.runs import OUTPUTS, SPLITS
+from composed.reporting.runs import OUTPUTS, Run, split_word
 from composed.run_folder import RunFolder
 
 REPAIRED, BOTH_WRONG, BOTH_RIGHT, BROKEN = (
@@ -65,21 +65,22 @@ class Token(NamedTuple):
     kept: bool
 
 
-def programs(run_folder: Path, count: int = 3) -> Group:
+def programs(run: Run, count: int = 3) -> Group:
     """`count` programs of a run for a console, picked by the rule that the first lines state.
 
     Raises ConfigError if the run has no composition, DataError if its predictions and verdicts do not match.
     """
-    examples = [example for split in SPLITS for example in read_examples(run_folder, split)]
+    examples = [example for split in run.programs for example in read_examples(run.folder, split)]
     if not all(example.fate for example in examples):
-        raise ConfigError(f"{run_folder}: f and Pi(f) have not both an output for every program")
+        raise ConfigError(f"{run.folder}: f and Pi(f) have not both an output for every program")
     fates: dict[str, list[Example]] = {fate: [] for fate in FATES.values()}
     for example in examples:
         fates[example.fate].append(example)
     sizes = ", ".join(f"{len(members)} {fate}" for fate, members in fates.items())
+    turns = f"{' and '.join(map(split_word, run.programs))} in turn, " if len(run.programs) > 1 else ""
     rule = (
-        f"Programs of {run_folder}, not a random sample: first what Pi repaired (ID and OOD in turn, in file "
-        f"order), last one that it did not. Of all {len(examples)}: {sizes}. Lines marked - and + hold what Pi changed."
+        f"Programs of {run.folder}, not a random sample: first what Pi repaired ({turns}in file order), last one that "
+        f"it did not. Of all {len(examples)}: {sizes}. Lines marked - and + hold what Pi changed."
     )
     parts = [part for example in pick(fates, count) for part in (Text(), side_by_side(example))]
     return Group(Text(rule), *parts)
@@ -94,7 +95,8 @@ def pick(fates: Mapping[str, Sequence[Example]], count: int) -> list[Example]:
 
 
 def _in_turn(examples: Sequence[Example]) -> list[Example]:
-    by_split = [[example for example in examples if example.split == split] for split in SPLITS]
+    splits = dict.fromkeys(example.split for example in examples)
+    by_split = [[example for example in examples if example.split == split] for split in splits]
     return [example for turn in itertools.zip_longest(*by_split) for example in turn if example is not None]
 
 
@@ -132,7 +134,7 @@ def read_examples(run_folder: Path, split: str) -> list[Example]:
 
 def side_by_side(example: Example) -> Grid:
     """Pseudocode, f's program and Pi(f)'s program; what Pi replaced is coloured, its lines marked - and +."""
-    title = f"{example.split.upper()} program {example.number}: {example.fate}"
+    title = f"{split_word(example.split)} program {example.number}: {example.fate}"
     grid = Grid(title=Text(title, style="bold"), title_justify="left", expand=True, padding=(0, 1), show_edge=False)
     grid.add_column("pseudocode x", ratio=1)
     cells = [Text("\n".join(pseudocode(example.source)))]

@@ -15,7 +15,8 @@ from composed.files import read_json
 from composed.run_folder import NOT_SHAPING, RunFolder
 
 OUTPUTS = ("base", "composition")
-SPLITS = ("id", "ood")
+SPLIT_NAMES = {"id": "In distribution", "ood": "Out of distribution", "test": "Test"}  # others have their own
+ABBREVIATED = ("id", "ood")
 CLASSES = ("correct", "compile error", "runtime error", "wrong output")
 BETTER = {"correct": "higher"}
 CLASS_OF_VERDICT = {
@@ -93,6 +94,16 @@ class Missing:
     command: str
 
 
+def split_name(split: str) -> str:
+    """A test set's name as a heading."""
+    return SPLIT_NAMES.get(split, split)
+
+
+def split_word(split: str) -> str:
+    """A test set's name within a sentence."""
+    return split.upper() if split in ABBREVIATED else split
+
+
 def find_runs(paths: Iterable[Path], by: Sequence[str] = ()) -> Found:
     """The runs at or below `paths`, each once. Left out: unfinished and unreadable ones, and those of other tasks than
     most. `by` are keys of the config that tell rows of one mode apart.
@@ -168,10 +179,12 @@ def read_run(folder: Path, by: Sequence[str] = ()) -> Run:
     try:
         measured = {name: result[name] for name in ("values", "measures", "examples")} if "values" in result else {}
         counts = {
-            output: {split: _class_counts(splits[split], f"{path}: counts.{output}.{split}") for split in SPLITS}
+            output: {split: _class_counts(of, f"{path}: counts.{output}.{split}") for split, of in splits.items()}
             for output, splits in ({} if measured else result["counts"]).items()
         }
         own_output = "composition" if result["predict_through"] == "denoiser" else "base"
+        if not (measured or counts[own_output]):
+            raise DataError(f"{path}: it was tested on nothing; train again on data with a test set")
         if any(_sizes(splits) != _sizes(counts[own_output]) for splits in counts.values()):
             raise DataError(f"{path}: the outputs {' and '.join(counts)} are judged on different numbers of programs")
         return Run(

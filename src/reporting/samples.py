@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from composed.errors import DataError
 from composed.reporting.background import Configuration
 from composed.reporting.programs import Example, Token, compared, pseudocode, read_examples
-from composed.reporting.runs import CLASS_OF_VERDICT, Run
-from composed.reporting.table import SPLIT_NAMES
+from composed.reporting.runs import CLASS_OF_VERDICT, Run, split_name
 
 MOST_DIAGNOSTICS = 400  # characters
 
@@ -100,7 +99,7 @@ def _sample(mode: str, run: Run, example: Example) -> Sample:
     return Sample(
         mode,
         run.seed,
-        SPLIT_NAMES.get(example.split, example.split),
+        split_name(example.split),
         example.number,
         example.fate,
         _class(example, run.own_output),

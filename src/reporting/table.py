@@ -24,7 +24,6 @@ CLAIMS = (
     ("composed_pathwise-unregularised", "baseline-unregularised"),
     ("composed_pathwise", "baseline-unregularised"),
 )
-SPLIT_NAMES = {"id": "In distribution", "ood": "Out of distribution", "test": "Test"}
 
 
 @dataclass(frozen=True)

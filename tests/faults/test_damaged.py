@@ -165,9 +165,9 @@ def test_12_nothing_is_called_that_a_config_names_and_is_not_ours(group, value, 
 def test_12_no_name_that_a_run_folder_tells_leads_out_of_it(chance, tmp_path):
     run = RunFolder(tmp_path / "run")
     for split in ("../outside", "/tmp/outside", "", "a/b", ".."):
-        with pytest.raises(DataError, match="is no name of a split"):
+        with pytest.raises(DataError, match="is no name of a test set"):
             run.predictions(split)
-        with pytest.raises(DataError, match="is no name of a split"):
+        with pytest.raises(DataError, match="is no name of a test set"):
             run.verdicts(split)
 
 
@@ -189,7 +189,7 @@ def test_12_the_commands_execute_nothing_that_a_run_folder_brings(chance, train,
     write_json(run / "training.json", {**facts, "splits": ["../outside"]})
     refused = command("evaluate", str(run), cwd=tmp_path)
     assert refused.returncode == 1
-    assert "is no name of a split" in refused.stderr
+    assert "is no name of a test set" in refused.stderr
     weights = run / "checkpoints" / "best.safetensors"
     torch.save({"model": Payload(marker)}, weights)
     assert command("predict", str(run), cwd=tmp_path, input=f"{source}\n").returncode == 1

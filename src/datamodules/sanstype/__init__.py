@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from composed.datamodules.sanstype.files import LABELED, UNLABELED, Sizes, as_source, prepare, read_any, to_cpp
+from composed.datamodules.sanstype.files import UNLABELED, Sizes, as_source, prepare, read_any, tests_in, to_cpp
 from composed.datamodules.sanstype.grammar import Grammar
 from composed.datamodules.text import Execute, Split, TextData
 from composed.errors import DataError
@@ -26,7 +26,12 @@ def load(settings: Mapping[str, Any], execute: Execute) -> TextData:
             execute=execute,
         )
         about = f"programs of at most {grammar.max_variables} variables and {grammar.max_rounds} extra rounds"
-    found = {name: split for name in (*LABELED, *UNLABELED) if (split := read_any(folder, name, execute))}
+    tests = tests_in(folder)
+    found = {
+        name: split
+        for name in ("train", "val", *tests.values(), *UNLABELED)
+        if (split := read_any(folder, name, execute))
+    }
     for name in ("train", "val", "test"):
         if name not in found:
             raise DataError(
@@ -40,7 +45,7 @@ def load(settings: Mapping[str, Any], execute: Execute) -> TextData:
     return TextData(
         train=splits["train"],
         val=splits["val"],
-        tests={name: splits[split] for name, split in (("id", "test"), ("ood", "ood")) if split in splits},
+        tests={name: splits[split] for name, split in tests.items() if split in splits},
         unlabeled=found["unlabeled"].targets if "unlabeled" in found else [],
         unlabeled_val=found["unlabeled_val"].targets if "unlabeled_val" in found else [],
         to_cpp=to_cpp,

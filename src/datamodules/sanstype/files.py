@@ -16,14 +16,15 @@ from filelock import FileLock
 
 from composed.datamodules import fairseq
 from composed.datamodules.sanstype.grammar import Grammar, generate
-from composed.datamodules.text import PRELUDE, Execute
+from composed.datamodules.text import PRELUDE, TEST_SET, TEST_SET_WORDS, Execute
 from composed.errors import DataError
 
 LABELED = ("train", "val", "test", "ood")
 UNLABELED = ("unlabeled", "unlabeled_val")
-TESTS = ("test", "ood")
+NOT_TESTED = ("train", "val", *UNLABELED)
 
 _OF_FAIRSEQ = {"val": "valid", "ood": "test1"}  # its names of our splits: test1 is the second of --testpref
+_NAMES = {"test": "id", "ood": "ood"}  # of test sets in results, where they differ from the files'
 _VERSION = 1  # of what the same settings give: raise it when that changes
 _MANIFEST = "manifest.json"
 _TO_CODE = str.maketrans({"#": " ", "$": " ", "~": "\t"})
@@ -115,6 +116,21 @@ def read(folder: Path, split: str) -> Split:
     return Split(sources, targets, [_standard_input(line) for line in inputs], outputs)
 
 
+def tests_in(folder: Path) -> dict[str, str]:
+    """The test sets of a folder, {name in results: split}: test (there: id), ood, then all others by their names.
+
+    Raises DataError for one that is named as another is in results, or whose name can be part of no file's.
+    """
+    texts = [path.stem for path in folder.glob("*.out") if all(path.with_suffix(s).exists() for s in (".src", ".tgt"))]
+    binarised = [name for name in fairseq.splits(folder) if name.startswith("test")]
+    others = sorted({*texts, *binarised} - {*NOT_TESTED, *_NAMES, *_OF_FAIRSEQ.values()})
+    for name in others:
+        if name in _NAMES.values() or not TEST_SET.fullmatch(name):
+            what = f"is what {folder}/test is called in results" if name in _NAMES.values() else TEST_SET_WORDS
+            raise DataError(f"{folder}/{name}.*: no name for a test set: {what}; rename these files")
+    return {**{name: split for split, name in _NAMES.items()}, **{name: name for name in others}}
+
+
 def read_any(folder: Path, split: str, execute: Execute) -> Split | None:
     """A split of a folder, as text or as fairseq-preprocess binarised it; None where there is neither.
 
@@ -132,7 +148,7 @@ def read_any(folder: Path, split: str, execute: Execute) -> Split | None:
     lines = _read(path) if (path := folder / f"{split}.inp").exists() else [""] * len(targets)
     if (path := folder / f"{split}.out").exists():
         outputs = _read(path)
-    elif split in TESTS:
+    elif split not in NOT_TESTED:
         outputs = _outputs(split, targets, lines, execute)
     else:
         outputs = [""] * len(targets)
