@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from composed import judges, ranks
+from composed.command import options
 from composed.console import main_process, say
 from composed.datamodules import tokenizers
 from composed.datamodules.batching import Pairs, Redrawn, encode
@@ -62,13 +63,21 @@ def text_task(config: dict[str, Any]) -> TextTask:
         return judges.execute(codes, inputs, workers=workers, unsafe=unsafe, shared=shared)
 
     try:
-        data = import_module(f"composed.datamodules.{task['name']}").load(task, execute)
+        data = loader(task["name"])(task, execute)
     except (JudgeError, OSError) as error:
         raise DataError(str(error)) from error
     for note in data.notes:
         say(note)
     tokenizer = make_tokenizer(config, data)
     return TextTask(data, tokenizer, task["max_length"] or _longest(tokenizer, data))
+
+
+def loader(name: str) -> Callable[..., TextData]:
+    """What reads the data of a task of conf/task. Raises ConfigError for another name, which a run folder may tell."""
+    load = getattr(import_module(f"composed.datamodules.{name}"), "load", None) if name in options("task") else None
+    if load is None:
+        raise ConfigError(f"task.name={name}: no task of text has this name")
+    return load
 
 
 def facts(task: TextTask) -> dict[str, Any]:

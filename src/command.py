@@ -19,6 +19,7 @@ import yaml
 
 import composed.conf
 from composed.errors import ConfigError
+from composed.run_folder import KINDS
 
 CONF = Path(composed.conf.__file__).parent
 NO_GROUPS = ("hydra", "table", "__pycache__")
@@ -69,11 +70,12 @@ CHOICES: dict[str, tuple[str | None, ...]] = {
     "finetuning.extra_pairs": ("backtranslation", None),
     "finetuning.train_through": ("denoiser", None),
     "finetuning.predict_through": ("denoiser", None),
+    "logger.name": ("csv", "tensorboard", "wandb"),
     "logger.mode": ("offline", "online"),
     "optim.decay": ("inverse_sqrt", "linear", "constant"),
     "pretraining.optim.decay": ("inverse_sqrt", "linear", "constant"),
     "pretraining.gradient": ("straight_through", "smooth"),
-    "task.kind": ("text", "image", "curve"),
+    "task.kind": KINDS,
     "task.cases": ("hidden", "public", "all"),
     "task.unannotated": ("code", "omit"),
     "tokenizer.kind": ("word", "bpe", "bpe_bytes"),
@@ -116,7 +118,7 @@ ABILITIES: dict[str, tuple[str, ...]] = {
     "composed.models.huggingface.": (),
 }
 # What each kind of task takes of a group: options that have this key, or a target below one of these modules.
-KINDS: dict[str, dict[str, str | tuple[str, ...]]] = {
+OPTIONS_OF: dict[str, dict[str, str | tuple[str, ...]]] = {
     "text": {
         "estimator": "samples",
         "model": tuple(ABILITIES),
@@ -520,7 +522,7 @@ def _check_kind(config: dict[str, Any]) -> None:
     """Every group is for the kind of the task's outputs."""
     task = f"task={config['task']['name']}"
     kind = config["task"]["kind"]
-    for group, mark in KINDS[kind].items():
+    for group, mark in OPTIONS_OF[kind].items():
         valid = {name: (CONF / group / f"{name}.yaml").read_text("utf-8") for name in options(group)}
         marks = (mark,) if isinstance(mark, str) else mark
         valid = {name: text for name, text in valid.items() if any(each in text for each in marks)}

@@ -87,6 +87,7 @@ def _train_and_predict(folder: RunFolder, config: dict[str, Any], loggers: list[
         "resumed": False,
         "seconds": seconds,
         "splits": ["id", "ood"],
+        "denoiser": None,  # rounding has no weights
     }
     write_json(folder.training, facts)
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from composed.models.sequence import SequenceModel
 
 CLASSES = get_args(Class)
+MODULES = {"image": "composed.image", "curve": "composed.curve"}  # of kinds that are no text
 
 
 def predict(
@@ -114,7 +115,7 @@ def conclude(run: RunFolder, config: dict[str, Any]) -> dict[str, Any]:
 
     Joined processes share the programs; all of them have to call. Raises ComposedError; predictions and weights stay.
     """
-    facts = read_json(run.training)
+    facts = run.facts()
     started = time.monotonic()
     if config["task"]["kind"] == "text":
         counts, tests = _counts(run, facts, config)
@@ -143,7 +144,7 @@ def conclude(run: RunFolder, config: dict[str, Any]) -> dict[str, Any]:
 
 def kind(config: dict[str, Any]) -> ModuleType:
     """The module that trains, predicts and measures what the task's outputs are, where they are no text."""
-    return import_module(f"composed.{config['task']['kind']}")
+    return import_module(MODULES[config["task"]["kind"]])
 
 
 def _counts(
@@ -154,9 +155,17 @@ def _counts(
     tests = {}
     for split in facts["splits"]:
         rows = list(read_lines(run.predictions(split)))
-        base = [row for row in rows if row["output"] == "base"]
-        tests[split] = content_key([[row.get("source"), row.get("target"), row["tests"]] for row in base])
-        verdicts = _judge(run, rows, facts.get("rules", {}), config)
+        try:
+            base = [row for row in rows if row["output"] == "base"]
+            tests[split] = content_key([[row.get("source"), row.get("target"), row["tests"]] for row in base])
+            programs = [
+                judges.Program(row["id"], row["code"], tuple(judges.Test(**test) for test in row["tests"]))
+                for row in rows
+            ]
+        except (KeyError, TypeError, AttributeError) as error:
+            raise DataError(f"{run.predictions(split)}: a line is no prediction ({error!r}); predict again with\n"
+                            f"  composed-evaluate --predict {run.path}") from error  # fmt: skip
+        verdicts = _judge(run, programs, facts.get("rules", {}), config)
         if main_process():
             write_lines(run.verdicts(split), map(dataclasses.asdict, verdicts))
         for verdict in verdicts:
@@ -169,12 +178,8 @@ def _counts(
 
 
 def _judge(
-    run: RunFolder, rows: list[dict[str, Any]], rules: dict[str, Any], config: dict[str, Any]
+    run: RunFolder, programs: list[judges.Program], rules: dict[str, Any], config: dict[str, Any]
 ) -> list[judges.Verdict]:
-    programs = [
-        judges.Program(row["id"], row["code"], tuple(judges.Test(**test) for test in row["tests"])) for row in rows
-    ]
-
     def work(own: Sequence[judges.Program]) -> list[judges.Verdict]:
         try:
             return judges.judge(
@@ -244,17 +249,15 @@ def summary(result: dict[str, Any], path: Path) -> str:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="composed-evaluate", description=__doc__)
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folder of a run")
+    parser.add_argument("--unsafe", action="store_true", help="go on where programs cannot be contained")
     parser.add_argument("--predict", action="store_true", help="predict anew from the best checkpoint before judging")
     options = parser.parse_args(arguments)
     raise_on_signals()
     try:
         for path in options.runs:
             run = RunFolder.existing(path)
-            if not run.predicted():
-                raise DataError(
-                    f"{path} is not trained to its end; go on with the command that began it:\n  {run.command()}"
-                )
-            config = run.config()
+            config = run.trained()
+            config["judge"]["unsafe"] = options.unsafe
             with run.locked():
                 if options.predict:
                     _predict_again(run, config)

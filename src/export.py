@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from composed.console import raise_on_signals, say
 from composed.errors import ComposedError, ConfigError, DataError, Interrupted
-from composed.files import read_json
 from composed.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -21,15 +20,18 @@ if TYPE_CHECKING:
 
 
 def safetensors(run: RunFolder, out: Path) -> None:
-    """The weights alone: f.safetensors, and pi.safetensors where there is a denoiser."""
-    shutil.copyfile(run.checkpoints / "best.safetensors", out / "f.safetensors")
-    if (denoiser := _denoiser(run)) is not None:
-        shutil.copyfile(denoiser, out / "pi.safetensors")
+    """The weights alone: f.safetensors, and pi.safetensors where there is a denoiser that was trained."""
+    from composed.models.weights import check_weights
+
+    for name, weights in (("f", run.checkpoints / "best.safetensors"), ("pi", _denoiser(run))):
+        if weights is not None:
+            check_weights(weights)  # a folder of somebody else's may name any file
+            shutil.copyfile(weights, out / f"{name}.safetensors")
 
 
 def _denoiser(run: RunFolder) -> Path | None:
     """Its weights, where the run has one. Raises DataError where they are gone."""
-    denoiser = read_json(run.training)["denoiser"]
+    denoiser = run.facts().get("denoiser")
     if denoiser is not None and not Path(denoiser).is_file():
         raise DataError(f"the denoiser {denoiser} is not there (a relative path counts from here); make it with:\n"
                         f"  {run.command(denoiser='auto', redo='true')}")  # fmt: skip
@@ -63,7 +65,7 @@ def _found(config: dict[str, Any], model: Any) -> "Found":
 
 def fairseq(run: RunFolder, out: Path) -> None:
     """A checkpoint of f that fairseq 0.12.2 loads, its dictionaries, and denoiser.pt where there is a denoiser."""
-    config = run.config()
+    config = run.trained()
     from composed import build
     from composed.datamodules.fairseq import write_dictionary
     from composed.models.fairseq_weights import OF_TARGET, write
@@ -83,7 +85,7 @@ def huggingface(run: RunFolder, out: Path) -> None:
     """Folders f and pi, each a model with its tokenizer, as transformers loads them; composed.pipeline calls both."""
     if find_spec("transformers") is None:
         raise ConfigError("this format needs the package transformers: pip install 'composed[hf]'")
-    config = run.config()
+    config = run.trained()
     from composed import build
     from composed.datamodules.tokenizers_huggingface import as_huggingface
     from composed.models.fairseq_weights import OF_TARGET
@@ -126,10 +128,7 @@ FORMATS: dict[str, Callable[[RunFolder, Path], None]] = {
 
 def export(form: str, run: RunFolder, out: Path) -> None:
     """All of it or nothing. Raises ComposedError for a run that is not trained to its end, and where OUT is in use."""
-    if not run.predicted():
-        raise DataError(
-            f"{run.path} is not trained to its end; go on with the command that began it:\n  {run.command()}"
-        )
+    run.trained()
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
         raise ConfigError(f"{out} holds something already; name a folder that is new or empty")
     out.mkdir(parents=True, exist_ok=True)

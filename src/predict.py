@@ -76,12 +76,10 @@ def picture(path: Path, text: str, face: int, out: Path, *, show_base: bool) -> 
 def _trained(path: Path, kind: str, instead: str) -> tuple[RunFolder, dict[str, Any]]:
     """The run and its config. Raises ConfigError for another kind of task, DataError before the end of its training."""
     run = RunFolder.existing(path)
-    config = run.config()
+    config = run.trained()
     if config["task"]["kind"] != kind:
         what = instead if config["task"]["kind"] in ("text", "image") else "composed-predict does not take it"
         raise ConfigError(f"{path} is a run of task={config['task']['name']}: {what}")
-    if not run.predicted():
-        raise DataError(f"{path} is not trained to its end; go on with the command that began it:\n  {run.command()}")
     return run, config
 
 

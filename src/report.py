@@ -105,7 +105,7 @@ def _run_to_show(runs: Sequence[Run]) -> Run:
     """The first run that predicts through the denoiser, else the first that has a composition at all."""
     candidates = [run for run in runs if "composition" in run.counts]
     if not candidates:
-        raise ConfigError("--programs puts f(x) and Pi(f(x)) side by side, but none of the runs has a denoiser")
+        raise ConfigError("--programs puts f(x) and Pi(f(x)) side by side, but none of the runs has programs of both")
     return min(candidates, key=lambda run: run.own_output != "composition")
 
 

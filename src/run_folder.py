@@ -17,6 +17,7 @@ import time
 from contextlib import AbstractContextManager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import yaml
@@ -24,7 +25,7 @@ import yaml
 from composed.console import launch, say
 from composed.datamodules.text import TEST_SET, TEST_SET_WORDS
 from composed.errors import ComposedError, DataError
-from composed.files import locked, write_json, write_text
+from composed.files import locked, read_json, write_json, write_text
 
 # Where things lie, how many processes judge, who else gets the metrics: keys that shape no number of a result.
 NOT_SHAPING = ("runs", "store", "redo", "logger", "judge")
@@ -34,6 +35,24 @@ LATER: dict[str, dict[str, Any]] = {
     "finetuning": {"predict_above": 0.0},
     "pretraining": {"fresh": False, "linewise": 0.0, "broken": False, "classifier": 0, "model": None},
     "tokenizer": {"file": None},
+}
+COMPARISONS = ("exact", "tokens")  # of what a program prints with what it should
+KINDS = ("text", "image", "curve")  # what an output is
+# What commands ask of the config of a run that somebody else may have written: (group, key) and its kind or its values.
+NEEDED: dict[tuple[str, str], Any] = {
+    ("task", "name"): str,
+    ("task", "title"): str,
+    ("task", "kind"): KINDS,
+    ("profile", "name"): str,
+    ("finetuning", "name"): str,
+    ("finetuning", "predict_through"): str | NoneType,
+    ("finetuning", "train_through"): str | NoneType,
+    ("pretraining", "name"): str,
+    ("trainer", "num_nodes"): int,
+    ("judge", "workers"): int | NoneType,
+    ("denoiser", ""): str,
+    ("seed", ""): int,
+    **{(group, ""): dict for group in ("model", "noise", "optim", "estimator", "logger", "tokenizer")},
 }
 CODE = Path(__file__).resolve().parents[1]
 NOT_SHAPING_TRAINER = ("checkpoints", "gradient_checkpointing")
@@ -118,7 +137,41 @@ class RunFolder:
             config = yaml.safe_load(path.read_text(encoding="utf-8"))
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise DataError(f"{path} is no YAML: {error}") from error
+        if not isinstance(config, dict) or not all(isinstance(config.get(group, {}), dict) for group in LATER):
+            raise DataError(f"{path} is no config of a run")
         return {**config, **{group: {**keys, **config[group]} for group, keys in LATER.items() if group in config}}
+
+    def trained(self) -> dict[str, Any]:
+        """The config of a run that is trained to its end, as commands use it that did not make the run.
+
+        Whoever wrote it is not trusted: its words select from lists that are here, and it cannot switch containment
+        off. Raises DataError where it lacks what such commands ask for, or the training has not ended.
+        """
+        config = self.config()
+        for (group, key), kinds in NEEDED.items():
+            found = config.get(group)
+            value = found.get(key, ...) if key and isinstance(found, dict) else found
+            if isinstance(kinds, tuple) and value not in kinds:
+                raise DataError(f"{self.path}/config.yaml: {group}.{key} is {value!r}, not {' or '.join(kinds)}")
+            if not isinstance(kinds, tuple) and not isinstance(value, kinds):
+                where = f"{group}.{key}" if key else group
+                raise DataError(f"{self.path}/config.yaml: {where} is missing or of another kind; train again")
+        if not self.predicted():
+            raise DataError(
+                f"{self.path} is not trained to its end; go on with the command that began it:\n  {self.command()}"
+            )
+        return {**config, "judge": {**config["judge"], "unsafe": False}}
+
+    def facts(self) -> dict[str, Any]:
+        """What training.json says. Raises DataError where it does not say what every command asks for."""
+        facts = read_json(self.training)
+        kinds = {"splits": list, "updates": int, "best": dict, "seconds": dict}
+        if not isinstance(facts, dict) or not all(isinstance(facts.get(key), kind) for key, kind in kinds.items()):
+            raise DataError(f"{self.training} does not say {', '.join(kinds)}; train again")
+        rules = facts.get("rules", {})
+        if rules and not (rules.get("compare") in COMPARISONS and isinstance(rules.get("seconds"), int | float)):
+            raise DataError(f"{self.training}: {rules} are no rules of judging; train again")
+        return facts
 
     def command(self, **changed: str) -> str:
         """The command that made this folder and goes on with it, with some keys `changed`."""

@@ -1,11 +1,14 @@
 """Predictions become verdicts and a result that counts them; when judging fails, everything before it stays."""
 
+import copy
+import io
 import json
 
 import pytest
+import yaml
 
-from composed import evaluate, judges
-from composed.errors import ComposedError, Interrupted
+from composed import build, evaluate, export, judges, predict
+from composed.errors import ComposedError, ConfigError, Interrupted
 from composed.files import write_json, write_lines
 from composed.run_folder import RunFolder
 
@@ -25,6 +28,12 @@ CONFIG = {
         "predict_through": "denoiser",
         "extra_pairs": None,
     },
+    "pretraining": {"name": "denoise"},
+    "model": {},
+    "noise": {},
+    "optim": {},
+    "estimator": {},
+    "tokenizer": {},
     "schedules": {},
     "backtranslation": {},
     "judge": {"workers": None, "unsafe": False, "shared": True},
@@ -165,6 +174,72 @@ def test_predictions_that_are_missing_are_named(run, judge, capsys):
     assert evaluate.main([str(run.path)]) == 1
     assert "predictions-ood.jsonl is missing" in capsys.readouterr().err
     assert not run.finished()
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("task.kind", "doctor", "task.kind is 'doctor', not text or image or curve"),
+        ("task.kind", ["text"], "task.kind is"),
+        ("task.name", 3, "task.name is missing or of another kind"),
+        ("task", None, "task.name is missing"),
+        ("judge", {}, "judge.workers is missing"),
+        ("trainer", {"num_nodes": "many"}, "trainer.num_nodes is missing or of another kind"),
+        ("", [], "is no config of a run"),
+        ("finetuning", 7, "is no config of a run"),
+    ],
+)
+@pytest.mark.parametrize(
+    "command", ["evaluate", "evaluate --predict", "predict", "export safetensors", "export huggingface"]
+)
+def test_every_command_takes_a_run_folder_for_what_somebody_else_may_have_written(
+    run, judge, tmp_path, monkeypatch, capsys, command, path, value, said
+):
+    config = copy.deepcopy(CONFIG)
+    group, _, key = path.partition(".")
+    if key:
+        config[group][key] = value
+    (run.path / "config.yaml").write_text(
+        yaml.safe_dump({**config, group: config[group] if key else value} if path else value)
+    )
+    monkeypatch.setattr("sys.stdin", io.StringIO("set a to 1;\n"))
+    name, *words = command.split()
+    words += [str(run.path)] + ([str(tmp_path / "out")] if name == "export" else [])
+    main = {"evaluate": evaluate.main, "predict": predict.main, "export": export.main}[name]
+    assert main(words) == 1
+    assert said in capsys.readouterr().err
+    assert not judge
+
+
+def test_a_task_that_a_folder_names_is_one_of_the_list(run, capsys):
+    config = {**CONFIG, "task": {**CONFIG["task"], "name": "spoc.release"}}
+    with pytest.raises(ConfigError, match=r"task\.name=spoc\.release: no task of text has this name"):
+        build.text_task(config)
+
+
+@pytest.mark.parametrize("wrong", [{"splits": None}, {"rules": {"compare": "loosely", "seconds": 2}}, {"seconds": 3}])
+def test_what_a_training_says_of_itself_is_checked(run, judge, capsys, wrong):
+    write_json(run.training, {**FACTS, **wrong})
+    assert evaluate.main([str(run.path)]) == 1
+    assert "training.json" in capsys.readouterr().err
+
+
+def test_a_line_that_is_no_prediction_is_told_as_that(run, judge, capsys):
+    write_lines(run.predictions("ood"), [*rows("ood"), {"output": "base", "tests": 5}])
+    assert evaluate.main([str(run.path)]) == 1
+    assert "predictions-ood.jsonl: a line is no prediction" in capsys.readouterr().err
+
+
+def test_containment_is_switched_off_by_the_command_alone(run, judge, monkeypatch):
+    (run.path / "config.yaml").write_text(yaml.safe_dump({**CONFIG, "judge": {"workers": None, "unsafe": True}}))
+    seen = []
+    known = judges.judge
+    monkeypatch.setattr(
+        judges, "judge", lambda *of, unsafe, **how: seen.append(unsafe) or known(*of, unsafe=unsafe, **how)
+    )
+    assert evaluate.main([str(run.path)]) == evaluate.main(["--unsafe", str(run.path)]) == 0
+    assert {*seen[:2]} == {False}
+    assert {*seen[2:]} == {True}
 
 
 def test_a_folder_that_is_no_run_is_named(tmp_path, capsys):

@@ -4,32 +4,40 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save
 
-from composed.export import main
+from composed import evaluate, predict, report, train
+from composed.export import FORMATS, main
+from composed.run_folder import RunFolder
+from tests.commands import BASELINE
+from tests.test_configs import config
+from tests.test_evaluate import CONFIG, FACTS
+
+F, PI = (save({"weight": torch.full((2,), float(value))}) for value in (1, 2))
 
 
 @pytest.fixture
 def run(tmp_path) -> Path:
-    """A run with a denoiser, trained to its end; weights are any bytes."""
+    """A run with a denoiser, trained to its end; the weights fit no model."""
     run = tmp_path / "run"
-    (run / "checkpoints").mkdir(parents=True)
-    (run / "config.yaml").write_text("task: {kind: text}\n")
-    (run / "overrides.yaml").write_text("[]\n")
-    (run / "checkpoints" / "best.safetensors").write_bytes(b"f")
-    (tmp_path / "denoiser").write_bytes(b"pi")
-    (run / "training.json").write_text(json.dumps({"denoiser": str(tmp_path / "denoiser")}))
+    RunFolder(run).describe(CONFIG, [])
+    (run / "checkpoints").mkdir()
+    (run / "checkpoints" / "best.safetensors").write_bytes(F)
+    (tmp_path / "denoiser").write_bytes(PI)
+    (run / "training.json").write_text(json.dumps({**FACTS, "denoiser": str(tmp_path / "denoiser")}))
     return run
 
 
 def test_safetensors_are_those_of_the_run_and_of_its_denoiser(run, tmp_path, capsys):
     assert main(["safetensors", str(run), str(tmp_path / "out")]) == 0
-    assert (tmp_path / "out" / "f.safetensors").read_bytes() == b"f"
-    assert (tmp_path / "out" / "pi.safetensors").read_bytes() == b"pi"
+    assert (tmp_path / "out" / "f.safetensors").read_bytes() == F
+    assert (tmp_path / "out" / "pi.safetensors").read_bytes() == PI
     assert capsys.readouterr().out.split() == [str(tmp_path / "out" / f"{name}.safetensors") for name in ("f", "pi")]
 
 
 def test_a_run_without_a_denoiser_has_one_file(run, tmp_path):
-    (run / "training.json").write_text(json.dumps({"denoiser": None}))
+    (run / "training.json").write_text(json.dumps({**FACTS, "denoiser": None}))
     assert main(["safetensors", str(run), str(tmp_path / "out")]) == 0
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["f.safetensors"]
 
@@ -48,7 +56,13 @@ def test_what_cannot_be_exported_is_named(run, tmp_path, capsys):
 
 
 def settings(target: str, **finetuning: object) -> str:
-    return json.dumps({"model": {"_target_": f"composed.models.{target}"}, "pretraining": {}, "finetuning": finetuning})
+    return json.dumps(
+        {
+            **CONFIG,
+            "model": {"_target_": f"composed.models.{target}"},
+            "finetuning": {**CONFIG["finetuning"], **finetuning},  # type: ignore[dict-item]
+        }
+    )
 
 
 @pytest.mark.parametrize("form", ["fairseq", "huggingface"])
@@ -68,3 +82,29 @@ def test_a_missing_package_is_named(run, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("composed.export.find_spec", lambda name: None)
     assert main(["huggingface", str(run), str(tmp_path / "out")]) == 2
     assert "pip install 'composed[hf]'" in capsys.readouterr().err
+
+
+def test_a_file_that_is_no_weights_leaves_no_folder_whoever_names_it(run, tmp_path, capsys):
+    (tmp_path / "secret").write_text("a key")
+    (run / "training.json").write_text(json.dumps({**FACTS, "denoiser": str(tmp_path / "secret")}))
+    assert main(["safetensors", str(run), str(tmp_path / "out")]) == 1
+    assert f"cannot read the weights {tmp_path / 'secret'}" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("task", ["staircase", "fonts"])
+@pytest.mark.parametrize("mode", [(), BASELINE], ids=["composed", "baseline"])
+def test_every_command_takes_every_kind_of_run_or_says_what_does(tmp_path, capsys, monkeypatch, task, mode):
+    monkeypatch.chdir(tmp_path)
+    words = [f"task={task}", "profile=smoke", "logger=csv", *(mode if task == "fonts" else mode[:1])]
+    run = train.run(config(*words), words)
+    path, kind = str(run.path), run.config()["task"]["kind"]
+    weights = {"f.safetensors"} | ({"pi.safetensors"} if run.facts()["denoiser"] else set())
+    for form in FORMATS:
+        code = main([form, path, str(tmp_path / form)])
+        assert code == (0 if form == "safetensors" else 2)
+    assert {each.name for each in (tmp_path / "safetensors").iterdir()} == weights
+    assert capsys.readouterr().err.count("composed-export safetensors writes the weights of every run") == 2
+    assert evaluate.main([path]) == evaluate.main(["--predict", path]) == report.main([path]) == 0
+    assert report.main([path, "--programs", "1"]) == 2
+    assert predict.main([path, "--font", "0", "--text", "A", "-o", "a.png"]) == (0 if kind == "image" else 2)

@@ -38,14 +38,7 @@ def load_weights(path: Path, model: nn.Module, *, vocabulary: str | None = None)
     Raises DataError where the file is missing or differs from what was saved, its vocabulary has another hash than
     `vocabulary`, or its shapes are not the model's.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = json.loads((file.metadata() or {}).get("composed", "{}"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (no mapping)
-    except (OSError, ValueError, SafetensorError) as error:
-        raise DataError(f"cannot read the weights {path}: {error}") from error
-    if metadata.get("sha256", digest := _digest(tensors)) != digest:
-        raise DataError(f"cannot read the weights {path}: they are damaged; delete the folder and make them again")
+    tensors, metadata = _read(path)
     if vocabulary is not None and metadata.get("vocabulary") != vocabulary:
         raise DataError(
             f"{path} was trained with another vocabulary (hash {str(metadata.get('vocabulary'))[:12]}, "
@@ -59,6 +52,23 @@ def load_weights(path: Path, model: nn.Module, *, vocabulary: str | None = None)
             f"the weights {path} do not fit the configured model: {str(error).splitlines()[-1].strip()}"
         ) from error
     return metadata
+
+
+def check_weights(path: Path) -> None:
+    """Raises DataError where `path` holds no weights, or others than were saved."""
+    _read(path)
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = json.loads((file.metadata() or {}).get("composed", "{}"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (no mapping)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise DataError(f"cannot read the weights {path}: {error}") from error
+    if metadata.get("sha256", digest := _digest(tensors)) != digest:
+        raise DataError(f"cannot read the weights {path}: they are damaged; delete the folder and make them again")
+    return tensors, metadata
 
 
 def _digest(tensors: Mapping[str, Tensor]) -> str:
