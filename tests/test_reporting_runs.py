@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from composed.errors import ConfigError, DataError
-from composed.reporting.runs import check_comparable, find_runs, missing_runs, read_run
+from composed.reporting.runs import check_comparable, find_runs, key_names, missing_runs, read_run
 from tests.run_folders import counts, write_run
 
 
@@ -168,6 +168,21 @@ def test_rows_of_one_mode_are_told_apart_by_keys_of_their_config(tmp_path: Path)
     runs, _ = find_runs([tmp_path], ["finetuning.composed_weight"])
     assert [run.variant for run in runs] == [(("composed_weight", 0.1),), (("composed_weight", 0.3),)]
     check_comparable(runs)
+
+
+def test_keys_with_the_same_last_part_are_told_apart_and_no_seed_reads_as_that_of_the_run(tmp_path: Path) -> None:
+    for place, seeds in enumerate([(0, 0), (0, 1), (1, 0)]):
+        config = {"pretraining": {"seed": seeds[0]}, "task": {"name": "sanstype", "seed": seeds[1]}}
+        write_run(tmp_path / str(place), config=config, config_key=str(place))
+    runs, _ = find_runs([tmp_path], ["pretraining.seed", "task.seed"])
+    assert [dict(run.variant) for run in runs] == [
+        {"pretraining.seed": 0, "task.seed": 0}, {"pretraining.seed": 0, "task.seed": 1},
+        {"pretraining.seed": 1, "task.seed": 0},
+    ]  # fmt: skip
+    check_comparable(runs)
+    assert key_names(["task.seed"]) == ["task.seed"]
+    assert key_names(["a.b.c", "c", "d.b.c", "e.f"]) == ["a.b.c", "c", "d.b.c", "f"]
+    assert key_names(["finetuning.anchor", "finetuning.name"]) == ["anchor", "finetuning.name"]
 
 
 @pytest.mark.parametrize("key", ["finetuning.weight", "weight", "seed.x"])

@@ -19,6 +19,7 @@ SPLIT_NAMES = {"id": "In distribution", "ood": "Out of distribution", "test": "T
 ABBREVIATED = ("id", "ood")
 CLASSES = ("correct", "compile error", "runtime error", "wrong output")
 BETTER = {"correct": "higher"}
+NO_NAMES = ("seed", "name")  # ends of keys that would say something else of a row: its seed, its mode
 CLASS_OF_VERDICT = {
     "correct": "correct",
     "compile_error": "compile error",
@@ -37,9 +38,9 @@ class Run:
 
     `measures` says of each measure, or class, whether higher or lower is better; "" where that is no matter.
 
-    `variant` are the config's values of the keys that tell rows of one mode apart, by the keys' last parts. `settings`
-    are those of the task, {dotted key: value}: data, decoding and judging, but not where data lie. `tests`
-    says for each split which examples they are; runs of earlier versions do not.
+    `variant` are the config's values of the keys `by` that tell rows of one mode apart, by the shortest ends of the
+    keys that tell these apart. `settings` are those of the task, {dotted key: value}: data, decoding and judging, but
+    not where data lie. `tests` says for each split which examples they are; runs of earlier versions do not.
     """
 
     folder: Path
@@ -52,6 +53,7 @@ class Run:
     config_key: str
     counts: Mapping[str, Mapping[str, Mapping[str, int]]]
     variant: tuple[tuple[str, Any], ...] = ()
+    by: tuple[str, ...] = ()
     values: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
     measures: Mapping[str, str] = field(default_factory=lambda: {name: BETTER.get(name, "") for name in CLASSES})
     examples: Mapping[str, int] = field(default_factory=dict)
@@ -198,6 +200,7 @@ def read_run(folder: Path, by: Sequence[str] = ()) -> Run:
             config_key=result["config_key"],
             counts=counts,
             variant=_variant(folder, by),
+            by=tuple(by),
             settings={key: value for key, value in _flat(task, "task").items() if key != "task.data"},
             tests=result.get("tests", {}),
             **measured,
@@ -208,8 +211,8 @@ def read_run(folder: Path, by: Sequence[str] = ()) -> Run:
 
 
 def _variant(folder: Path, keys: Sequence[str]) -> tuple[tuple[str, Any], ...]:
-    values = {}
-    for key in keys:
+    values = []
+    for name, key in zip(key_names(keys), keys, strict=True):
         node: Any = RunFolder.existing(folder).config()
         for part in key.split("."):
             if not isinstance(node, dict) or part not in node:
@@ -217,8 +220,20 @@ def _variant(folder: Path, keys: Sequence[str]) -> tuple[tuple[str, Any], ...]:
             node = node[part]
         if isinstance(node, dict):  # a whole group, such as noise
             node = str(node.get("name", node.get("_target_", node))).rpartition(".")[2]
-        values[key.rpartition(".")[2]] = node
-    return tuple(values.items())
+        values.append((name, node))
+    return tuple(values)
+
+
+def key_names(keys: Sequence[str]) -> list[str]:
+    """Of each key the shortest end, in whole parts, that no other of them ends in and that is no key of its own."""
+    names = []
+    for key in keys:
+        parts = key.split(".")
+        ends = [".".join(parts[start:]) for start in reversed(range(len(parts)))]
+        others = [f".{other}" for other in keys if other != key]
+        alone = (end for end in ends if end not in NO_NAMES and not any(o.endswith(f".{end}") for o in others))
+        names.append(next(alone, key))
+    return names
 
 
 def _class_counts(verdicts: Mapping[str, int], where: str) -> dict[str, int]:
@@ -279,8 +294,11 @@ def _check_one_task(runs: Sequence[Run]) -> None:
     known: dict[str, tuple[Any, Path]] = {}
     judged: dict[tuple[str, str], tuple[str, Path]] = {}
     for run in runs:
-        told = {name for name, _ in run.variant}
-        apart = {key: value for key, value in run.settings.items() if not told.isdisjoint(key.split("."))}
+        apart = {
+            key: value
+            for key, value in run.settings.items()
+            if any(f"{key}.".startswith(f"{told}.") for told in run.by)
+        }
         for key, value in run.settings.items():
             other, folder = known.setdefault(key, (value, run.folder))  # older runs lack keys that came later
             if other != value and key not in apart:
