@@ -1,7 +1,8 @@
 """`wandb_dashboard.py [ENTITY/]PROJECT`: a saved view of a W&B project that shows the modes side by side, and lineage.
 
-Makes a workspace with the runs grouped by mode (means and standard errors over seeds), and declares, for runs that were
-recorded offline and then synced, which denoiser each used. Needs `pip install 'composed[dashboard]'` and `wandb login`.
+Makes a workspace with the runs grouped by all of their configuration but the seed (means and standard errors over
+seeds), and declares, for runs that were recorded offline and then synced, which denoiser each used. Needs
+`pip install 'composed[dashboard]'` and `wandb login`.
 """
 
 import argparse
@@ -21,10 +22,10 @@ def workspace(entity: str, project: str, measured: Sequence[str]) -> Any:
     import wandb_workspaces.workspaces as workspaces
 
     def bars(metric: str) -> Any:
-        return panels.BarPlot(title=metric, metrics=[metric], groupby="finetuning.name", groupby_rangefunc="stderr")
+        return panels.BarPlot(title=metric, metrics=[metric], groupby="group", groupby_rangefunc="stderr")
 
     def line(metric: str) -> Any:
-        by_mode = {"groupby": "finetuning.name", "groupby_rangefunc": "stderr"}
+        by_mode = {"groupby": "group", "groupby_rangefunc": "stderr"}
         return panels.LinePlot(title=metric, x="update", y=[metric], log_y=True, **by_mode)
 
     samples = [panels.MediaBrowser(media_keys=[name]) for name in ("samples", "pictures/test", "pictures/denoising")]
@@ -39,7 +40,7 @@ def workspace(entity: str, project: str, measured: Sequence[str]) -> Any:
         project=project,
         name=NAME,
         sections=[workspaces.Section(name, shown, is_open=True) for name, shown in sections.items()],
-        runset_settings=workspaces.RunsetSettings(groupby=[*map(workspaces.Config, ("task.name", "finetuning.name"))]),
+        runset_settings=workspaces.RunsetSettings(groupby=[*map(workspaces.Config, ("task.name", "group"))]),
     )
 
 

@@ -20,7 +20,7 @@ from composed.errors import ComposedError, DataError, Interrupted
 from composed.files import read_json, read_lines, write_json, write_lines
 from composed.judges.records import Class
 from composed.reporting.runs import split_word
-from composed.run_folder import RunFolder, content_key, shaping
+from composed.run_folder import RunFolder, configuration_key, content_key
 
 if TYPE_CHECKING:
     import torch
@@ -131,7 +131,7 @@ def conclude(run: RunFolder, config: dict[str, Any]) -> dict[str, Any]:
         "finetuning": config["finetuning"]["name"],
         "seed": config["seed"],
         "predict_through": config["finetuning"]["predict_through"],
-        "config_key": content_key({key: value for key, value in shaping(config).items() if key != "seed"}),
+        "config_key": configuration_key(config),
         "updates": facts["updates"],
         "best": facts["best"],
         "seconds": {**facts["seconds"], "judging": round(time.monotonic() - started, 1)},

@@ -99,6 +99,11 @@ def shaping(config: dict[str, Any]) -> dict[str, Any]:
     return {**kept, "task": {key: value for key, value in config["task"].items() if key != "data"}}
 
 
+def configuration_key(config: dict[str, Any]) -> str:
+    """The same for the runs that differ in their seed alone."""
+    return content_key({key: value for key, value in shaping(config).items() if key != "seed"})
+
+
 class RunFolder:
     """The folder of one run.
 

@@ -3,10 +3,12 @@
 import csv
 import sys
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from composed.loggers import Sheltered, open_logger, wandb_settings
+from tests.test_configs import config
 
 CSV = {"name": "csv"}
 
@@ -104,9 +106,21 @@ def test_an_error_of_the_run_passes_and_the_logger_is_closed(tmp_path):
 
 
 def test_a_run_of_w_and_b_is_known_by_its_folder_and_found_by_task_mode_and_seed():
-    config = {"task": {"name": "fonts"}, "profile": {"name": "quick"}, "finetuning": {"name": "composed"}, "seed": 3}
-    settings = wandb_settings({"project": "p", "mode": "online"}, "fonts-quick-composed-s3-1234", config)
+    settings = wandb_settings({"project": "p", "mode": "online"}, "fonts-quick-composed-s3-1234", fonts(3))
     assert (settings["id"], settings["resume"]) == ("fonts-quick-composed-s3-1234", "allow")
-    assert settings["group"] == "fonts-quick-composed"
-    assert settings["tags"] == ["fonts", "quick", "composed", "seed-3"]
-    assert wandb_settings({"project": "p", "mode": "offline"}, "x", config)["resume"] is None
+    assert settings["tags"] == ["fonts", "quick", "composed_pathwise", "seed-3"]
+    assert wandb_settings({"project": "p", "mode": "offline"}, "x", fonts(3))["resume"] is None
+
+
+def test_a_group_of_w_and_b_is_the_runs_that_differ_in_their_seed_alone():
+    def group(*of: Any) -> str:
+        return wandb_settings({"project": "p", "mode": "offline"}, "x", fonts(*of))["group"]
+
+    assert group(3) == group(4)
+    assert group(3).startswith("fonts-quick-composed_pathwise-")
+    groups = [group(0), group(0, "optim.l2=0.1"), group(0, "noise=emboss"), group(0, "pretraining.seed=1")]
+    assert len({*groups}) == len(groups)
+
+
+def fonts(seed: int, *words: str) -> dict[str, Any]:
+    return config("task=fonts", f"seed={seed}", *words)

@@ -25,7 +25,7 @@ def test_modes_stand_side_by_side_in_every_panel() -> None:
     sections = view["spec"]["section"]["panelBankConfig"]["sections"]
     panels = [panel for section in sections for panel in section["panels"]]
     charts = [panel["config"] for panel in panels if panel["viewType"] != "Media Browser"]
-    assert {chart["groupBy"] for chart in charts} == {"finetuning.value.name"}
+    assert {chart["groupBy"] for chart in charts} == {"group.value"}
     shown = {name for chart in charts for name in chart["metrics"]}
     assert {"test/id/own/correct", "validation/loss", "seconds/training"} <= shown
 
