@@ -8,7 +8,7 @@ import pytest
 
 from composed import judges
 from composed.datamodules.spoc import load, sample
-from composed.datamodules.spoc.release import PARTS
+from composed.datamodules.spoc.release import PARTS, Skipped, read
 from composed.datamodules.text import TextData
 from composed.datamodules.tokenizers import train
 from composed.errors import DataError
@@ -77,6 +77,24 @@ def test_without_testp_the_problems_that_training_lacks_are_the_new_ones(folder)
     assert sizes(found) == {"train": 7, "val": 2, "id": 3, "ood": 1}
     assert "a plus b" in found.tests["ood"].sources[0]
     assert "without testp" in found.about
+
+
+def test_a_problem_of_which_training_keeps_no_program_is_a_new_one(folder):
+    (folder / PARTS["testp"]).unlink()
+    (folder / PARTS["train"]).write_text(
+        "\n".join(row for row in (folder / PARTS["train"]).read_text().split("\n") if "\t1A\t" not in row)
+    )
+    programs = read(folder / PARTS["train"], Skipped(False))
+    judged = {one.target: one.key.problem for one in read(folder / PARTS["testw"], Skipped(False))}
+    new = []
+    for longest in sorted({len(one.target) for one in programs})[1:]:
+        trained = {one.key.problem for one in programs if len(one.target) <= longest}
+        if trained & {*judged.values()}:
+            found = data(folder, longest={**ANY, "train": longest})
+            assert {judged[target] for target in found.tests["id"].targets} <= trained
+            assert {judged[target] for target in found.tests["ood"].targets}.isdisjoint(trained)
+            new.append(sizes(found)["ood"])
+    assert len({*new}) > 1
 
 
 def test_lengths_and_numbers_are_limited_by_draws_that_repeat(folder):

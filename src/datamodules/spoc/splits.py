@@ -30,8 +30,9 @@ def load(settings: Mapping[str, Any], execute: Execute) -> TextData:
     skipped = Skipped(settings["skip_bad"])
     parts = {name: release.read(folder / file, skipped) for name, file in PARTS.items() if (folder / file).exists()}
     train, val, trained_on = _training(folder, parts, settings["seed"])
-    judged, judged_on = _judged(folder, parts, train)
     select = _selector(settings)
+    train, val = select("train", train), select("val", val)
+    judged, judged_on = _judged(folder, parts, train)
 
     known: dict[str, Tests] = {}
 
@@ -49,7 +50,6 @@ def load(settings: Mapping[str, Any], execute: Execute) -> TextData:
         sources = [one.source(settings["unannotated"]) for one in programs]
         return Split(sources, [one.target for one in programs], [tests(one) for one in programs])
 
-    train, val = select("train", train), select("val", val)
     unlabeled = [one.target for one in train]
     if settings["unlabeled"]:
         unlabeled += programs_below(Path(settings["unlabeled"]), skipped)
