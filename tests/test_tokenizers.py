@@ -64,6 +64,14 @@ def test_words_are_whole_numbers_names_strings_and_operators():
     ]
 
 
+def test_the_pairs_decide_no_id_of_a_word_that_unlabeled_outputs_have():
+    outputs = ["c b b", "a d d"]
+    few, many = (train("word", pairs, outputs=outputs) for pairs in (["z y a"], ["y z c c c c", "a a a z"]))
+    assert few.pieces[4:] == many.pieces[4:] == ("b", "d", "a", "c", "y", "z")
+    assert few.hash == many.hash
+    assert train("word", ["y z c c"]).pieces[4:] == ("c", "y", "z")  # where nothing is unlabeled
+
+
 def test_word_ids_go_by_frequency_then_alphabet():
     assert WordTokenizer.train(["c b b", "a d d <unk>"]).pieces[4:] == ("b", "d", "a", "c")
 

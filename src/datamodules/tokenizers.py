@@ -93,11 +93,16 @@ class WordTokenizer(Tokenizer):
         self._ids = {piece: i for i, piece in enumerate(self.pieces)}
 
     @classmethod
-    def train(cls, texts: Iterable[str]) -> Self:
-        """Every token of `texts`: the frequent ones first, equally frequent ones in alphabetical order."""
+    def train(cls, texts: Iterable[str], further: Iterable[str] = ()) -> Self:
+        """Every token of `texts`: the frequent ones first, equally frequent ones in alphabetical order.
+
+        What only the `further` texts have follows in alphabetical order, so that which of these there are, and how
+        often, changes no id.
+        """
         counts = Counter(word for text in texts for word in _words(text))
         words = counts.keys() - set(SPECIALS)
-        return cls([*SPECIALS, *sorted(words, key=lambda word: (-counts[word], word))])
+        more = {word for text in further for word in _words(text)} - words - set(SPECIALS)
+        return cls([*SPECIALS, *sorted(words, key=lambda word: (-counts[word], word)), *sorted(more)])
 
     def encode(self, text: str) -> list[int]:
         return [self._ids.get(word, self.unk) for word in _words(text)]
@@ -201,10 +206,15 @@ _KINDS: dict[str, type[WordTokenizer] | type[BpeTokenizer] | type[DictionaryToke
 }
 
 
-def train(kind: str, texts: Iterable[str], size: int = 600) -> Tokenizer:
-    """Train a tokenizer of `kind`; `size` does not count for `word`. Raises ConfigError for an unknown kind."""
+def train(kind: str, texts: Iterable[str], size: int = 600, outputs: Sequence[str] = ()) -> Tokenizer:
+    """Train a tokenizer of `kind` on pairs of a task; `size` does not count for `word`, which takes every word.
+
+    `word` begins with the words of unlabeled `outputs`, where there are some: its order is that of these alone, so that
+    what is trained on them is the same for any choice of pairs with the same words. Raises ConfigError for an unknown
+    kind.
+    """
     if kind == "word":
-        return WordTokenizer.train(texts)
+        return WordTokenizer.train(outputs, texts) if outputs else WordTokenizer.train(texts)
     if kind == "bpe":
         return BpeTokenizer.train(texts, size)
     if kind == "bpe_bytes":

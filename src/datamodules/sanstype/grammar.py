@@ -6,6 +6,7 @@ Left out: the authors' negation of booleans, which no published program has.
 """
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from composed.errors import ConfigError
@@ -109,12 +110,13 @@ def generate(
     grammar: Grammar = Grammar(),
     ood: bool = False,
     seen: set[str] | None = None,
+    accept: Callable[[str], bool] = lambda target: True,
 ) -> list[Example]:
     """Draw `count` examples, `ood` ones with the other pseudocode.
 
     A function of its arguments alone, in every process; each (`seed`, `split`) is an independent stream, and
     a longer list begins with the shorter one. No source or target is in `seen` or occurs twice; `seen` grows
-    by them.
+    by them. `accept` says of a target whether it may be drawn.
     """
     rng = random.Random(f"sanstype/{seed}/{split}")
     wording = _OOD if ood else _ID
@@ -122,7 +124,7 @@ def generate(
     examples: list[Example] = []
     while len(examples) < count:
         example = _draw(rng, grammar, wording)
-        if seen.isdisjoint((example.source, example.target)):
+        if accept(example.target) and seen.isdisjoint((example.source, example.target)):
             seen.update((example.source, example.target))
             examples.append(example)
     return examples
