@@ -69,7 +69,9 @@ def text_task(config: dict[str, Any]) -> TextTask:
     for note in data.notes:
         say(note)
     tokenizer = make_tokenizer(config, data)
-    return TextTask(data, tokenizer, task["max_length"] or _longest(tokenizer, data))
+    found = TextTask(data, tokenizer, task["max_length"] or _longest(tokenizer, data))
+    _tell_too_long(found)
+    return found
 
 
 def loader(name: str) -> Callable[..., TextData]:
@@ -105,17 +107,22 @@ def make_tokenizer(config: dict[str, Any], data: TextData) -> tokenizers.Tokeniz
     if settings["file"] is not None:
         return tokenizers.Tokenizer.load(Path(settings["file"]))
     texts = [*data.train.sources, *data.train.targets]
-    if settings["kind"] == "word":
-        texts += data.unlabeled
-    return tokenizers.train(settings["kind"], texts, settings["size"])
+    return tokenizers.train(settings["kind"], texts, settings["size"], outputs=data.unlabeled)
 
 
 def _longest(tokenizer: tokenizers.Tokenizer, data: TextData) -> int:
-    """Tokens that every gold program fits into, and a quarter more than training has."""
-    train, *tests = (
-        max(len(tokenizer.encode(line)) for line in split.targets) for split in (data.train, *data.tests.values())
-    )
-    return max(round(1.25 * train), *tests) + 1
+    """A quarter more tokens than the longest program of the training has; what is tested on has no say."""
+    return round(1.25 * max(len(tokenizer.encode(line)) for line in data.train.targets)) + 1
+
+
+def _tell_too_long(task: TextTask) -> None:
+    for name, split in task.data.tests.items():
+        lengths = [len(task.tokenizer.encode(line)) + 1 for line in split.targets]
+        if too_long := sum(length > task.max_length for length in lengths):
+            say(
+                f"warning: {too_long} of {len(split)} gold programs of {name} are longer than a prediction may be, "
+                f"{task.max_length} tokens; task.max_length={max(lengths)} has room for all of them"
+            )
 
 
 def model_settings(config: dict[str, Any]) -> dict[str, Any]:

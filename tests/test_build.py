@@ -1,5 +1,7 @@
 """What build.py makes of text: pairs to denoise, corrupted once or anew, and only what no longer compiles if asked."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from composed import build
@@ -53,13 +55,29 @@ def test_only_what_no_longer_compiles_is_kept_and_what_was_left_as_it_was(settin
     assert build.broken(settings, task, clean, noised) == [0, 1, 3]
 
 
-def test_the_longest_program_of_all_decides_how_long_outputs_may_be(task):
+def test_how_long_outputs_may_be_is_what_training_says_and_what_is_longer_is_told(task, capsys):
     longer = Split(PROGRAMS, [*PROGRAMS[1:], PROGRAMS[0] * 3], [()] * len(PROGRAMS))
-    data = task.data
     tokens = len(task.tokenizer.encode(PROGRAMS[0] * 3))
-    assert build._longest(task.tokenizer, data) < tokens
-    changed = TextData(data.train, data.val, {"id": longer}, [], [], to_cpp=str, as_source=str)
-    assert build._longest(task.tokenizer, changed) == tokens + 1
+    tested = TextData(task.data.train, task.data.val, {"id": longer}, [], [], to_cpp=str, as_source=str)
+    most = max(len(task.tokenizer.encode(line)) for line in PROGRAMS)
+    assert build._longest(task.tokenizer, tested) == build._longest(task.tokenizer, task.data) == round(1.25 * most) + 1
+    build._tell_too_long(build.TextTask(tested, task.tokenizer, tokens + 1))
+    assert capsys.readouterr().err == ""
+    build._tell_too_long(build.TextTask(tested, task.tokenizer, tokens))
+    assert f"1 of {len(PROGRAMS)} gold programs of id are longer" in (said := capsys.readouterr().err)
+    assert f"task.max_length={tokens + 1} has room" in said
+
+
+def test_labels_do_not_decide_which_denoiser_there_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        build.judges, "execute", lambda codes, *_, **how: [SimpleNamespace(verdict="correct", stdout=b"")] * len(codes)
+    )
+    shapes = []
+    for labels in (300, 600):
+        words = [f"task.data={tmp_path}", f"task.sizes.train={labels}", "task.sizes.unlabeled=3000"]
+        settings = config(*words, "task.sizes.unlabeled_val=10", "task.sizes.test=10", "task.sizes.ood=10")
+        shapes.append(build.denoiser_shape(settings, build.text_task(settings)))
+    assert shapes[0] == shapes[1]
 
 
 def test_what_is_no_model_is_told_before_what_its_tokenizer_lacks(task, tmp_path, monkeypatch):
