@@ -447,6 +447,11 @@ def _check_estimator(estimator: dict[str, Any]) -> None:
             f"estimator.samples={samples}: estimator={name} compares samples with each other and needs at least 2; "
             "estimator=reinforce and estimator=self_critical take 1"
         )
+    if estimator.get("normalize") and samples < 2:
+        raise ConfigError(
+            f"estimator.samples={samples}: estimator.normalize=true divides by what the samples of a pair have in "
+            "common and needs at least 2"
+        )
     if estimator.get("greedy") and samples > 1:
         raise ConfigError(f"estimator.samples={samples}: with estimator.greedy=true there is one output; set samples=1")
     knobs = [knob for knob in ("cap", "reach", "entropy", "normalize", "dropout") if estimator.get(knob)]

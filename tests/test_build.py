@@ -73,7 +73,7 @@ def test_labels_do_not_decide_which_denoiser_there_is(tmp_path, monkeypatch):
         build.judges, "execute", lambda codes, *_, **how: [SimpleNamespace(verdict="correct", stdout=b"")] * len(codes)
     )
     shapes = []
-    for labels in (300, 600):
+    for labels in (600, 1200):  # both have all words of the pseudocode
         words = [f"task.data={tmp_path}", f"task.sizes.train={labels}", "task.sizes.unlabeled=3000"]
         settings = config(*words, "task.sizes.unlabeled_val=10", "task.sizes.test=10", "task.sizes.ood=10")
         shapes.append(build.denoiser_shape(settings, build.text_task(settings)))

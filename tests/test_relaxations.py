@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from composed.models.composition import freeze
-from composed.models.relaxations import _noise_that_drew, expected_embedding, gumbel, straight_through
+from composed.models.relaxations import _exponential, _noise_that_drew, expected_embedding, gumbel, straight_through
 from composed.models.transformer import Transformer
 from tests.enumerable import (
     EOS,
@@ -92,7 +92,8 @@ def test_the_noise_given_a_sample_is_gumbel_noise_that_draws_it():
     log_f = torch.tensor([0.1, 0.6, 0.25, 0.05]).log().expand(40_000, 1, 4)
     generator = torch.Generator().manual_seed(0)
     z = torch.multinomial(log_f[:, 0].exp(), 1, generator=generator)
-    noise = _noise_that_drew(torch.nn.functional.one_hot(z, 4).float(), log_f, generator)
+    hot = torch.nn.functional.one_hot(z, 4).float()
+    noise = _noise_that_drew(hot, log_f, _exponential(hot, generator, None))
     assert torch.equal((log_f + noise).argmax(2), z)
     torch.testing.assert_close(noise.mean((0, 1)), torch.full((4,), 0.5772), atol=0.03, rtol=0)
     torch.testing.assert_close(noise.var((0, 1)), torch.full((4,), torch.pi**2 / 6), atol=0.08, rtol=0)

@@ -1,8 +1,10 @@
 """How the gradient of E[loss(Pi(z), y)], z ~ f(.|x), reaches f when z is discrete: estimators by the score function.
 
 Every estimator answers `surrogate(f, Pi, source, target) -> (B,)`: its *value* estimates the loss of the composition,
-its *gradient* with respect to f the gradient of that loss. Those that differentiate Pi are in `relaxations.py`; left
-out: baselines that are learned. Letters: B pairs, k samples per pair, S, T and Z lengths of x, y and z.
+its *gradient* with respect to f the gradient of that loss. A pair's depends on no other pair, so that an update is the
+same however it is cut into parts and among processes (but for `Published`, whose faults are of a batch). Those that
+differentiate Pi are in `relaxations.py`; left out: baselines that are learned. Letters: B pairs, k samples per pair, S,
+T and Z lengths of x, y and z.
 
 Pi copies the *style* of z (`int a = 1` or `int a ; a = 1`), and x does not tell the style of y: most of the variance of
 c(z) = -log Pi(y|z) over z is this toss of a coin. `posterior`, `cap` and `reach` are answers to it.
@@ -20,6 +22,8 @@ from torch import Tensor
 from composed.models.composition import as_source
 from composed.models.sequence import SequenceModel, training_mode
 from composed.models.transformer import Transformer
+
+NOISE = 0.01  # nats: smaller weights of samples are no differences that normalize should enlarge
 
 
 class Estimator(Protocol):
@@ -60,10 +64,11 @@ def _against_greedy(costs: Tensor, greedy: Tensor | None) -> Tensor:
 
 def _of_bound(costs: Tensor, _greedy: Tensor | None) -> Tensor:
     k = costs.shape[1]
-    log_pi = -costs[..., 0]
+    log_pi = -costs  # (B, k, ...)
     others = (log_pi.sum(1, keepdim=True) - log_pi) / (k - 1)  # mean of the siblings' logarithms
-    without = torch.where(torch.eye(k, dtype=torch.bool, device=costs.device), others[:, None], log_pi[:, None])
-    return (without.logsumexp(2) - log_pi.logsumexp(1, keepdim=True))[..., None]  # (B, k, 1)
+    itself = torch.eye(k, dtype=torch.bool, device=costs.device).view(k, k, *[1] * (costs.ndim - 2))
+    without = torch.where(itself, others[:, None], log_pi[:, None])  # (B, k, k, ...)
+    return without.logsumexp(2) - log_pi.logsumexp(1, keepdim=True)
 
 
 def _of_posterior(costs: Tensor, _greedy: Tensor | None) -> Tensor:
@@ -91,8 +96,8 @@ class ScoreFunction:
             the former answers for halves. Biased, since what is far counts less; the noise of what is far goes too.
             null: each token of z answers for all of c.
         entropy: weight of the entropy of f(.|x) (nats), which is then maximised too: entropy * log f(z|x) joins c.
-        normalize: divide what multiplies the scores by k times its root mean square over the batch: the size of the
-            gradient is then set by the weight of the composed loss alone, whatever the costs. Biased, most in length.
+        normalize: divide what multiplies the scores of a pair's samples by k times its root mean square over their
+            tokens: every pair pulls alike, whatever its costs, which is what GRPO does. Biased, most in length.
         dropout: score f with its dropout on; samples are drawn with it off, so they are then slightly off-policy.
     """
 
@@ -108,6 +113,8 @@ class ScoreFunction:
         least = 2 if self.weigh in _COMPARING else 1
         if self.samples < least:
             raise ValueError(f"estimator.samples={self.samples}: this estimator needs at least {least}")
+        if self.normalize and self.samples < 2:
+            raise ValueError(f"estimator.samples={self.samples}: estimator.normalize=true needs at least 2")
 
     def surrogate(
         self,
@@ -141,7 +148,9 @@ class ScoreFunction:
             value = value + surprise.mean((1, 2))
             weights = weights + (_against_siblings if k > 1 else _plain)(surprise, None)
         if self.normalize:
-            weights = weights / (k * weights.square().mean().sqrt()).clamp(min=1e-6)
+            own = (drawn != base.specials.pad).view(-1, k, drawn.shape[1])  # a pad has no score, so no part in the mean
+            mean = (weights.square() * own).sum((1, 2)) / own.sum((1, 2))  # (B,)
+            weights = weights / (k * mean.sqrt()).clamp(min=NOISE)[:, None, None]
         return value + (weights * (log_f - log_f.detach())).sum((1, 2))  # of which the latter has value 0
 
     def _costs(self, denoiser: SequenceModel, drawn: Tensor, target: Tensor) -> Tensor:

@@ -76,7 +76,7 @@ class Relaxation:
         with training_mode(base, base.training and self.dropout):
             log_f = base.logits(source if self.dropout else encoded, drawn).log_softmax(2)  # (B*k, Z, V)
         z = _one_hot(drawn, special.pad, special.eos, log_f.shape[2])
-        noise = _noise_that_drew(z, log_f.detach(), generator) if self.noise else 0.0
+        noise = 0.0 if not self.noise else _noise_that_drew(z, log_f.detach(), _exponential(z, generator, numbers))
         p = ((log_f + noise) / self.temperature).softmax(2)
         read = torch.where((drawn != special.pad)[..., None], z + p - p.detach() if self.hard else p, 0.0)
         ended = as_source(drawn, special.pad, special.eos)  # (B*k, Z or Z+1)
@@ -93,9 +93,18 @@ def _one_hot(rows: Tensor, pad: int, eos: int, size: int) -> Tensor:
     return hot * (rows != pad)[..., None]
 
 
-def _noise_that_drew(z: Tensor, log_f: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Standard Gumbel noise g, drawn given that argmax(log f + g) is z: (B, Z, V)."""
-    exponential = torch.empty_like(log_f).exponential_(generator=generator)
+def _exponential(like: Tensor, generator: torch.Generator | None, numbers: Tensor | None) -> Tensor:
+    """Standard exponential noise of the shape of `like` (B, Z, V); `numbers` give a row the same wherever it stands."""
+    if numbers is None:
+        return torch.empty_like(like).exponential_(generator=generator)
+    shape = numbers.shape[1], like.shape[2]  # as long as a row can be, however long the others are
+    seeds = (numbers[:, 0].cpu() * 2**53).long().tolist()
+    rows = [torch.empty(shape).exponential_(generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+    return torch.stack(rows)[:, : like.shape[1]].to(like)
+
+
+def _noise_that_drew(z: Tensor, log_f: Tensor, exponential: Tensor) -> Tensor:
+    """Standard Gumbel noise g, given that argmax(log f + g) is z: (B, Z, V), of standard exponential noise."""
     at_z = (exponential * z).sum(2, keepdim=True)
     return -(exponential * (1 - z) + at_z * log_f.exp()).clamp(min=torch.finfo(log_f.dtype).tiny).log()
 

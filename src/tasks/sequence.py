@@ -258,14 +258,16 @@ class SequenceTask(pl.LightningModule):
             )
         return loss
 
-    def _numbers(self, batch: Batch, through: Through) -> Tensor | None:
-        """What a process draws its rows' samples by: what one process would draw them by (without dropout)."""
-        if batch.places is None:
-            return None
+    def _numbers(self, batch: Batch, through: Through) -> Tensor:
+        """What the samples of the batch's rows are drawn by, whichever process has them."""
         generator = torch.Generator(self.device).manual_seed(_mix(self.seed, batch.update, batch.part, 0))
-        shape = (batch.whole, through.estimator.samples, through.max_length)
+        shape = (
+            len(batch.target) if batch.places is None else batch.whole,
+            through.estimator.samples,
+            through.max_length,
+        )
         numbers = torch.rand(shape, dtype=torch.float64, device=self.device, generator=generator)
-        return numbers[batch.places].flatten(0, 1)
+        return (numbers if batch.places is None else numbers[batch.places]).flatten(0, 1)
 
     def _measure(self, name: str, values: Tensor, amount: Tensor | float, weight: float) -> None:
         """Adds what a batch of this weight measures to what the earlier parts of the update did."""
