@@ -421,11 +421,14 @@ def _check_mode(config: dict[str, Any]) -> None:
             "set fisher to 0, or anchor above 0"
         )
     for stage in mode["stages"]:
-        if stage.keys() != {"share", "rates", "pairs"}:
+        if not isinstance(stage, dict) or stage.keys() != {"share", "rates", "pairs"}:
             raise ConfigError(f"finetuning.stages: {stage} must have the keys share, rates and pairs")
         if stage["pairs"] not in ("all", "labeled"):
             raise ConfigError(f"finetuning.stages: pairs={stage['pairs']}: valid values are all and labeled")
-        if stage["share"] <= 0 or any(factor < 0 for factor in stage["rates"].values()):
+        rates = stage["rates"] if isinstance(stage["rates"], dict) else {"": None}
+        if not all(_is_a(number, float) for number in (stage["share"], *rates.values())):
+            raise ConfigError(f"finetuning.stages: {stage}: the share and every rate must be a number")
+        if stage["share"] <= 0 or any(factor < 0 for factor in rates.values()):
             raise ConfigError(f"finetuning.stages: {stage}: the share must be above 0, rates at least 0")
     if abs(sum(stage["share"] for stage in mode["stages"]) - 1) > 1e-6:
         raise ConfigError("finetuning.stages: the shares must add up to 1")

@@ -51,6 +51,8 @@ TEXT_NOISES = [name for name in options("noise") if f"parts.{name}:" in MIXTURE]
         ("word", "word"),
         ("seed=-1", "seed=-1: must be at least 0"),
         ("optim.lr=0", "optim.lr=0: must be above 0"),
+        ("finetuning.stages=[{share: all, rates: {}, pairs: all}]", "the share and every rate must be a number"),
+        ("finetuning.stages=[{share: 1, rates: {others: no}, pairs: all}]", "every rate must be a number"),
         ("optim.lr=nan", "optim.lr=nan: must be above 0"),
         ("pretraining.optim.updates=0", "must be above 0"),
         ("task.sizes.test=0", "must be above 0"),
@@ -122,6 +124,7 @@ def test_a_wrong_override_is_refused_with_a_remedy(argument, answer):
         ["estimator=posterior", "estimator.samples=1", "finetuning=standard"],
         ["pretraining=none", "finetuning=baseline"],
         ["pretraining=none", "denoiser=/"],
+        ["finetuning=standard", "finetuning.stages=[{share: 1.0, rates: {embedding: 1, others: 0}, pairs: all}]"],
     ],
 )
 def test_right_overrides_pass(arguments):

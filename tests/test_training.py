@@ -21,7 +21,7 @@ from composed.models.estimators import rloo
 from composed.models.weights import load_weights
 from composed.tasks import training
 from composed.tasks.progress import Interrupted, Recorder
-from composed.tasks.sequence import SequenceTask, Stage, Through
+from composed.tasks.sequence import OTHERS, SequenceTask, Stage, Through
 from tests import toys
 
 
@@ -310,7 +310,7 @@ def test_a_stage_trains_what_its_rates_say_and_the_next_one_the_rest(tmp_path):
 
 
 def test_a_rate_of_zero_in_every_stage_is_no_parameter_of_the_optimizer(tmp_path):
-    task, _ = fit(tmp_path, updates=4, objective={"stages": [Stage(1.0, {"embedding": 1, "": 0})]})
+    task, _ = fit(tmp_path, updates=4, objective={"stages": [Stage(1.0, {"embedding": 1, OTHERS: 0})]})
     learned = {name for name, value in task.model.named_parameters() if value.requires_grad}
     assert learned == {"embedding.weight"}
     assert len(last(tmp_path)["optimizer"]["state"]) == 1
@@ -328,17 +328,39 @@ def test_a_factor_scales_the_learning_rate(tmp_path):
 
 def test_no_parameter_that_learns_is_refused():
     with pytest.raises(ConfigError, match="no parameter"):
-        SequenceTask(toys.model(), toys.optim(), seed=0, stages=[Stage(1.0, {"": 0})])
+        SequenceTask(toys.model(), toys.optim(), seed=0, stages=[Stage(1.0, {OTHERS: 0})])
 
 
-def test_stages_begin_at_validations_and_have_schedules_of_their_own():
+def test_stages_have_their_shares_and_one_schedule():
     task = SequenceTask(
-        toys.model(), toys.optim(updates=40, warmup=4), seed=0, stages=[Stage(0.3), Stage(0.27), Stage(0.43)]
+        toys.model(), toys.optim(updates=40, warmup=4), seed=0, stages=[Stage(0.3), Stage(0.03), Stage(0.67)]
     )
-    assert task.starts == [0, 12, 24]
-    assert [task.stage(update) for update in (0, 11, 12, 23, 24, 39)] == [0, 0, 1, 1, 2, 2]
-    assert task.rate(12 + 1) == task.rate(1) < task.rate(4) == task.optim.lr
-    assert task.rate(23) == task.rate(11) == pytest.approx(task.optim.lr / 8)
+    plain = SequenceTask(toys.model(), toys.optim(updates=40, warmup=4), seed=0)
+    assert task.starts == [0, 12, 13]
+    assert [task.stage(update) for update in (0, 11, 12, 39)] == [0, 0, 1, 2]
+    assert [task.rate(update) for update in range(40)] == [plain.rate(update) for update in range(40)]
+
+
+def test_a_stage_without_an_update_is_named():
+    with pytest.raises(ConfigError, match=r"stage 2 of 3 has a share of 0\.01 of 8 updates, which is none"):
+        SequenceTask(toys.model(), toys.optim(updates=8), seed=0, stages=[Stage(0.5), Stage(0.01), Stage(0.49)])
+
+
+def test_a_stage_ends_between_two_validations_and_a_resumed_training_does_not_notice(tmp_path, stop_at):
+    """Each update sees the pairs of its stage, whatever part of the way to the next validation it is."""
+    stages = {"stages": [Stage(0.25), Stage(0.375), Stage(0.375)]}
+    pairs = [toys.reversals(40, seed) for seed in (0, 9, 5)]
+    task, _ = fit(tmp_path / "whole", updates=8, train=pairs, objective=stages)
+    assert (task.starts, task.optim.validate_every) == ([0, 2, 5], 4)
+    for name, changed in (("first", 0), ("second", 1), ("third", 2)):
+        others = [*pairs[:changed], toys.reversals(40, 77), *pairs[changed + 1 :]]
+        fit(tmp_path / name, updates=8, train=others, objective=stages)
+        assert not same(weights(tmp_path / name), weights(tmp_path / "whole"))
+    stop_at(3)
+    with pytest.raises(Interrupted):
+        fit(tmp_path / "parts", updates=8, train=pairs, objective=stages)
+    fit(tmp_path / "parts", updates=8, train=pairs, objective=stages)
+    assert same(last(tmp_path / "parts"), last(tmp_path / "whole"))
 
 
 def test_each_stage_learns_its_own_pairs(tmp_path):
@@ -408,7 +430,7 @@ def test_low_rank_updates_are_saved_merged_and_resume(tmp_path):
         add_low_rank(model, 2)
         return model
 
-    objective = {"stages": [Stage(1.0, {"lora": 1, "": 0})]}
+    objective = {"stages": [Stage(1.0, {"lora": 1, OTHERS: 0})]}
     task, _ = fit(tmp_path, model=adapted(), objective=objective)
     assert set(task.model.state_dict()) == set(toys.model().state_dict())
     bare = toys.model()

@@ -4,7 +4,7 @@
            + denoising_weight * f.nll(noised y', y') / tokens of y'  +  anchor.penalty(f)
 
 of which all but the first term are optional. A training is one or more stages, one after the other: each has its share
-of the updates, a learning rate schedule of its own, and says how fast which parameters learn.
+of the updates, and says how fast which parameters learn.
 Everything random in an update is a function of (seed, update), so that only weights and optimiser state need saving.
 Left out: what to keep and where to write it (`progress.py`).
 """
@@ -47,15 +47,14 @@ class Optim:
     validate_every: int
     checkpoint_every: int
 
-    def rate(self, update: int, updates: int | None = None) -> float:
-        """The learning rate of an update of a stage, counted from 0; `updates`: of the stage, null: of all."""
+    def rate(self, update: int) -> float:
+        """The learning rate of an update, counted from 0."""
         if update < self.warmup:
             return self.initial_lr + (self.lr - self.initial_lr) * (update + 1) / self.warmup
         if self.decay == "inverse_sqrt":
             return self.lr * math.sqrt(max(1, self.warmup) / (update + 1))
         if self.decay == "linear":
-            updates = self.updates if updates is None else updates
-            return self.lr * (updates - update) / max(1, updates - self.warmup)
+            return self.lr * (self.updates - update) / max(1, self.updates - self.warmup)
         return self.lr
 
     def smoothing(self, update: int) -> float:
@@ -67,17 +66,21 @@ class Optim:
         return values[ended]
 
 
+OTHERS = "others"  # the key of all parameters that no other key names
+
+
 @dataclass(frozen=True)
 class Stage:
     """A share of the updates. `rates`: factors of the learning rate; the first key that a parameter's name contains
-    counts, 1 where none is in it; 0 keeps the parameter where it is.
+    counts, where none is in it that of OTHERS, else 1; 0 keeps the parameter where it is.
     """
 
     share: float = 1.0
     rates: Mapping[str, float] = field(default_factory=dict)
 
     def factor(self, parameter: str) -> float:
-        return next((factor for part, factor in self.rates.items() if part in parameter), 1.0)
+        named = (factor for part, factor in self.rates.items() if part != OTHERS and part in parameter)
+        return next(named, self.rates.get(OTHERS, 1.0))
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ class SequenceTask(pl.LightningModule):
         through: the composed term, if there is one; the denoiser is frozen already and no parameter of this module.
         denoising_weight: of the denoising loss, for batches that carry a denoising batch.
         anchor: holds the model near its start.
-        stages: their shares add up to 1; they begin at validations.
+        stages: their shares add up to 1; each has at least one update.
     """
 
     unit = "tokens"  # what the size of a batch, and so the speed, counts
@@ -130,11 +133,17 @@ class SequenceTask(pl.LightningModule):
         self.anchor = anchor
         self.stages = stages
         shares = [sum(stage.share for stage in stages[:i]) for i in range(len(stages))]
-        self.starts = [round(s * optim.updates / optim.validate_every) * optim.validate_every for s in shares]
+        self.starts = [round(share * optim.updates) for share in shares]
+        for index, stage in enumerate(stages):
+            if self.starts[index] >= self.end(index):
+                raise ConfigError(
+                    f"stage {index + 1} of {len(stages)} has a share of {stage.share:g} of {optim.updates} updates, "
+                    "which is none; raise its share or the updates, or leave it out"
+                )
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(parameter.requires_grad and any(self._factors(name)))
         names = [name for name, _ in model.named_parameters()]
-        for part in {part for stage in stages for part in stage.rates}:
+        for part in {part for stage in stages for part in stage.rates} - {OTHERS}:
             if not any(part in name for name in names):
                 raise ConfigError(
                     f"finetuning.stages: no parameter of this model has {part!r} in its name; its parts are "
@@ -169,9 +178,8 @@ class SequenceTask(pl.LightningModule):
         return tuple(stage.factor(parameter) for stage in self.stages)
 
     def rate(self, update: int) -> float:
-        """The learning rate of an update, before the factors of its stage."""
-        stage = self.stage(update)
-        return self.optim.rate(update - self.starts[stage], self.end(stage) - self.starts[stage])
+        """The learning rate of an update, before the factors of its stage; the stages have one schedule."""
+        return self.optim.rate(update)
 
     def base_weight(self, update: int) -> float:
         """lambda at an update."""

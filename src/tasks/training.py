@@ -1,5 +1,6 @@
 """One training from its checkpoint to its last update: Lightning does the loop, the devices and the processes."""
 
+import itertools
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -38,17 +39,20 @@ class Data(pl.LightningDataModule):
         self.train, self.val, self.denoising = train, val, denoising
         self._streams: dict[int | None, Updates] = {}
 
-    def train_dataloader(self) -> "Updates | _Beside":
-        start = self.task.updates
-        stage = self.task.stage(start)
-        batches = self._stream(stage, self.train[stage], self.task.starts[stage])
-        if self.denoising is None:
-            return batches
-        return _Beside(batches, self._stream(None, self.denoising, 0))
+    def train_dataloader(self) -> "_Chunk":
+        task, every = self.task, self.task.optim.validate_every
+        start = task.updates
+        stop = min(task.optim.updates, (start // every + 1) * every)
+        streams = [
+            self._stream(stage, self.train[stage], task.starts[stage], max(start, task.starts[stage]), end)
+            for stage in range(task.stage(start), task.stage(stop - 1) + 1)
+            for end in [min(stop, task.end(stage))]
+        ]
+        return _Chunk(streams, self.denoising and self._stream(None, self.denoising, 0, start, stop))
 
-    def _stream(self, key: int | None, pairs: Pairs, first: int) -> Updates:
-        """The batches of the updates to come, made once for each key."""
-        optim, trainer, start = self.task.optim, self.trainer, self.task.updates
+    def _stream(self, key: int | None, pairs: Pairs, first: int, start: int, stop: int) -> Updates:
+        """The batches of the updates from `start` to `stop`; the stream is made once for each key."""
+        optim, trainer = self.task.optim, self.trainer
         assert trainer is not None
         if key not in self._streams:
             self._streams[key] = Updates(
@@ -61,8 +65,7 @@ class Data(pl.LightningDataModule):
                 first=first,
             )
         stream = self._streams[key]
-        stream.position = start
-        stream.stop = min(optim.updates, (start // optim.validate_every + 1) * optim.validate_every)
+        stream.position, stream.stop = start, stop
         return stream
 
     def val_dataloader(self) -> DataLoader:
@@ -75,17 +78,21 @@ class Data(pl.LightningDataModule):
         return DataLoader(mine, batch_size=None)  # type: ignore[arg-type]
 
 
-class _Beside:
-    """Batches that carry a denoising batch each."""
+class _Chunk:
+    """The batches of one stage after the other, each with a denoising batch where there are some."""
 
-    def __init__(self, batches: Updates, denoising: Updates) -> None:
-        self.batches, self.denoising = batches, denoising
+    def __init__(self, stages: Sequence[Updates], denoising: Updates | None) -> None:
+        self.stages, self.denoising = stages, denoising
 
     def __len__(self) -> int:
-        return len(self.batches)
+        return sum(map(len, self.stages))
 
     def __iter__(self) -> Iterator[Batch]:
-        for batch, denoising in zip(self.batches, self.denoising, strict=True):
+        batches = itertools.chain.from_iterable(self.stages)
+        if self.denoising is None:
+            yield from batches
+            return
+        for batch, denoising in zip(batches, self.denoising, strict=True):
             yield batch._replace(denoising=denoising)
 
 
