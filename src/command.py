@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 
 import composed.conf
+from composed.effects import below, without_effect
 from composed.errors import ConfigError
 from composed.run_folder import KINDS
 
@@ -81,6 +82,9 @@ CHOICES: dict[str, tuple[str | None, ...]] = {
     "tokenizer.kind": ("word", "bpe", "bpe_bytes"),
     "trainer.strategy": ("auto", "ddp", "fsdp"),
 }
+NOT_OF_TEXT = ("composed.models.staircase.", "predictor:")  # marks of the models of other kinds
+OUR_TASKS = ("sanstype", "spoc", "fonts", "staircase")
+OF_EVERY_TASK = ("task.max_length", "task.beams")
 # What numbers may be, by the last part of their key.
 RANGES: tuple[tuple[str, str, Callable[[float], bool]], ...] = (
     (
@@ -111,7 +115,8 @@ SCORE_FUNCTIONS = ("rloo", "self_critical", "reinforce", "vimco", "posterior")
 COMPARING = ("rloo", "vimco", "posterior")  # the estimators that weigh a pair's samples against each other
 TARGETS = ("composed.models.", "composed.datamodules.")
 # The models of text, by the module of their target, and what each can beside answering as a `SequenceModel`: read soft
-# sources and score every id, be as deep as finetuning.depth says, take adapters, be made a classifier.
+# sources and score every id, be as deep as finetuning.depth says, take adapters, be made a classifier. One that is not
+# here can none of these.
 ABILITIES: dict[str, tuple[str, ...]] = {
     "composed.models.transformer.": ("soft", "depth", "adapters", "classifier"),
     "composed.models.fairseq_transformer.": ("soft", "depth"),
@@ -121,7 +126,7 @@ ABILITIES: dict[str, tuple[str, ...]] = {
 OPTIONS_OF: dict[str, dict[str, str | tuple[str, ...]]] = {
     "text": {
         "estimator": "samples",
-        "model": tuple(ABILITIES),
+        "model": "composed.models.",
         "noise": "composed.datamodules.noise",
         "optim": "batch_tokens",
     },
@@ -192,12 +197,12 @@ def flags_first(arguments: Iterable[str]) -> list[str]:
     return sorted(arguments, key=lambda word: "=" in word and not word.startswith("-"))
 
 
-def check_command_line(arguments: Sequence[str], *, write: bool = True) -> None:
+def check_command_line(arguments: Sequence[str], *, write: bool = True, effects: bool = True) -> None:
     """Refuses what Hydra would accept silently or explain badly; `hydra.*` is Hydra's own business.
 
     Raises ConfigError for an unknown group option, key or type (with the nearest valid ones), and for a config that
     `check` refuses. New keys are for Lightning's Trainer alone: `++trainer.benchmark=true`. With `write`, the folder of
-    a sweep's runs is made.
+    a sweep's runs is made; with `effects`, an override that changes nothing in any job is refused.
     """
     from hydra import compose, initialize_config_module
     from hydra._internal.utils import get_args_parser
@@ -222,6 +227,7 @@ def check_command_line(arguments: Sequence[str], *, write: bool = True) -> None:
             overrides = [o for o in parser.parse_overrides(known.overrides) if not o.key_or_group.startswith("hydra")]
             searched = known.multirun and any(word.startswith("hydra/sweeper=") for word in known.overrides)
             choices = [[(o, value) for value in _values(o, known.multirun, searched)] for o in overrides]
+            idle: list[dict[str, str]] = []  # of each job, the overrides without effect, and why
             for job in itertools.islice(_every_value_once(choices), MOST_COMPOSED_JOBS):
                 default = resolved(_word(override, value) for override, value in job if override.key_or_group in GROUPS)
                 keys = dict(_keys(default))
@@ -232,10 +238,15 @@ def check_command_line(arguments: Sequence[str], *, write: bool = True) -> None:
                     if key in keys:
                         _check_type(key, value, keys[key])
                 check(config)
+                if effects:
+                    idle.append(_without_effect(job, config, resolved))
                 if known.multirun:
                     _check_launcher(known.overrides, config["trainer"])
                 if known.multirun and write:  # Hydra writes there before the first job starts
                     Path(config["runs"]).mkdir(parents=True, exist_ok=True)
+            for line in set.intersection(*map(set, idle)) if idle else ():
+                if why := next(filter(None, (of[line] for of in idle)), ""):
+                    raise ConfigError(f"{line} has no effect: {why}; leave it out")
     except OSError as error:
         raise ConfigError(f"runs={config['runs']}: no folder can be made there ({error.strerror})") from error
     except yaml.MarkedYAMLError as error:
@@ -243,6 +254,36 @@ def check_command_line(arguments: Sequence[str], *, write: bool = True) -> None:
     except (HydraException, OmegaConfBaseException) as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise ConfigError("; ".join(lines[:3])) from error
+
+
+def _without_effect(
+    job: Sequence[tuple[Any, str]], config: dict[str, Any], resolved: Callable[[Iterable[str]], dict[str, Any]]
+) -> dict[str, str]:
+    """The overrides of a job that change only what nothing reads, as they were written, each with the reason.
+
+    The reason is "" where they say what is so without them.
+    """
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    unread, found = without_effect(config), {}
+    for override, _ in job:
+        key = override.key_or_group
+        if not any(below(key, [other]) or below(other, [key]) for other in unread):
+            continue
+        try:
+            before = dict(_keys(resolved(_word(other, value) for other, value in job if other is not override)))
+        except (HydraException, OmegaConfBaseException):
+            continue  # the others need it
+        after = dict(_keys(config))
+        changed = [
+            key
+            for key in before.keys() | after.keys()
+            if before.get(key, ...) != after.get(key, ...) and not isinstance(after.get(key, before.get(key)), dict)
+        ]
+        if all(below(key, unread) for key in changed):
+            found[override.input_line] = next((unread[below(key, unread) or ""] for key in changed), "")
+    return found
 
 
 def check_processes(trainer: dict[str, Any], started: int) -> None:
@@ -306,7 +347,7 @@ def check(config: dict[str, Any]) -> None:
         if key in CHOICES and value not in CHOICES[key]:
             valid = " and ".join("null" if choice is None else choice for choice in CHOICES[key])
             raise ConfigError(f"{key}={value}: valid values are {valid}")
-        if isinstance(value, int | float) and not isinstance(value, bool):
+        if isinstance(value, int | float) and not isinstance(value, bool) and _has_range(key, config["task"]["name"]):
             _check_number(key, value)
         if isinstance(value, list) and key.endswith("label_smoothing"):
             _check_steps(key, value)
@@ -415,6 +456,12 @@ def _check_mode(config: dict[str, Any]) -> None:
                 f"finetuning.{key}={mode[key]} keeps what f starts from, but finetuning.start_from=scratch starts from "
                 f"nothing: set {key} to 0, or start_from to denoiser"
             )
+    for key in ("denoising_weight", "fisher"):
+        if mode[key] and pretraining["name"] == "none":
+            raise ConfigError(
+                f"finetuning.{key}={mode[key]} denoises as pretraining does, but pretraining=none says nothing of it: "
+                "use pretraining=denoise"
+            )
     if mode["fisher"] and not mode["anchor"]:
         raise ConfigError(
             f"finetuning.fisher={mode['fisher']} weighs a penalty that finetuning.anchor=0 switches off: "
@@ -425,7 +472,7 @@ def _check_mode(config: dict[str, Any]) -> None:
             raise ConfigError(f"finetuning.stages: {stage} must have the keys share, rates and pairs")
         if stage["pairs"] not in ("all", "labeled"):
             raise ConfigError(f"finetuning.stages: pairs={stage['pairs']}: valid values are all and labeled")
-        rates = stage["rates"] if isinstance(stage["rates"], dict) else {"": None}
+        rates: dict[str, Any] = stage["rates"] if isinstance(stage["rates"], dict) else {"": None}
         if not all(_is_a(number, float) for number in (stage["share"], *rates.values())):
             raise ConfigError(f"finetuning.stages: {stage}: the share and every rate must be a number")
         if stage["share"] <= 0 or any(factor < 0 for factor in rates.values()):
@@ -476,7 +523,7 @@ def _check_abilities(config: dict[str, Any]) -> None:
     if own is not None:
         _check_own_model(config)
     target = config["model"]["_target_"]
-    able = next(abilities for module, abilities in ABILITIES.items() if target.startswith(module))
+    able = next((abilities for module, abilities in ABILITIES.items() if target.startswith(module)), ())
     soft = estimator["_target_"].startswith("composed.models.relaxations.") or estimator.get("published_quirks")
     for ability, wanted, what, instead in (
         ("soft", mode["train_through"] and soft, "soft sources and a score of every id, which this estimator asks for",
@@ -535,6 +582,8 @@ def _check_kind(config: dict[str, Any]) -> None:
         marks = (mark,) if isinstance(mark, str) else mark
         valid = {name: text for name, text in valid.items() if any(each in text for each in marks)}
         settings = config[group]
+        if group == "model" and kind == "text":  # also one of one's own
+            valid = {name: text for name, text in valid.items() if not any(each in text for each in NOT_OF_TEXT)}
         marked = not settings.keys().isdisjoint(marks) or settings.get("_target_", "").startswith(marks)
         if not marked or not any(
             yaml.safe_load(text).keys() - {"defaults"} <= settings.keys() for text in valid.values()
@@ -580,6 +629,11 @@ def _check_glyphs(config: dict[str, Any]) -> None:
 
 
 def _check_staircases(config: dict[str, Any]) -> None:
+    if config["finetuning"]["start_from"] != "scratch":
+        raise ConfigError(
+            f"finetuning.start_from={config['finetuning']['start_from']}: not for task=staircase, where f starts from "
+            "random weights; set it to scratch"
+        )
     if config["finetuning"]["compose_after"]:
         raise ConfigError(
             f"finetuning.compose_after={config['finetuning']['compose_after']}: not for task=staircase; it has to "
@@ -591,6 +645,11 @@ def _check_staircases(config: dict[str, Any]) -> None:
             raise ConfigError(f"task.staircases: [{steps}, {width}, {gap}]: at least 2 steps, width and gap above 0")
         if points % steps or points < 2 * steps:
             raise ConfigError(f"task.points={points}: must be a multiple of the {steps} steps, at least 2 on each")
+
+
+def _has_range(key: str, task: str) -> bool:
+    """Whether RANGES speak of this key: of a task of one's own, they know what the trainings themselves read."""
+    return not key.startswith("task.") or task in OUR_TASKS or key in OF_EVERY_TASK
 
 
 def _check_number(key: str, value: float) -> None:

@@ -131,7 +131,7 @@ def conclude(run: RunFolder, config: dict[str, Any]) -> dict[str, Any]:
         "finetuning": config["finetuning"]["name"],
         "seed": config["seed"],
         "predict_through": config["finetuning"]["predict_through"],
-        "config_key": configuration_key(config),
+        "config_key": configuration_key(run.shape()),
         "updates": facts["updates"],
         "best": facts["best"],
         "seconds": {**facts["seconds"], "judging": round(time.monotonic() - started, 1)},

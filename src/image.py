@@ -62,7 +62,7 @@ def image_data(config: dict[str, Any]) -> ImageData:
     if found.skipped:
         say(f"{len(found.skipped)} font files have no usable face, such as {next(iter(found.skipped.items()))}")
     say(f"{len(found)} faces of {len(task['characters'])} characters ({time.monotonic() - started:.1f} s)")
-    key = content_key([task["faces"], task["count"], task["characters"], task["size"], task["seed"], len(found)])
+    key = content_key([found.key, task["characters"], task["size"], task["seed"]])
     splits = split(found.images, Sizes(**task["sizes"]), task["seed"])
     return ImageData(splits, task["characters"], task["size"], key)
 

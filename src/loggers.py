@@ -14,7 +14,7 @@ from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from composed.console import main_process, say
 from composed.mirror import Mirror
-from composed.run_folder import configuration_key
+from composed.run_folder import configuration_key, shaping
 
 
 class Sheltered:
@@ -91,7 +91,7 @@ def open_logger(settings: dict[str, Any], folder: Path, config: dict[str, Any]) 
 def wandb_settings(settings: dict[str, Any], name: str, config: dict[str, Any]) -> dict[str, Any]:
     """What a W&B run is called: the same run folder is the same W&B run, however often it is resumed."""
     task, profile, mode = (config[key]["name"] for key in ("task", "profile", "finetuning"))
-    group = f"{task}-{profile}-{mode}-{configuration_key(config)[:8]}"
+    group = f"{task}-{profile}-{mode}-{configuration_key(shaping(config))[:8]}"
     return {
         "project": settings["project"],
         "mode": settings["mode"],

@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -24,6 +25,7 @@ import yaml
 
 from composed.console import launch, say
 from composed.datamodules.text import TEST_SET, TEST_SET_WORDS
+from composed.effects import contents, starts_from_a_mode, without_effect
 from composed.errors import ComposedError, DataError
 from composed.files import locked, read_json, write_json, write_text
 
@@ -83,31 +85,47 @@ def without_later(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def shaping(config: dict[str, Any]) -> dict[str, Any]:
-    """The part of a config that the numbers of its result depend on."""
+    """The part of a config that the numbers of its result depend on; content stands where it names files."""
     kept = {key: value for key, value in without_later(config).items() if key not in NOT_SHAPING}
     kept["trainer"] = {key: value for key, value in config["trainer"].items() if key not in NOT_SHAPING_TRAINER}
+    kept["task"] = {key: value for key, value in config["task"].items() if key != "data"}
     if config["denoiser"] == "store":
         kept["denoiser"] = "auto"  # the same denoiser
-    if config["finetuning"]["train_through"] is None:
-        del kept["estimator"]
-    schedules = kept.pop("schedules", None)  # the mode's is in optim
-    if config["finetuning"]["extra_pairs"] is None:
-        del kept["backtranslation"]
-    else:
-        reverse = kept["backtranslation"]
-        kept["backtranslation"] = {**reverse, "schedule": schedules[reverse["schedule"]]}
-    return {**kept, "task": {key: value for key, value in config["task"].items() if key != "data"}}
+    if config["finetuning"]["extra_pairs"]:
+        reverse = config["backtranslation"]
+        kept["backtranslation"] = {**reverse, "schedule": config["schedules"][reverse["schedule"]]}
+    if not starts_from_a_mode(config):
+        kept.pop("schedules", None)  # the mode's is in optim
+    return _put(_without(kept, [*without_effect(config)]), contents(config))
 
 
-def configuration_key(config: dict[str, Any]) -> str:
-    """The same for the runs that differ in their seed alone."""
-    return content_key({key: value for key, value in shaping(config).items() if key != "seed"})
+def _without(node: dict[str, Any], keys: Sequence[str], path: str = "") -> dict[str, Any]:
+    """The config without these keys, at any depth."""
+    return {
+        key: _without(value, keys, f"{path}{key}.") if isinstance(value, dict) else value
+        for key, value in node.items()
+        if f"{path}{key}" not in keys
+    }
+
+
+def _put(node: dict[str, Any], values: dict[str, Any], path: str = "") -> dict[str, Any]:
+    """The config with other values at the dotted keys that it has."""
+    return {
+        key: _put(value, values, f"{path}{key}.") if isinstance(value, dict) else values.get(f"{path}{key}", value)
+        for key, value in node.items()
+    }
+
+
+def configuration_key(shape: dict[str, Any]) -> str:
+    """The same for the shapes of runs that differ in their seed alone."""
+    return content_key({key: value for key, value in shape.items() if key != "seed"})
 
 
 class RunFolder:
     """The folder of one run.
 
-    Files: config.yaml, overrides.yaml, environment.json, metrics.jsonl, checkpoints/{last.ckpt, best.safetensors},
+    Files: config.yaml, overrides.yaml, shape.json (what the numbers depend on, with the content of the files that the
+    config names as it was), environment.json, metrics.jsonl, checkpoints/{last.ckpt, best.safetensors},
     predictions-SPLIT.jsonl, training.json (its presence means trained and predicted), verdicts-SPLIT.jsonl, result.json
     (finished). A sweep adds log.txt, and failed.json where the run failed.
     """
@@ -178,6 +196,13 @@ class RunFolder:
             raise DataError(f"{self.training}: {rules} are no rules of judging; train again")
         return facts
 
+    def shape(self) -> dict[str, Any]:
+        """What `shaping` said when the run began. Raises DataError where that is not there."""
+        shape = read_json(self.path / "shape.json")
+        if not isinstance(shape, dict):
+            raise DataError(f"{self.path / 'shape.json'} is no mapping; train again")
+        return shape
+
     def command(self, **changed: str) -> str:
         """The command that made this folder and goes on with it, with some keys `changed`."""
         overrides = yaml.safe_load((self.path / "overrides.yaml").read_text(encoding="utf-8"))
@@ -218,6 +243,7 @@ class RunFolder:
             left.unlink(missing_ok=True)
         write_text(self.path / "config.yaml", yaml.safe_dump(config, sort_keys=False))
         write_text(self.path / "overrides.yaml", yaml.safe_dump(overrides))
+        write_json(self.path / "shape.json", shaping(config))
         write_json(self.path / "environment.json", environment())
         write_text(self._launch, launch())
 

@@ -79,7 +79,7 @@ class Table:
         for row in self.rows:
             own = [f"runs=runs/{self.place(words)}", f"seed={','.join(map(str, self.seeds))}"]
             named = _by_key([*own, *shlex.split(f"{self.every} {row}"), *words])
-            check_command_line(["-m", "hydra/launcher=composed", *named.values()], write=False)
+            check_command_line(["-m", "hydra/launcher=composed", *named.values()], write=False, effects=False)
             seeds = every_job([named.pop("seed")])
             for overrides, config in every_job([*named.values()]):
                 check(config)

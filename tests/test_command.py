@@ -10,6 +10,7 @@ import pytest
 from composed.command import CONF, GROUPS, PLUGINS, check, check_command_line, flags_first, help_text, options
 from composed.errors import ConfigError
 from tests.commands import command
+from tests.test_configs import config
 
 MIXTURE = (CONF / "noise" / "mixture.yaml").read_text(encoding="utf-8")
 TEXT_NOISES = [name for name in options("noise") if f"parts.{name}:" in MIXTURE]
@@ -121,7 +122,10 @@ def test_a_wrong_override_is_refused_with_a_remedy(argument, answer):
         ["-m", "hydra/sweeper=basic", "optim.lr=tag(log,interval(1e-4,1e-2))", "seed=range(0,3)"],
         ["-m", "hydra/launcher=composed", "hydra.launcher.jobs=2", "trainer=ddp", "seed=0,1"],
         ["estimator.cap=2", "estimator.reach=8.5", "estimator.entropy=0.01", "estimator.dropout=true"],
-        ["estimator=posterior", "estimator.samples=1", "finetuning=standard"],
+        ["-m", "estimator=vimco,posterior", "finetuning=standard,composed"],
+        ["-m", "finetuning=glob(*)", "schedules.continued.lr=1e-4", "task.folder=some/where", "task.beams=2"],
+        ["task=staircase", "trainer.threads=2", "trainer=cpu", "tokenizer.kind=word", "store=elsewhere"],
+        ["finetuning=composed_from_standard", "schedules.pretrained.lr=1e-4"],
         ["pretraining=none", "finetuning=baseline"],
         ["pretraining=none", "denoiser=/"],
         ["finetuning=standard", "finetuning.stages=[{share: 1.0, rates: {embedding: 1, others: 0}, pairs: all}]"],
@@ -129,6 +133,39 @@ def test_a_wrong_override_is_refused_with_a_remedy(argument, answer):
 )
 def test_right_overrides_pass(arguments):
     check_command_line(arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["task=staircase", "noise=blur"], "the denoiser of task=staircase rounds and is not trained"),
+        (["task=staircase", "denoiser=store"], "rounds and is not trained"),
+        (["task=staircase", "tokenizer.kind=bpe"], "task=staircase has no text"),
+        (["task=staircase", "tokenizer.size=99"], "has no text"),
+        (["task=staircase", "trainer.accelerator=gpu"], "is trained by threads of the CPU"),
+        (["task=staircase", "trainer.precision=64-true"], "is trained by threads of the CPU"),
+        (["task=staircase", "trainer=ddp", "trainer.accelerator=cpu"], "is trained by threads of the CPU"),
+        (["task=staircase", "finetuning=baseline", "pretraining.margin=0.5"], "does not train through a denoiser"),
+        (["task=fonts", "tokenizer.kind=bpe"], "task=fonts has no text"),
+        (["task=fonts", "backtranslation.seed=3"], "has no text"),
+        (["task=fonts", "task.faces=some/where", "task.count=3"], "has faces of its own"),
+        (["finetuning=baseline", "estimator=vimco"], "finetuning=baseline does not train through a denoiser"),
+        (["finetuning=standard", "estimator.samples=8"], "does not train through a denoiser"),
+        (["finetuning=standard", "finetuning.compose_after=0.5"], "does not train through a denoiser"),
+        (["-m", "finetuning=baseline,standard", "estimator=rloo,vimco"], "does not train through a denoiser"),
+        (["backtranslation.seed=1"], "asks for no backtranslation"),
+        (["task.folder=mine", "task.sizes.train=3"], "task.folder=mine has data of its own"),
+        (["tokenizer.size=99"], "tokenizer.kind=word takes every word"),
+        (["finetuning=baseline", "pretraining=none", "noise=masking"], "pretraining=none trains no denoiser"),
+        (["denoiser=/", "pretraining.dropout=0.2"], "denoiser=/ is trained already"),
+        (["denoiser=/", "noise=masking"], "denoiser=/ is trained already"),
+        (["task=spoc", "finetuning.predict_above=0", "pretraining.classifier=7"], "asks no classifier"),
+        (["finetuning=standard", "schedules.scratch.lr=1e-4"], "the schedule is finetuning.schedule=pretrained"),
+    ],
+)
+def test_a_key_without_effect_is_refused_with_the_reason(arguments, why):
+    with pytest.raises(ConfigError, match=f"has no effect: .*{why}.*; leave it out"):
+        check_command_line(arguments)
 
 
 @pytest.mark.parametrize(
@@ -281,3 +318,30 @@ def test_a_key_that_no_mode_has_is_named_with_its_place(tmp_path, monkeypatch):
         ConfigError, match=r"mine\.yaml:3: there is no key finetuning.compose_afer; did you mean compose_after"
     ):
         module._check_mode({"finetuning": {"compose_afer": 0.5}})
+
+
+def test_a_model_of_ones_own_needs_no_entry_in_a_list(tmp_path, monkeypatch):
+    """And is asked for nothing that no entry says it can."""
+    from composed import command as module
+
+    shutil.copytree(CONF, tmp_path / "conf", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "conf" / "model" / "mine.yaml").write_text(
+        "# Mine.\n_target_: composed.models.classifier.Mine\nhidden: 3\n"
+    )
+    monkeypatch.setattr(module, "CONF", tmp_path / "conf")
+    settings = {**config("profile=smoke"), "model": {"_target_": "composed.models.classifier.Mine", "hidden": 3}}
+    check(settings)
+    for finetuning, answer in (({"depth": 2}, "finetuning.depth=2"), ({"adapters": 8}, "finetuning.adapters=8")):
+        with pytest.raises(ConfigError, match=f"Mine does not offer {answer}"):
+            check({**settings, "finetuning": {**settings["finetuning"], **finetuning}})
+    for other in ("task=staircase", "task=fonts"):
+        with pytest.raises(ConfigError, match=r"this option of model is not for task=sanstype.*model=.*mine"):
+            check({**settings, "model": config(other)["model"]})
+
+
+def test_a_number_of_a_task_of_ones_own_has_no_other_groups_range():
+    settings = config("profile=smoke")
+    own = {**settings["task"], "name": "mine", "scale": -1, "span": 200, "depth": 0, "size": -3}
+    check({**settings, "task": own})
+    with pytest.raises(ConfigError, match=r"task\.beams=0: must be above 0"):
+        check({**settings, "task": {**own, "beams": 0}})

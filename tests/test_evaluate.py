@@ -11,37 +11,9 @@ from composed import build, evaluate, export, judges, predict
 from composed.errors import ComposedError, ConfigError, Interrupted
 from composed.files import write_json, write_lines
 from composed.run_folder import RunFolder
+from tests.test_configs import config
 
-CONFIG = {
-    "task": {
-        "name": "sanstype",
-        "kind": "text",
-        "title": "SansType",
-        "folder": None,
-        "data": "data",
-        "grammar": {"max_variables": 2, "max_rounds": 3},
-    },
-    "profile": {"name": "smoke"},
-    "finetuning": {
-        "name": "composed",
-        "train_through": "denoiser",
-        "predict_through": "denoiser",
-        "extra_pairs": None,
-    },
-    "pretraining": {"name": "denoise"},
-    "model": {},
-    "noise": {},
-    "optim": {},
-    "estimator": {},
-    "tokenizer": {},
-    "schedules": {},
-    "backtranslation": {},
-    "judge": {"workers": None, "unsafe": False, "shared": True},
-    "trainer": {"precision": "32-true", "checkpoints": 1, "num_nodes": 1},
-    "logger": {"name": "csv"},
-    "denoiser": "auto",
-    "seed": 1,
-}
+CONFIG = config("profile=smoke", "seed=1", "logger=csv")
 FACTS = {"updates": 12, "best": {"update": 8, "selection": 0.5}, "seconds": {"training": 3.0}, "splits": ["id", "ood"]}
 FACTS |= {"about": "programs of at most 2 variables and 3 extra rounds", "rules": {"compare": "tokens", "seconds": 1.5}}
 VERDICTS = {
@@ -140,9 +112,11 @@ def test_shares_are_logged_and_summed_up(run, judge):
 
 
 def test_runs_of_other_seeds_share_the_key_of_their_config(run, judge):
-    first = evaluate.conclude(run, CONFIG)
-    assert evaluate.conclude(run, {**CONFIG, "seed": 2})["config_key"] == first["config_key"]
-    assert evaluate.conclude(run, {**CONFIG, "profile": {"name": "x"}})["config_key"] != first["config_key"]
+    keys = []
+    for changed in ({}, {"seed": 2}, {"profile": {"name": "x"}}):
+        run.describe({**CONFIG, **changed}, [])
+        keys.append(evaluate.conclude(run, {**CONFIG, **changed})["config_key"])
+    assert keys[0] == keys[1] != keys[2]
 
 
 def test_a_judge_that_fails_loses_nothing_and_the_message_says_how_to_go_on(run, judge, monkeypatch, capsys):

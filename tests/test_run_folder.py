@@ -11,33 +11,18 @@ from composed import run_folder
 from composed.console import LAUNCH, launch
 from composed.errors import ComposedError, DataError
 from composed.run_folder import RunFolder, content_key, environment, shaping
+from tests.test_configs import config
 
-CONFIG = {
-    "task": {"name": "sanstype", "data": "data", "folder": None},
-    "profile": {"name": "smoke"},
-    "finetuning": {"name": "composed", "train_through": "denoiser", "predict_above": 0.0, "extra_pairs": None},
-    "estimator": {"samples": 4},
-    "backtranslation": {"schedule": "scratch"},
-    "schedules": {"scratch": {"lr": 2e-3}, "pretrained": {"lr": 1e-3}},
-    "logger": {"name": "csv"},
-    "judge": {"workers": None},
-    "trainer": {"precision": "32-true", "checkpoints": 1},
-    "denoiser": "auto",
-    "runs": "runs",
-    "store": "store",
-    "redo": False,
-    "seed": 3,
-    "optim": {"lr": 1e-3},
-}
+CONFIG = config("profile=smoke", "finetuning=composed", "seed=3", "logger=csv")
 
 
 def changed(*path: str, to: object) -> dict:
-    config = copy.deepcopy(CONFIG)
-    node = config
+    found = copy.deepcopy(CONFIG)
+    node = found
     for key in path[:-1]:
         node = node[key]  # type: ignore[assignment]
     node[path[-1]] = to
-    return config
+    return found
 
 
 def test_the_name_says_what_the_run_is():
@@ -158,8 +143,9 @@ def test_a_later_key_changes_the_folder_only_where_it_changes_something(tmp_path
             with_key = {**CONFIG, group: {**CONFIG.get(group, {}), key: value}}
             without = {**CONFIG, group: {**CONFIG.get(group, {})}}
             assert RunFolder.of(with_key).path == RunFolder.of(without).path
-            with_key[group][key] = 0.5
-            assert RunFolder.of(with_key).path != RunFolder.of(without).path
+            with_key[group][key] = {"model": {"_target_": "x"}, "file": "mine"}.get(key, 0.5)
+            differs = RunFolder.of(with_key).path != RunFolder.of(without).path
+            assert differs == (key != "classifier")  # which finetuning.predict_above asks, and does not here
     folder = RunFolder(tmp_path / "run")
     folder.describe(CONFIG, [])
     assert folder.config()["finetuning"]["predict_above"] == 0.0

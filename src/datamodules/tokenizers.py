@@ -62,8 +62,12 @@ class Tokenizer(ABC):
 
     @cached_property
     def hash(self) -> str:
-        """sha256 of the kind and of the pieces in the order of their ids."""
-        return hashlib.sha256(json.dumps([self.kind, *self.pieces]).encode()).hexdigest()
+        """sha256 of all that decides which ids a text has: the kind, the pieces in the order of their ids, the rest."""
+        return hashlib.sha256(json.dumps([self.kind, *self.pieces, self.rest()]).encode()).hexdigest()
+
+    def rest(self) -> object:
+        """What beside the pieces decides how a text is cut into them, as JSON can hold it: merges, normalisation."""
+        return None
 
     def save(self, path: Path) -> None:
         content = {"kind": self.kind, "hash": self.hash, "model": self.model}
@@ -156,6 +160,9 @@ class BpeTokenizer(Tokenizer):
             raise ConfigError(f"tokenizer size={size}: no BPE vocabulary can be trained ({error})") from error
         return cls(base64.b64encode(model.getvalue()).decode())
 
+    def rest(self) -> object:
+        return self.model
+
     def encode(self, text: str) -> list[int]:
         known, *rest = self._processor.encode(_single_blanks(text).split(SPECIALS[self.unk]))
         return [*known, *(piece for part in rest for piece in (self.unk, *part))]
@@ -189,6 +196,9 @@ class DictionaryTokenizer(Tokenizer):
         self.marked = any(symbol.startswith(MARK) for symbol in symbols)
         serialized = model["sentencepiece"]
         self._processor = serialized and sentencepiece.SentencePieceProcessor(model_proto=base64.b64decode(serialized))
+
+    def rest(self) -> object:
+        return self.model["sentencepiece"]
 
     def encode(self, text: str) -> list[int]:
         read = self._processor

@@ -3,12 +3,17 @@
 Left out: prompts, languages, chat templates.
 """
 
+import hashlib
+import json
 from collections.abc import Iterable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from composed.datamodules.tokenizers import MARK, SPECIALS, WORD, BpeTokenizer, DictionaryTokenizer, Tokenizer
 from composed.errors import ConfigError, DataError
 
+ROUTINE = ("normalizer", "pre_tokenizer", "model", "post_processor", "decoder")  # what happens to a text, in turn
 REMEDY = "take another model, or model.own_tokenizer=false with model.pretrained=false, which trains one on your data"
 
 
@@ -43,6 +48,14 @@ class HuggingFaceTokenizer(Tokenizer):
         self.bos = self.eos if own.bos_token_id is None else own.bos_token_id
         self.unk = -1 if own.unk_token_id is None else own.unk_token_id
         self.pieces = tuple(own.convert_ids_to_tokens(list(range(len(own)))))
+
+    def rest(self) -> object:
+        inner = getattr(self.own, "backend_tokenizer", None)
+        if inner is not None:
+            return {key: value for key, value in json.loads(inner.to_str()).items() if key in ROUTINE}
+        with TemporaryDirectory() as folder:
+            files = self.own.save_vocabulary(folder) or ()
+            return [hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files]
 
     def encode(self, text: str) -> list[int]:
         return self.own(" ".join(text.split())).input_ids[:-1]

@@ -5,7 +5,6 @@ brings along (`trust_remote_code`), decoder-only models, prefixes of languages a
 Letters: B sources, k rows of each, S and T lengths, D width, V ids of the model, of which the tokenizer may have fewer.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import torch.nn.functional as F
 from safetensors import SafetensorError
 from torch import Tensor
 
+from composed import effects
 from composed.errors import ConfigError, DataError
 from composed.models.decoding import draw
 from composed.models.sequence import SequenceModel, Specials
@@ -272,16 +272,8 @@ def _model(name: str, config: Any, pretrained: bool) -> Any:
 
 
 def digest(name: str) -> str | None:
-    """Of the files of a local folder that say what the model is; None for a hub id."""
-    folder = Path(name)
-    if not folder.is_dir():
-        return None
-    found = hashlib.sha256()
-    for path in sorted(path for path in folder.iterdir() if path.suffix in (".json", ".safetensors", ".bin")):
-        found.update(path.name.encode())
-        with path.open("rb") as file:
-            found.update(hashlib.file_digest(file, "sha256").digest())
-    return found.hexdigest()
+    """Of the files of a local folder, which say what the model and its tokenizer are; None for a hub id."""
+    return effects.digest(effects.plain_files(Path(name))) if Path(name).is_dir() else None
 
 
 def _aliases(model: torch.nn.Module) -> dict[str, str]:

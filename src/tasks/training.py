@@ -48,7 +48,8 @@ class Data(pl.LightningDataModule):
             for stage in range(task.stage(start), task.stage(stop - 1) + 1)
             for end in [min(stop, task.end(stage))]
         ]
-        return _Chunk(streams, self.denoising and self._stream(None, self.denoising, 0, start, stop))
+        denoising = None if self.denoising is None else self._stream(None, self.denoising, 0, start, stop)
+        return _Chunk(streams, denoising)
 
     def _stream(self, key: int | None, pairs: Pairs, first: int, start: int, stop: int) -> Updates:
         """The batches of the updates from `start` to `stop`; the stream is made once for each key."""

@@ -19,7 +19,7 @@ from composed.datamodules.fonts import outlines
 from composed.errors import DataError
 from composed.files import locked, read_json, write_json, writing
 
-VERSION = 1  # of how faces are drawn; part of the cache's key
+VERSION = 2  # of how faces are drawn; part of the cache's key
 HDF5 = (".hdf5", ".h5")
 CHUNK = 64  # faces of an HDF5 file in memory at a time
 
@@ -31,6 +31,7 @@ class Faces:
     images: np.ndarray
     names: list[str]
     skipped: dict[str, str]  # files without a usable face, with the reason
+    key: str  # SHA-256 of the images
 
     def __len__(self) -> int:
         return len(self.images)
@@ -47,7 +48,7 @@ def prepare(cache: Path, *, source: str, count: int, characters: str, size: int,
         if not (folder / "faces.json").exists():
             _make(folder, source, count, characters, size, seed)
     about = read_json(folder / "faces.json")
-    return Faces(np.load(folder / "images.npy", mmap_mode="r"), about["names"], about["skipped"])
+    return Faces(np.load(folder / "images.npy", mmap_mode="r"), about["names"], about["skipped"], about["sha256"])
 
 
 def _identity(source: str, count: int, seed: int) -> dict[str, object]:
@@ -87,8 +88,10 @@ def _make(folder: Path, source: str, count: int, characters: str, size: int, see
     else:
         with _open_hdf5(Path(source), len(characters)) as data:
             names = _write(temporary, _from_hdf5(data, size), len(data), (len(characters), size, size))
+    with open(temporary, "rb") as file:
+        key = hashlib.file_digest(file, "sha256").hexdigest()
     os.replace(temporary, folder / "images.npy")
-    write_json(folder / "faces.json", {"source": source, "names": names, "skipped": skipped})
+    write_json(folder / "faces.json", {"source": source, "names": names, "skipped": skipped, "sha256": key})
 
 
 def _write(path: Path, faces: Iterator[tuple[str, np.ndarray]], most: int, shape: tuple[int, ...]) -> list[str]:

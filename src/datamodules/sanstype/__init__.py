@@ -9,6 +9,13 @@ from composed.datamodules.sanstype.grammar import Grammar
 from composed.datamodules.text import Execute, Split, TextData
 from composed.errors import DataError
 
+SUFFIXES = (".src", ".tgt", ".inp", ".out", ".idx", ".bin", ".txt")
+
+
+def files(settings: Mapping[str, Any]) -> list[Path]:
+    """What `load` reads of a person's own; the content of these files is part of a run's name."""
+    return sorted(path for path in Path(settings["folder"]).glob("[!.]*") if path.suffix in SUFFIXES and path.is_file())
+
 
 def load(settings: Mapping[str, Any], execute: Execute) -> TextData:
     """The data by the settings of conf/task/sanstype.yaml, made where they are missing. Raises DataError."""

@@ -22,6 +22,15 @@ HELD_OUT = 0.05  # share of the submissions that validate where the eval part ha
 _Parts = Mapping[str, list[Program]]
 
 
+def files(settings: Mapping[str, Any]) -> list[Path]:
+    """What `load` reads of the release; the content of these files is part of a run's name."""
+    folder = Path(settings["folder"])
+    return [
+        *filter(Path.is_file, (folder / file for file in PARTS.values())),
+        *sorted(folder.glob("testcases/*/*.txt")),
+    ]
+
+
 def load(settings: Mapping[str, Any], execute: Execute) -> TextData:
     """The data by the settings of conf/task/spoc.yaml. Raises DataError."""
     folder = Path(settings["folder"]) if settings["folder"] else sample.prepare(Path(settings["data"]))

@@ -1,0 +1,136 @@
+"""Which keys of a config nothing reads, and what the files that a config names hold.
+
+Keys without effect tell no runs apart and are refused on a command line; content, not a path, says which file it was.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+FONTS = (".ttf", ".otf", ".pfb", ".ttc", ".woff", ".woff2", ".t1")
+OF_CURVES = ("threads",)  # of the trainer
+
+
+def without_effect(config: dict[str, Any]) -> dict[str, str]:
+    """The keys and groups that nothing reads in this config, each with the reason."""
+    return {key: reason for reason, keys in _without_effect(config) for key in keys}
+
+
+def _without_effect(config: dict[str, Any]) -> Iterator[tuple[str, Iterable[str]]]:
+    task, mode, trainer = config["task"], config["finetuning"], config["trainer"]
+    kind, name = task["kind"], f"task={task['name']}"
+    if not mode["train_through"]:
+        alone = f"finetuning={mode['name']} does not train through a denoiser"
+        yield alone, ("estimator", "finetuning.compose_after")
+    if kind == "text":
+        yield from _of_text(config)
+        return
+    yield f"{name} has no text", ("tokenizer", "backtranslation", "schedules")
+    if kind == "image" and task["faces"] != "bundled":
+        yield f"task.faces={task['faces']} has faces of its own", ("task.count",)
+    if kind == "curve":
+        yield f"the denoiser of {name} rounds and is not trained", ("noise", "denoiser")
+        yield f"{name} is trained by threads of the CPU", [f"trainer.{key}" for key in trainer if key not in OF_CURVES]
+        if not mode["train_through"]:
+            yield alone, ("pretraining.margin", "pretraining.gradient")
+
+
+def _of_text(config: dict[str, Any]) -> Iterator[tuple[str, Iterable[str]]]:
+    task, mode, tokenizer, pretraining = (config[key] for key in ("task", "finetuning", "tokenizer", "pretraining"))
+    if not mode["extra_pairs"]:
+        yield "finetuning.extra_pairs=null asks for no backtranslation", ("backtranslation",)
+    if task.get("folder") and "grammar" in task:
+        yield f"task.folder={task['folder']} has data of its own", ("task.grammar", "task.sizes", "task.seed")
+    models = [config["model"], *filter(None, [pretraining.get("model")])]
+    if all(model.get("own_tokenizer") for model in models):
+        yield "the model has a tokenizer of its own", ("tokenizer",)
+    elif tokenizer["file"]:
+        yield f"tokenizer.file={tokenizer['file']} is trained already", ("tokenizer.kind", "tokenizer.size")
+    elif tokenizer["kind"] == "word":
+        yield "tokenizer.kind=word takes every word", ("tokenizer.size",)
+    noised = mode["denoising_weight"] or mode["fisher"]
+    if config["denoiser"] not in ("auto", "store"):
+        if not mode["predict_above"]:
+            given = f"denoiser={config['denoiser']} is trained already"
+            yield given, [f"pretraining.{key}" for key in ("optim", "dropout", "linewise")]
+            if not noised:
+                yield given, ["noise", *(f"pretraining.{key}" for key in ("seed", "fresh", "broken"))]
+    elif pretraining["name"] == "none" and not noised:
+        yield "pretraining=none trains no denoiser", ("noise",)
+    if not mode["predict_above"]:
+        yield "finetuning.predict_above=0 asks no classifier", ("pretraining.classifier",)
+    if not starts_from_a_mode(config):  # whose run has the schedules too
+        used = {mode["schedule"], *([config["backtranslation"]["schedule"]] if mode["extra_pairs"] else [])}
+        unused = [f"schedules.{schedule}" for schedule in config.get("schedules") or {} if schedule not in used]
+        yield f"the schedule is finetuning.schedule={mode['schedule']}", unused
+
+
+def starts_from_a_mode(config: dict[str, Any]) -> bool:
+    """Whether f goes on from the run of another mode, which is found or made by the same overrides."""
+    start = config["finetuning"].get("start_from", "scratch")
+    return start not in ("scratch", "denoiser") and not Path(start).is_dir()
+
+
+def below(key: str, prefixes: Iterable[str]) -> str | None:
+    """The prefix, in whole parts, that a dotted key begins with."""
+    return next((prefix for prefix in prefixes if f"{key}.".startswith(f"{prefix}.")), None)
+
+
+def contents(config: dict[str, Any]) -> dict[str, str]:
+    """{dotted key: SHA-256} of what lies in the files and folders that the config names, as far as they are there."""
+    return {key: digest(paths) for key, paths in _files(config) if paths}
+
+
+def _files(config: dict[str, Any]) -> Iterator[tuple[str, list[Path]]]:
+    task, model = config["task"], config.get("model") or {}
+    own = config.get("pretraining", {}).get("model") or {}
+    if task.get("kind") == "text":
+        module = import_module(f"composed.datamodules.{task['name']}") if task.get("folder") else None
+        files = getattr(module, "files", lambda settings: plain_files(Path(settings["folder"])))
+        yield "task.folder", files(task) if task.get("folder") and Path(task["folder"]).is_dir() else []
+        yield "task.unlabeled", sorted(Path(task["unlabeled"]).rglob("*.cpp")) if task.get("unlabeled") else []
+    if (faces := task.get("faces")) and faces != "bundled":
+        yield "task.faces", _fonts(Path(faces))
+    if file := config.get("tokenizer", {}).get("file"):
+        yield "tokenizer.file", [path for path in [Path(file)] if path.is_file()]
+    for key, settings in (("model.name", model), ("pretraining.model.name", own)):
+        yield key, plain_files(Path(settings["name"])) if "name" in settings else []
+    if config["denoiser"] not in ("auto", "store", "model"):
+        yield "denoiser", _weights(Path(config["denoiser"]))
+    start = Path(config["finetuning"].get("start_from", "scratch"))
+    yield "finetuning.start_from", _weights(start) if start.is_dir() else []
+
+
+def plain_files(folder: Path) -> list[Path]:
+    """Those of a folder itself that are not hidden, sorted; none where there is no such folder."""
+    return sorted(path for path in folder.glob("[!.]*") if path.is_file())
+
+
+def _fonts(source: Path) -> list[Path]:
+    if source.is_dir():
+        return sorted(path for path in source.rglob("*") if path.suffix.lower() in FONTS and path.is_file())
+    return [source] if source.is_file() else []
+
+
+def _weights(path: Path) -> list[Path]:
+    """Of a run, of a folder of the store, or the file itself."""
+    places = (path / "checkpoints" / "best.safetensors", path / "best.safetensors", path)
+    return [place for place in places if place.is_file()][:1]
+
+
+def digest(paths: Iterable[Path]) -> str:
+    """SHA-256 of the names and the bytes of some files, wherever they lie."""
+    found = hashlib.sha256()
+    for path in paths:
+        about = path.stat()
+        found.update(f"{path.name} {_of_file(path, about.st_size, about.st_mtime_ns)}\n".encode())
+    return found.hexdigest()
+
+
+@lru_cache(maxsize=100_000)
+def _of_file(path: Path, _size: int, _changed: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
