@@ -88,9 +88,7 @@ def _files(config: dict[str, Any]) -> Iterator[tuple[str, list[Path]]]:
     task, model = config["task"], config.get("model") or {}
     own = config.get("pretraining", {}).get("model") or {}
     if task.get("kind") == "text":
-        module = import_module(f"composed.datamodules.{task['name']}") if task.get("folder") else None
-        files = getattr(module, "files", lambda settings: plain_files(Path(settings["folder"])))
-        yield "task.folder", files(task) if task.get("folder") and Path(task["folder"]).is_dir() else []
+        yield "task.folder", _data(task) if task.get("folder") and Path(task["folder"]).is_dir() else []
         yield "task.unlabeled", sorted(Path(task["unlabeled"]).rglob("*.cpp")) if task.get("unlabeled") else []
     if (faces := task.get("faces")) and faces != "bundled":
         yield "task.faces", _fonts(Path(faces))
@@ -102,6 +100,18 @@ def _files(config: dict[str, Any]) -> Iterator[tuple[str, list[Path]]]:
         yield "denoiser", _weights(Path(config["denoiser"]))
     start = Path(config["finetuning"].get("start_from", "scratch"))
     yield "finetuning.start_from", _weights(start) if start.is_dir() else []
+
+
+def _data(task: dict[str, Any]) -> list[Path]:
+    """The files of task.folder that the task reads, by its own word where it has one."""
+    package = f"composed.datamodules.{task['name']}"
+    try:
+        files = getattr(import_module(package), "files", None)
+    except ModuleNotFoundError as error:
+        if error.name != package:
+            raise
+        files = None  # there is no such task, as whoever reads its data will say
+    return files(task) if files else plain_files(Path(task["folder"]))
 
 
 def plain_files(folder: Path) -> list[Path]:

@@ -18,7 +18,8 @@ ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
 }
 BASELINE = ("finetuning=baseline", "pretraining=none")
-LONG = ("schedules.scratch.updates=240", "schedules.pretrained.updates=240", "optim.validate_every=60")
+LONG = ("schedules.scratch.updates=240", "optim.validate_every=60")  # of baseline
+LONG_COMPOSED = ("schedules.pretrained.updates=240", "optim.validate_every=60")
 
 
 def start(name: str, *arguments: str, cwd: Path, **environment: str) -> subprocess.Popen[str]:

@@ -72,6 +72,16 @@ def test_what_lies_beside_the_data_is_none_of_them(tmp_path):
     assert name(f"task.folder={folder}") == first
 
 
+def test_a_task_that_does_not_say_what_it_reads_reads_the_files_of_its_folder_itself(tmp_path):
+    words = ["task.name=nothing", f"task.folder={tmp_path}"]
+    write(tmp_path / "data.csv", "1")
+    first = name(*words)
+    write(tmp_path / "deep" / "more.csv", "1")
+    assert name(*words) == first
+    write(tmp_path / "data.csv", "2")
+    assert name(*words) != first
+
+
 def test_the_key_of_a_run_is_that_of_its_data_when_it_began(tmp_path):
     folder = write_data(tmp_path / "mine", "train", "val", "test")
     settings = config("profile=smoke", f"task.folder={folder}", f"runs={tmp_path}")

@@ -19,7 +19,7 @@ from composed.models.estimators import rloo
 from composed.tasks import checkpoints
 from composed.tasks.sequence import Stage, Through
 from tests import toys
-from tests.commands import BASELINE, LONG, command, end, run_folders, same_bits, start, wait_for
+from tests.commands import BASELINE, LONG, LONG_COMPOSED, command, end, run_folders, same_bits, start, wait_for
 from tests.test_training import fit, last, same
 
 UPDATES = 40
@@ -160,14 +160,14 @@ def _refuse() -> None:
 
 @pytest.mark.slow_fault
 def test_01_a_real_run_killed_at_random_moments(chance, train, settings, one, tmp_path):
-    train(*LONG, "runs=whole")
+    train(*LONG_COMPOSED, "runs=whole")
     for _ in range(2):
-        process = start("train", *settings, *LONG, "runs=parts", cwd=tmp_path)
+        process = start("train", *settings, *LONG_COMPOSED, "runs=parts", cwd=tmp_path)
         wait_for(process, tmp_path / "parts", chance.randrange(2, 20))
         time.sleep(chance.random() / 10)
         process.kill()
         end(process)
-    resumed = train(*LONG, "runs=parts")
+    resumed = train(*LONG_COMPOSED, "runs=parts")
     assert same_bits(one("whole"), one("parts"))
     for name in ("metrics.jsonl", "predictions-id.jsonl", "predictions-ood.jsonl"):
         assert (one("whole") / name).read_bytes() == (one("parts") / name).read_bytes()
