@@ -33,7 +33,7 @@ from composed.models.transformer import Transformer
 from composed.models.translation import Translated
 from composed.models.weights import load_weights
 from composed.objects import instantiate
-from composed.run_folder import RunFolder, content_key, provenance, without_later
+from composed.run_folder import RunFolder, content_key, of_trainer, provenance, without_later
 from composed.store import Store
 from composed.tasks.sequence import Optim, SequenceTask, Stage, Through
 from composed.tasks.training import train
@@ -176,7 +176,7 @@ def denoiser_shape(config: dict[str, Any], task: TextTask) -> dict[str, Any]:
         "noise": config["noise"],
         "model": model_shape(config),
         "pretraining": {key: value for key, value in pretraining.items() if key != "classifier"},
-        "precision": config["trainer"]["precision"],
+        **of_trainer(config),
     }
 
 
@@ -375,7 +375,7 @@ def backtranslated(config: dict[str, Any], task: TextTask, command: str) -> Pair
         "model": model_shape(config),
         "seed": settings["seed"],
         "optim": budget,
-        "precision": config["trainer"]["precision"],
+        **of_trainer(config),
     }
 
     def make(folder: Path) -> None:

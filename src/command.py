@@ -29,6 +29,25 @@ SLURM_LOOKS_EVERY_S = 30  # at the time limits of its jobs
 FSDP_PRECISIONS = ("32-true", "bf16-mixed")  # that weights in parts are trained with
 MOST_COMPOSED_JOBS = 12  # of a sweep, before it starts; each job is checked again when its turn comes
 
+# Arguments of Lightning's Trainer that `++trainer.KEY=` does not take, and which key does what they are for.
+BUDGET = "optim.updates and pretraining.optim.updates say how long; profile=smoke tries everything in seconds"
+VALIDATION = "optim.validate_every says how often; all of the validation data are taken"
+REFUSED_BY_TRAINER: dict[str, str] = {
+    **dict.fromkeys(("fast_dev_run", "max_epochs", "min_epochs", "max_steps", "min_steps", "max_time"), BUDGET),
+    **dict.fromkeys(("limit_train_batches", "overfit_batches"), f"task.sizes.train and others cut data; {BUDGET}"),
+    **dict.fromkeys(("limit_val_batches", "val_check_interval", "check_val_every_n_epoch"), VALIDATION),
+    **dict.fromkeys(("num_sanity_val_steps", "reload_dataloaders_every_n_epochs"), VALIDATION),
+    **dict.fromkeys(("limit_test_batches", "limit_predict_batches"), "every test example is predicted, by no Trainer"),
+    **dict.fromkeys(("logger", "log_every_n_steps"), "logger= says where metrics go, every 10 updates"),
+    **dict.fromkeys(("enable_progress_bar", "enable_model_summary"), "how far it is stands on standard error"),
+    **dict.fromkeys(("enable_checkpointing", "default_root_dir"), "optim.checkpoint_every and runs= are for that"),
+    "accumulate_grad_batches": "set optim.accumulate",
+    "gradient_clip_val": "set optim.clip",
+    "use_distributed_sampler": "trainer.devices processes always share out each batch",
+    "barebones": "it takes away what checkpoints and metrics need",
+    **dict.fromkeys(("callbacks", "plugins", "model_registry"), "they are objects, which no command line can name"),
+}
+
 # The types of a key where they are not that of its default alone.
 TYPES: dict[str, tuple[type, ...]] = {
     "estimator.cap": (float, NoneType),
@@ -351,6 +370,8 @@ def check(config: dict[str, Any]) -> None:
             _check_number(key, value)
         if isinstance(value, list) and key.endswith("label_smoothing"):
             _check_steps(key, value)
+    for key in config["trainer"].keys() & REFUSED_BY_TRAINER.keys():
+        raise ConfigError(f"trainer.{key}: cannot be set here; {REFUSED_BY_TRAINER[key]}")
     for _ in targets(config):
         pass
     _check_kind(config)

@@ -24,7 +24,7 @@ from composed.models.composition import fingerprint, freeze
 from composed.models.weights import load_weights
 from composed.objects import instantiate
 from composed.reporting.pictures import curves, sheet
-from composed.run_folder import RunFolder, content_key, provenance, shaping, without_later
+from composed.run_folder import RunFolder, content_key, of_trainer, provenance, shaping, without_later
 from composed.store import Store
 from composed.tasks.images import ImageTask
 from composed.tasks.sequence import Optim, Through
@@ -108,7 +108,7 @@ def denoiser_weights(config: dict[str, Any], data: ImageData, command: str) -> P
         "noise": config["noise"],
         "model": config["model"]["denoiser"],
         "pretraining": without_later(config)["pretraining"],
-        "precision": config["trainer"]["precision"],
+        **of_trainer(config),
     }
     make = (lambda folder: _pretrain(config, data, folder)) if config["denoiser"] == "auto" else None
     return Store(Path(config["store"])).find("denoiser", "best.safetensors", shape, make, command, alone=main_process())
@@ -187,7 +187,7 @@ def train_and_predict(folder: RunFolder, config: dict[str, Any], loggers: list[A
     if main_process():
         curves(folder.metrics, folder.path / "pictures" / "curves.png")
         norm = float(task.penalty().detach().sqrt())
-        facts = {"updates": task.optim.updates, "best": best, "resumed": resumed, "seconds": seconds}
+        facts = {"updates": task.updates, "best": best, "resumed": resumed, "seconds": seconds}
         kept = {"splits": ["test"], "norm": norm, "denoiser": str(weights) if weights else None}
         write_json(folder.training, {**facts, **kept})
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from composed.files import read_json
 from composed.jobs import Job
-from composed.run_folder import RunFolder, content_key, without_later
+from composed.run_folder import RunFolder, content_key, of_trainer, without_later
 
 NOT_OF_DENOISER = ("data", "title", "beams", "max_length")  # of the task
 
@@ -63,7 +63,7 @@ def _denoiser(config: dict[str, Any]) -> str:
     task = {key: value for key, value in config["task"].items() if key not in NOT_OF_DENOISER}
     config = without_later(config)
     groups = [config[key] for key in ("tokenizer", "noise", "model", "pretraining", "store")]
-    return content_key([task, *groups, config["finetuning"]["depth"], config["trainer"]["precision"]])
+    return content_key([task, *groups, config["finetuning"]["depth"], of_trainer(config)])
 
 
 def _mean_seconds(finished: Iterable[tuple[dict[str, Any], dict[str, Any]]], config: dict[str, Any]) -> float | None:

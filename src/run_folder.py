@@ -58,6 +58,8 @@ NEEDED: dict[tuple[str, str], Any] = {
 }
 CODE = Path(__file__).resolve().parents[1]
 NOT_SHAPING_TRAINER = ("checkpoints", "gradient_checkpointing")
+# What the trainer group has in every run, and what of it shapes no weights: devices share out the same batches.
+TRAINER = (*NOT_SHAPING_TRAINER, "accelerator", "devices", "num_nodes", "strategy", "precision", "threads")
 RECORDED_PACKAGES = (
     "composed",
     "torch",
@@ -119,6 +121,12 @@ def _put(node: dict[str, Any], values: dict[str, Any], path: str = "") -> dict[s
 def configuration_key(shape: dict[str, Any]) -> str:
     """The same for the shapes of runs that differ in their seed alone."""
     return content_key({key: value for key, value in shape.items() if key != "seed"})
+
+
+def of_trainer(config: dict[str, Any]) -> dict[str, Any]:
+    """What weights in the store depend on of the trainer group: the precision, and what a person gave Lightning."""
+    added = {key: value for key, value in config["trainer"].items() if key not in TRAINER}
+    return {"precision": config["trainer"]["precision"], **({"trainer": added} if added else {})}
 
 
 class RunFolder:

@@ -126,7 +126,7 @@ def _train_and_predict(folder: RunFolder, config: dict[str, Any], loggers: list[
     seconds["prediction"] = evaluate.predict(folder, config, task, tuning.task.model, composition)
     if main_process():
         facts = {
-            "updates": tuning.task.optim.updates,
+            "updates": tuning.task.updates,
             "best": best,
             "resumed": resumed,
             "seconds": seconds,

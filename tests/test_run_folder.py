@@ -6,12 +6,14 @@ import os
 import subprocess
 
 import pytest
+import yaml
 
 from composed import run_folder
+from composed.command import CONF
 from composed.console import LAUNCH, launch
 from composed.errors import ComposedError, DataError
-from composed.run_folder import RunFolder, content_key, environment, shaping
 from tests.test_configs import config
+from composed.run_folder import TRAINER, RunFolder, content_key, environment, of_trainer, shaping
 
 CONFIG = config("profile=smoke", "finetuning=composed", "seed=3", "logger=csv")
 
@@ -169,3 +171,14 @@ def test_a_helping_process_waits_for_its_own_first_process_or_for_the_end_of_ano
     monkeypatch.setattr("time.sleep", sleep)
     folder.wait_for_description()
     assert waited == [1]
+
+
+def test_what_a_person_gives_lightning_makes_other_weights_in_the_store_and_more_devices_do_not():
+    config = changed("trainer", to=dict.fromkeys(TRAINER, 1))
+    assert of_trainer(config) == {"precision": 1}
+    config["trainer"]["gradient_clip_algorithm"] = "value"
+    assert of_trainer(config) == {"precision": 1, "trainer": {"gradient_clip_algorithm": "value"}}
+
+
+def test_the_trainer_group_has_no_other_keys_than_those_that_are_known():
+    assert yaml.safe_load((CONF / "trainer" / "cpu.yaml").read_text("utf-8")).keys() == {*TRAINER}

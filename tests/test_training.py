@@ -155,6 +155,24 @@ def test_a_finished_training_is_not_trained_again(tmp_path):
     assert (tmp_path / "last.ckpt").stat().st_mtime_ns == before
 
 
+@pytest.mark.parametrize(
+    "cut",
+    [
+        {"fast_dev_run": True},
+        {"limit_train_batches": 1},
+        {"overfit_batches": 1},
+        {"max_time": "00:00:00:00"},
+        {"max_steps": 5},
+    ],
+)
+@pytest.mark.filterwarnings("ignore")  # of Lightning, about what it was asked for
+def test_a_training_that_lightning_cuts_short_is_an_error_and_goes_on_without_the_cut(tmp_path, cut):
+    with pytest.raises(TrainingError, match=r"the training of test ended after [0-9]+ of 12 updates"):
+        fit(tmp_path, trainer={**toys.CPU, **cut})
+    fit(tmp_path)
+    assert last(tmp_path)["updates"] == 12
+
+
 def test_the_denoiser_does_not_move_while_f_does(tmp_path):
     through = composed_term(after=0)
     before, start = fingerprint(through.denoiser.state_dict().values()), fingerprint(toys.model().parameters())

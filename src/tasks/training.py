@@ -201,6 +201,11 @@ def train(
                 recorder.stop()
     if signals.received:
         raise Interrupted(signals.received, "stopped after the last update")
+    if task.updates < task.optim.updates:
+        raise TrainingError(
+            f"the training of {stage} ended after {task.updates} of {task.optim.updates} updates: a setting of the "
+            f"trainer group ends it early or leaves data out; without it the same command goes on from {keeper.last}"
+        )
     if keeper.best is None:
         raise TrainingError(f"the validation loss of {stage} was never finite: try a smaller learning rate")
     merge_low_rank(task.model)  # as it was saved
