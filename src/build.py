@@ -95,19 +95,37 @@ def make_tokenizer(config: dict[str, Any], data: TextData) -> tokenizers.Tokeniz
 
         read_config(config["model"]["name"], config["model"]["pretrained"])  # what is no model is told before its words
         found = HuggingFaceTokenizer(config["model"]["name"])
-        lost = [text for text in data.train.targets if found.unk in found.encode(text)]
-        if lost:
-            say(
-                f"warning: the tokenizer of {config['model']['name']} cannot spell all of {len(lost)} of "
-                f"{len(data.train)} targets, such as {found.decode(found.encode(lost[0]))[:SAMPLE_COLUMNS]!r}; no "
-                "model can predict what is not spelled"
-            )
+        _check_spelling(found, config["model"]["name"], data.train)
         return found
     settings = config["tokenizer"]
     if settings["file"] is not None:
         return tokenizers.Tokenizer.load(Path(settings["file"]))
     texts = [*data.train.sources, *data.train.targets]
     return tokenizers.train(settings["kind"], texts, settings["size"], outputs=data.unlabeled)
+
+
+def _check_spelling(tokenizer: tokenizers.Tokenizer, name: str, split: Split) -> None:
+    """Says how many texts a tokenizer that comes with a model does not give back as they were.
+
+    Raises DataError where it gives back the same for all of them, so that there is nothing to learn.
+    """
+    for what, texts in (("targets", split.targets), ("sources", split.sources)):
+        given = [" ".join(text.split()) for text in texts]
+        read = [tokenizer.decode(tokenizer.encode(text)) for text in given]
+        changed = [place for place, text in enumerate(given) if read[place] != text]
+        if not changed:
+            continue
+        first = changed[0]
+        told = (
+            f"the tokenizer of {name} gives back {len(changed)} of {len(given)} training {what} otherwise, such as "
+            f"{given[first][:SAMPLE_COLUMNS]!r} as {read[first][:SAMPLE_COLUMNS]!r}"
+        )
+        if not any(read) or len({*read}) == 1 < len({*given}):
+            raise DataError(
+                f"{told}: nothing of them is left to learn. Are the tokenizer's files in the same folder as the "
+                "model's? model.own_tokenizer=false with model.pretrained=false trains one on your data"
+            )
+        say(f"warning: {told}; what is not spelled is neither read nor predicted")
 
 
 def _longest(tokenizer: tokenizers.Tokenizer, data: TextData) -> int:

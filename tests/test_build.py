@@ -90,3 +90,60 @@ def test_what_is_no_model_is_told_before_what_its_tokenizer_lacks(task, tmp_path
     ):
         with pytest.raises(error, match=says):
             build.make_tokenizer(config("model=huggingface", f"model.name={name}"), task.data)
+
+
+@pytest.fixture
+def with_tokenizer(tmp_path):
+    """Saves a BART whose tokenizer drops what is none of its pieces; returns the config of a task with that model."""
+    transformers = pytest.importorskip("transformers")
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+
+    def save(pieces: str, *, lower: bool = False) -> dict:
+        ids = {piece: place for place, piece in enumerate(["<pad>", "</s>", *pieces])}
+        inner = Tokenizer(models.BPE(ids, []))  # of single characters, without bytes and without unk
+        inner.normalizer = normalizers.Sequence([normalizers.Lowercase()] if lower else [])
+        inner.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="never", split=False)
+        inner.decoder = decoders.Metaspace(prepend_scheme="never", split=False)
+        inner.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+        named = {"pad_token": "<pad>", "eos_token": "</s>"}
+        transformers.PreTrainedTokenizerFast(tokenizer_object=inner, **named).save_pretrained(tmp_path)
+        transformers.BartConfig(vocab_size=len(ids)).save_pretrained(tmp_path)
+        return config("model=huggingface", f"model.name={tmp_path}")
+
+    return save
+
+
+LETTERS = "\u2581abcimnottu{}();<>+=~$,0123456789"
+
+
+@pytest.mark.parametrize(
+    ("pieces", "lower", "changed"),
+    [(LETTERS, False, ""), (LETTERS, True, ""), (LETTERS.replace("+", ""), False, "60 of 60"),
+     (LETTERS.replace("7", ""), False, "6 of 60")],
+)  # fmt: skip
+def test_how_much_a_tokenizer_drops_is_told(task, with_tokenizer, capsys, pieces, lower, changed):
+    build.make_tokenizer(with_tokenizer(pieces, lower=lower), task.data)
+    said = capsys.readouterr().err
+    assert f"gives back {changed} training targets otherwise, such as 'int main ( ) {{" in said if changed else not said
+
+
+def test_a_tokenizer_that_writes_programs_in_small_letters_is_told(task, with_tokenizer, capsys):
+    capitals = [text.replace("a", "A") for text in PROGRAMS]
+    split = Split(PROGRAMS, capitals, [()] * len(PROGRAMS))
+    data = TextData(split, split, {"id": split}, [], [], to_cpp=str, as_source=str)
+    build.make_tokenizer(with_tokenizer(LETTERS, lower=True), data)
+    assert "60 of 60 training targets otherwise" in (said := capsys.readouterr().err)
+    assert "sources" not in said
+
+
+@pytest.mark.parametrize("pieces", ["", "xyz", "("])
+def test_a_tokenizer_that_leaves_nothing_to_learn_is_refused(task, with_tokenizer, pieces):
+    with pytest.raises(DataError, match=r"60 of 60 training targets otherwise.*nothing of them is left to learn"):
+        build.make_tokenizer(with_tokenizer(pieces), task.data)
+
+
+def test_weights_alone_are_refused_for_want_of_a_tokenizer(task, tmp_path):
+    transformers = pytest.importorskip("transformers")
+    transformers.BartConfig().save_pretrained(tmp_path)
+    with pytest.raises(DataError, match="tokenizer"):
+        build.make_tokenizer(config("model=huggingface", f"model.name={tmp_path}"), task.data)
