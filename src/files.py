@@ -64,6 +64,26 @@ def write_lines(path: Path, values: Iterable[Any]) -> None:
     write_text(path, "".join(json.dumps(value, ensure_ascii=False) + "\n" for value in values))
 
 
+def as_text(data: bytes, errors: str = "strict") -> str:
+    r"""UTF-8 as a person brings it: without a byte order mark, and lines end in `\n` where Windows ended them.
+
+    Raises UnicodeDecodeError.
+    """
+    return data.decode("utf-8", errors).removeprefix("\ufeff").replace("\r\n", "\n")
+
+
+def text_lines(path: Path, errors: str = "strict") -> list[str]:
+    r"""The lines of a file that a person brings; only a `\n` ends one. Raises DataError with file and line."""
+    try:
+        text = as_text(data := path.read_bytes(), errors)
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        number = data.count(b"\n", 0, error.start) + 1
+        raise DataError(f"{path}:{number}: not UTF-8 ({error.reason}); save the file as UTF-8") from error
+    return text.removesuffix("\n").split("\n") if text else []
+
+
 def read_json(path: Path) -> Any:
     """Raises DataError that names the file (and line) where it is missing or no JSON."""
     try:

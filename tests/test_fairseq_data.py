@@ -153,6 +153,11 @@ def dictionary(*symbols: str, sentencepiece: str | None = None) -> DictionaryTok
     return DictionaryTokenizer({"symbols": symbols, "sentencepiece": sentencepiece})
 
 
+def test_a_dictionary_of_windows_is_the_same(tmp_path):
+    (tmp_path / "dict.txt").write_bytes(b"\xef\xbb\xbfa 2\r\nb 1\r\n")
+    assert read_dictionary(tmp_path / "dict.txt") == ["a", "b"]
+
+
 def test_ids_are_fairseqs_but_for_pad_and_bos():
     tokenizer = DictionaryTokenizer({"symbols": read_dictionary(DATA / "dict.tgt.txt"), "sentencepiece": None})
     name = DATA / "train.src-tgt.tgt"

@@ -164,6 +164,13 @@ def test_the_published_format_is_read_without_a_manifest(tmp_path):
     assert split.outputs == ["1", "2"]
 
 
+def test_files_of_windows_are_the_same_examples(tmp_path):
+    there = read(write(tmp_path), "train")
+    for path in tmp_path.iterdir():
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert read(tmp_path, "train") == there
+
+
 def test_only_a_newline_ends_a_line(tmp_path):
     assert read(write(tmp_path, tgt="a\u2028b\x0b\nc\rd"), "train").targets == ["a\u2028b\x0b", "c\rd"]
 

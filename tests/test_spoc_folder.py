@@ -31,6 +31,13 @@ def test_comments_and_what_the_prelude_has_go_and_braces_indent(tmp_path):
     ]
 
 
+def test_a_file_of_windows_is_the_same_program(tmp_path):
+    for name, content in (("a", PROGRAM.encode()), ("b", b"\xef\xbb\xbf" + PROGRAM.replace("\n", "\r\n").encode())):
+        (tmp_path / f"{name}.cpp").write_bytes(content)
+    first, second = programs_below(tmp_path, Skipped(False))
+    assert first == second
+
+
 def test_a_bad_file_is_named_with_its_line_or_left_out(tmp_path):
     (tmp_path / "a.cpp").write_text("int a;\n")
     (tmp_path / "b.cpp").write_text('/* 1\n2 */\nint main() { cout << "x; }\n')

@@ -13,7 +13,7 @@ import numpy as np
 
 from composed.datamodules.tokenizers import MARK, SPECIALS, DictionaryTokenizer
 from composed.errors import DataError
-from composed.files import write_text
+from composed.files import text_lines, write_text
 
 _MAGIC = b"MMIDIDX\x00\x00"
 _TYPES = {1: "u1", 2: "i1", 3: "<i2", 4: "<i4", 5: "<i8", 8: "<u2", 9: "<u4", 10: "<u8"}  # of ids
@@ -32,12 +32,9 @@ def read_dictionary(path: Path) -> list[str]:
 
     Raises DataError with the line that is no symbol and count, or has a symbol again.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror}; it is the dict.txt that fairseq-preprocess wrote") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 ({error.reason})") from error
+    if not path.exists():
+        raise DataError(f"{path}: No such file; it is the dict.txt that fairseq-preprocess wrote")
+    lines = text_lines(path) or [""]
     symbols: dict[str, int] = {}
     for number, line in enumerate(lines, 1):
         symbol, _, count = line.rstrip().removesuffix(" #fairseq:overwrite").rpartition(" ")

@@ -18,6 +18,7 @@ from composed.datamodules import fairseq
 from composed.datamodules.sanstype.grammar import Grammar, generate
 from composed.datamodules.text import PRELUDE, TEST_SET, TEST_SET_WORDS, Execute
 from composed.errors import DataError
+from composed.files import text_lines
 
 LABELED = ("train", "val", "test", "ood")
 UNLABELED = ("unlabeled", "unlabeled_val")
@@ -212,14 +213,9 @@ def _lines(lines: Iterable[str]) -> bytes:
 
 
 def _read(path: Path, *, may_be_empty: bool = True) -> list[str]:
-    try:
-        data = path.read_bytes()
-        lines = data.decode().removesuffix("\n").split("\n") if data else []
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror}; prepare the data, or name a folder that has it") from None
-    except UnicodeDecodeError as error:
-        number = data.count(b"\n", 0, error.start) + 1
-        raise DataError(f"{path}:{number}: not UTF-8 ({error.reason}); save the file as UTF-8") from None
+    if not path.exists():
+        raise DataError(f"{path}: No such file; prepare the data, or name a folder that has it")
+    lines = text_lines(path)
     for number, line in enumerate(lines, start=1):
         if not may_be_empty and not line.strip():
             raise DataError(f"{path}:{number}: empty; drop this line from all files of the split")

@@ -10,6 +10,7 @@ from pathlib import Path
 from composed.datamodules.spoc.code import spell, to_line
 from composed.datamodules.spoc.release import LONGEST, Skipped
 from composed.errors import DataError
+from composed.files import as_text
 
 _LITERAL_OR_COMMENT = re.compile(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])+\'|//[^\n]*|/\*.*?\*/', re.DOTALL)
 _SUPPLIED = re.compile(r"\s*(?:#\s*include\b.*|using\s+namespace\s+std\s*;)?\s*")
@@ -25,7 +26,7 @@ def programs_below(folder: Path, skipped: Skipped) -> list[str]:
     programs = []
     for path in paths:
         try:
-            programs.append(_program(path.read_text(encoding="utf-8")))
+            programs.append(_program(as_text(path.read_bytes())))
         except (OSError, ValueError) as error:
             skipped.add(f"{path}:{error}")
     return programs
