@@ -1,5 +1,6 @@
 """The published files are read as they are, and whatever is wrong in one is named with its line."""
 
+import csv
 import re
 from pathlib import Path
 
@@ -43,6 +44,46 @@ def test_a_program_is_what_one_worker_wrote_about_one_submission(tmp_path):
 def test_tabs_inside_code_belong_to_it(tmp_path):
     program = read(write(tmp_path, changed(1, code='cout\t<< "a\tb";')), Skipped(False))[0]
     assert program.lines[1].code == 'cout << "a\u2409b" ;'
+
+
+def by_name(*names: str) -> list[list[str]]:
+    """The rows in columns of another order, or with further ones."""
+    return [[dict(zip(COLUMNS, row, strict=True)).get(name, str(place)) for name in names]
+            for place, row in enumerate(ROWS)]  # fmt: skip
+
+
+@pytest.mark.parametrize("names", [("", *COLUMNS), COLUMNS[::-1], ("line", "more", *COLUMNS[:5], "indent", "")])
+def test_columns_are_where_their_names_are(tmp_path, names):
+    there = read(write(tmp_path), Skipped(False))
+    assert read(write(tmp_path, by_name(*names), names), Skipped(False)) == there
+    tabbed = [[cell.replace("<<", "<<\t") for cell in row] for row in by_name(*names)]
+    code = read(write(tmp_path, tabbed, names), Skipped(False))[0].lines[1].code
+    assert code == there[0].lines[1].code
+
+
+@pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_what_csv_and_pandas_quote_is_what_was_quoted(tmp_path, quoting, end):
+    there = read(write(tmp_path), Skipped(False))
+    with open(tmp_path / "quoted.tsv", "w", encoding="utf-8-sig", newline="") as file:
+        csv.writer(file, delimiter="\t", quoting=quoting, lineterminator=end).writerows([COLUMNS, *ROWS])
+    assert read(tmp_path / "quoted.tsv", Skipped(False)) == there
+
+
+def test_a_column_that_is_there_twice_and_one_without_a_name_are_refused(tmp_path):
+    with pytest.raises(DataError, match=r"part.tsv:1: the column text is there twice"):
+        read(write(tmp_path, by_name("text", *COLUMNS), ("text", *COLUMNS)), Skipped(True))
+    with pytest.raises(DataError, match=r"part.tsv:1: 7 names of columns, but 8 fields in every row"):
+        read(write(tmp_path, by_name("", *COLUMNS)), Skipped(True))
+
+
+def test_files_of_windows_are_the_same_programs_and_cases(tmp_path):
+    there = read(path := write(tmp_path), Skipped(False))
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert read(path, Skipped(False)) == there
+    text = "1\n###ENDINPUT###\n2\n3\n###ENDOUTPUT###\n"
+    write_cases(tmp_path, "\ufeff" + text.replace("\n", "\r\n"))
+    assert cases(tmp_path, "1A", "all") == (("1\n", "2\n3"),)
 
 
 BAD = [

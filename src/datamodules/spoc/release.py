@@ -4,6 +4,8 @@ Whatever is wrong in a file is a DataError that names file and line, or, if aske
 Left out: which programs a split has (splits.py).
 """
 
+import csv
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +14,11 @@ from typing import NamedTuple
 from composed.datamodules.spoc import code as code_lines
 from composed.datamodules.text import Tests
 from composed.errors import DataError
+from composed.files import as_text, text_lines
 
 COLUMNS = ("text", "code", "workerid", "probid", "subid", "line", "indent")
 LONGEST = 10_000  # characters of a line
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')  # a cell of csv
 
 # A part of the release and its file; the published split of the training programs is of version 1.0.2.
 PARTS = {
@@ -72,64 +76,91 @@ class Skipped:
         self.reasons.append(reason)
 
 
+class _Row(NamedTuple):
+    """`fields` by column; None where there are too few of them, and then `width` says how many."""
+
+    number: int  # of its line in the file, from 1
+    fields: dict[str, str] | None
+    width: int
+    text: str
+
+
 def read(path: Path, skipped: Skipped) -> list[Program]:
     """The programs of a .tsv file in its order. Raises DataError for a missing or unreadable file or column."""
-    try:
-        rows = path.read_text(encoding="utf-8").split("\n")
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 at byte {error.start} ({error.reason})") from None
-    missing = [column for column in COLUMNS if column not in rows[0].split("\t")]
-    if missing:
-        raise DataError(f"{path}:1: the column {missing[0]} is missing; the release has {', '.join(COLUMNS)}")
+    lines = text_lines(path)
+    rows = _cells(lines)
+    names = rows[0][1] if rows else []
+    for column in COLUMNS:
+        if names.count(column) != 1:
+            what = "is there twice" if column in names else "is missing"
+            raise DataError(f"{path}:1: the column {column} {what}; the release has {', '.join(COLUMNS)}")
+    widths = {len(cells) for _, cells in rows[1:]}
+    if len(rows) > 2 and widths == {len(names) + 1}:
+        raise DataError(f"{path}:1: {len(names)} names of columns, but {len(names) + 1} fields in every row below")
     programs: list[Program] = []
-    for first, block in _blocks(rows):
+    for block in _blocks(_by_column(names, rows[1:], lines)):
         try:
-            programs.append(_program(path, first, block))
+            programs.append(_program(path, block))
         except ValueError as error:
             skipped.add(f"{path}:{error}")
     return programs
 
 
-def _blocks(rows: list[str]) -> Iterator[tuple[int, list[str]]]:
-    """The rows of each program, and the number of the first: a program begins where `line` returns to 0."""
-    block: list[str] = []
-    first = 2
-    for number, row in enumerate(rows[1:], 2):
-        if not row.strip():
-            continue
-        if block and row.split("\t")[-2:-1] == ["0"]:
-            yield first, block
-            first, block = number, []
-        first = first if block else number
+def _cells(lines: list[str]) -> list[tuple[int, list[str]]]:
+    """The rows that are not empty, each with the number of its line.
+
+    The release quotes nothing. csv and pandas quote every cell that has a quote, or all cells, which no release does.
+    """
+    cells = [cell for line in lines for cell in line.split("\t") if '"' in cell]
+    if cells and all(_QUOTED.fullmatch(cell) for cell in cells):
+        reader = csv.reader(lines, delimiter="\t")
+        return [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+    return [(number, line.split("\t")) for number, line in enumerate(lines, 1) if line.strip()]
+
+
+def _by_column(names: list[str], rows: list[tuple[int, list[str]]], lines: list[str]) -> Iterator[_Row]:
+    """Columns are where their names are; tabs that are too many belong to the code."""
+    place = names.index("code")
+    for number, cells in rows:
+        more = len(cells) - len(names)
+        if more > 0:
+            cells = [*cells[:place], "\t".join(cells[place : place + more + 1]), *cells[place + more + 1 :]]
+        fields = dict(zip(names, cells, strict=True)) if more >= 0 else None
+        yield _Row(number, fields, len(cells), lines[number - 1])
+
+
+def _blocks(rows: Iterator[_Row]) -> Iterator[list[_Row]]:
+    """The rows of each program, which begins where `line` returns to 0."""
+    block: list[_Row] = []
+    for row in rows:
+        if block and row.fields and row.fields["line"] == "0":
+            yield block
+            block = []
         block.append(row)
     if block:
-        yield first, block
+        yield block
 
 
-def _program(path: Path, first: int, rows: list[str]) -> Program:
+def _program(path: Path, rows: list[_Row]) -> Program:
     """Raises ValueError that begins with the number of the bad line."""
     keys, lines = set(), []
-    for place, row in enumerate(rows):
-        text, *middle = row.split("\t")
-        if len(middle) < 6:
-            raise ValueError(f"{first + place}: {1 + len(middle)} fields, not {len(COLUMNS)}: {row[:80]}")
-        *parts, worker, problem, submission, line, indent = middle
-        code = "\t".join(parts)  # a tab among them belongs to the code
+    for place, (number, fields, width, row) in enumerate(rows):
+        if fields is None:
+            raise ValueError(f"{number}: {width} fields, not {len(COLUMNS)}: {row[:80]}")
+        text, code, worker, problem, submission, line, indent = (fields[column] for column in COLUMNS)
         if max(len(text), len(code)) > LONGEST:
             longest = max(len(text), len(code))
-            raise ValueError(f"{first + place}: a line of {longest:,} characters; {LONGEST:,} is most")
+            raise ValueError(f"{number}: a line of {longest:,} characters; {LONGEST:,} is most")
         if line != str(place) or not indent.isdecimal():
-            raise ValueError(f"{first + place}: line {line}, indent {indent}: expected line {place} of the program")
+            raise ValueError(f"{number}: line {line}, indent {indent}: expected line {place} of the program")
         try:
             lines.append(Line(code_lines.spell_text(text), code_lines.spell(code), int(indent)))
         except ValueError as error:
-            raise ValueError(f"{first + place}: {error}: {code[:80]}") from None
+            raise ValueError(f"{number}: {error}: {code[:80]}") from None
         keys.add(Key(problem, submission, worker))
     if len(keys) > 1:
-        raise ValueError(f"{first}: rows of several programs, where `line` does not return to 0")
-    return Program(keys.pop(), tuple(lines), f"{path}:{first}")
+        raise ValueError(f"{rows[0].number}: rows of several programs, where `line` does not return to 0")
+    return Program(keys.pop(), tuple(lines), f"{path}:{rows[0].number}")
 
 
 def tests(folder: Path, problem: str, which: str) -> Tests:
@@ -137,7 +168,7 @@ def tests(folder: Path, problem: str, which: str) -> Tests:
     name = f"{problem}_testcases{'' if which == 'all' else f'_{which}'}.txt"
     path = folder / "testcases" / problem / name
     try:
-        text = path.read_text(encoding="utf-8", errors="surrogateescape")
+        text = as_text(path.read_bytes(), "surrogateescape")
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}") from None
     cases: list[tuple[str, str]] = []
