@@ -204,6 +204,40 @@ def test_code_is_the_line_without_the_marks_of_the_format():
     assert PRELUDE == "#include <bits/stdc++.h>\n#include <string>\nusing namespace std;\n\n"
 
 
+@pytest.mark.parametrize(
+    ("program", "answer"),
+    [
+        ('string s = "#" ;', r"`#`, `\$` and `~` stand for .* \\043"),
+        ("char c = '$' ;", r"`#`, `\$` and `~` stand for .* \\044"),
+        ('cout << "\\"~" ;', r"`#`, `\$` and `~` stand for .* \\176"),
+        ('cout << "a  b" ;', r"blanks side by side become one, in literals too; write \\040"),
+        ('cout << "a\tb" ;', r"blanks side by side become one, in literals too; .* \\t for a tab"),
+        ("#define x 1", "`#` stands for a blank, .* no directives"),
+        ("int x = ~ y ;", r".*write `compl` for the operator in .*int x = ~ y"),
+        ("cout << ( 1 + ~ x ) ;", ".*write `compl`"),
+        ("return ~ x ;", ".*write `compl`"),
+    ],
+)
+@pytest.mark.parametrize("split", ["train", "unlabeled"])
+def test_a_program_that_would_become_another_one_is_refused(tmp_path, program, answer, split):
+    write(tmp_path, tgt=f"a $ b\n{program}\n")
+    (tmp_path / "train.tgt").rename(tmp_path / f"{split}.tgt")
+    with pytest.raises(DataError, match=rf"{split}\.tgt:2: {answer}"):
+        read(tmp_path, split)
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        r'string s = "\043 \044\176 one blank" ; $ int x = compl y ;',
+        "while ( a ) { ~ b ; ~ ~ c ; } ~ d ; $ ~ e ; $ if ( a ) ~ b ; else ~ c ;",
+        "~ ~ it's  one",
+    ],
+)
+def test_marks_where_the_format_has_them_are_read(tmp_path, program):
+    assert read(write(tmp_path, tgt=f"a $ b\n{program}\n"), "train").targets[1] == program
+
+
 def test_the_manifest_tells_the_settings(tmp_path):
     settings = json.loads((make(tmp_path, seed=4) / "manifest.json").read_text())["settings"]
     assert settings["seed"] == 4

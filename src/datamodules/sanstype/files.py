@@ -7,6 +7,7 @@ every use. A folder of fairseq-preprocess is read too.
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -28,6 +29,8 @@ _OF_FAIRSEQ = {"val": "valid", "ood": "test1"}  # its names of our splits: test1
 _NAMES = {"test": "id", "ood": "ood"}  # of test sets in results, where they differ from the files'
 _VERSION = 2  # of what the same settings give: raise it when that changes
 _MANIFEST = "manifest.json"
+_LITERAL = re.compile(r"""(["'])(?:\\.|(?!\1)[^\\])*\1""")
+_BEFORE_A_TAB = re.compile(r"(?:^|[;{}$~:)]|\b(?:else|do))\s*$")  # where a statement may begin
 _TO_CODE = str.maketrans({"#": " ", "$": " ", "~": "\t"})
 
 
@@ -99,10 +102,11 @@ def prepare(root: Path, *, sizes: Sizes, grammar: Grammar, seed: int, execute: E
 def read(folder: Path, split: str) -> Split:
     """Read one split of a prepared folder, or of any folder in the published format.
 
-    Raises DataError with file and line for a missing file, bad UTF-8, an empty line of code or pseudocode,
-    and files of different lengths.
+    Raises DataError with file and line for a missing file, bad UTF-8, an empty line of code or pseudocode, a program
+    that has marks of the format as its own, and files of different lengths.
     """
     targets = _read(folder / f"{split}.tgt", may_be_empty=False)
+    _check_marks(str(folder / f"{split}.tgt"), targets)
     if split in UNLABELED:
         return Split([], targets, [], [])
     sources = _read(folder / f"{split}.src", may_be_empty=False)
@@ -132,6 +136,29 @@ def tests_in(folder: Path) -> dict[str, str]:
     return {**{name: split for split, name in _NAMES.items()}, **{name: name for name in others}}
 
 
+def _check_marks(where: str, targets: Sequence[str]) -> None:
+    """Raises DataError for a program that would be another one once its marks are what they stand for."""
+    for number, line in enumerate(targets, start=1):
+        code = _LITERAL.sub(_without_inside, line)
+        literals = "".join(match.group() for match in _LITERAL.finditer(line))
+        tab = next((at.start() for at in re.finditer("~", code) if not _BEFORE_A_TAB.search(code[: at.start()])), None)
+        if any(mark in literals for mark in "#$~"):
+            what = r"`#`, `$` and `~` stand for blanks and a tab, in literals too; write \043, \044 and \176 there"
+        elif any(blank != " " for blank in re.findall(r"\s+", literals)):
+            what = r"blanks side by side become one, in literals too; write \040 for each, and \t for a tab"
+        elif "#" in code:
+            what = "`#` stands for a blank, and a program of one line has no directives: take the format of SPoC"
+        elif tab is not None:
+            what = f"`~` stands for a tab; write `compl` for the operator in {line[max(0, tab - 20) : tab + 10]!r}"
+        else:
+            continue
+        raise DataError(f"{where}:{number}: {what}, or leave the program out of all files of the split")
+
+
+def _without_inside(literal: re.Match[str]) -> str:
+    return literal.group()[0] * 2
+
+
 def read_any(folder: Path, split: str, execute: Execute) -> Split | None:
     """A split of a folder, as text or as fairseq-preprocess binarised it; None where there is neither.
 
@@ -144,6 +171,7 @@ def read_any(folder: Path, split: str, execute: Execute) -> Split | None:
     if pair is None:
         return None
     sources, targets = ([] if side is None else fairseq.read_text(*side) for side in pair)
+    _check_marks(str(pair.target[0]), targets)
     if split in UNLABELED:
         return Split([], targets, [], [])
     lines = _read(path) if (path := folder / f"{split}.inp").exists() else [""] * len(targets)
