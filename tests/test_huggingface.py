@@ -9,14 +9,14 @@ pytest.importorskip("transformers")
 
 import huggingface_hub
 from safetensors.torch import load_file
-from transformers import AutoModelForSeq2SeqLM
+from transformers import AutoModelForSeq2SeqLM, BertConfig, EncoderDecoderConfig
 
 from composed.datamodules.tokenizers_huggingface import HuggingFaceTokenizer
 from composed.errors import ConfigError, DataError
 from composed.models.adaptation import add_low_rank, merge_low_rank, merged_state
 from composed.models.composition import fingerprint, freeze
 from composed.models.estimators import rloo
-from composed.models.huggingface import HuggingFace, digest
+from composed.models.huggingface import HuggingFace, digest, read_config
 from composed.models.sequence import Specials
 from composed.models.weights import load_weights, save_weights
 from tests import hf_models
@@ -284,3 +284,11 @@ def test_the_digest_is_that_of_the_content(folder, tmp_path):
     (tmp_path / "config.json").write_text("{}")
     assert digest(str(tmp_path)) != digest(str(folder))
     assert digest("facebook/bart-base") is None
+
+
+def test_a_model_made_of_several_is_refused(tmp_path):
+    side = BertConfig(vocab_size=20, hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8)
+    EncoderDecoderConfig.from_encoder_decoder_configs(side, side).save_pretrained(tmp_path)
+    for name, pretrained in ((str(tmp_path), True), ("qwen2_audio", False)):
+        with pytest.raises(ConfigError, match="whose config is one of several models"):
+            read_config(name, pretrained)

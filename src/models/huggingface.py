@@ -241,6 +241,11 @@ def read_config(name: str, pretrained: bool) -> Any:
             f"model.name={name} is of kind {config.model_type}, which is no encoder-decoder with an output layer, as f "
             "and Pi have to be; take one such as BART, T5, CodeT5 or Pegasus"
         )
+    if not (config.is_encoder_decoder and hasattr(config, "vocab_size")):
+        raise ConfigError(
+            f"model.name={name} is of kind {config.model_type}, whose config is one of several models, with no "
+            "vocabulary that both sides have; take one such as BART, T5, CodeT5 or Pegasus"
+        )
     return config
 
 
