@@ -237,14 +237,13 @@ def _draw(
     test = data.splits.test
     pixels = test.images[test.places[:, 0], test.places[:, 1]] / 127.5 - 1
     groups = []
-    for face in range(min(SHOWN_FACES, config["task"]["sizes"]["faces"])):
+    for face in np.unique(test.labels[:, 1])[:SHOWN_FACES]:  # the first that are tested, in a small test set any
         rows = np.flatnonzero(test.labels[:, 1] == face)
         rows = rows[np.argsort(test.labels[rows, 0])][:SHOWN_CHARACTERS]
-        if len(rows):
-            named = {"target": pixels[rows], "f(x)": arrays["base"][rows].astype(np.float32)}
-            if "composition" in arrays:
-                named["Pi(f(x))"] = arrays["composition"][rows].astype(np.float32)
-            groups.append([*named.items()])
+        named = {"target": pixels[rows], "f(x)": arrays["base"][rows].astype(np.float32)}
+        if "composition" in arrays:
+            named["Pi(f(x))"] = arrays["composition"][rows].astype(np.float32)
+        groups.append([*named.items()])
     sheet(groups, folder.path / "pictures" / "test.png")
     if pi is not None:
         noise = instantiate(config["noise"], _convert_="all")

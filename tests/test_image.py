@@ -3,6 +3,7 @@
 import os
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from PIL import Image
 
 from composed import evaluate, image, predict, train
 from composed.command import check_command_line
+from composed.datamodules.fonts.glyphs import Glyphs
 from composed.errors import ComposedError, ConfigError, Interrupted
 from composed.files import read_json, read_lines
 from composed.models.composition import fingerprint
@@ -86,6 +88,15 @@ def test_text_is_written_in_a_face_as_the_run_predicts_it(run, tmp_path, capsys)
     with Image.open(tmp_path / "t.png") as picture:
         assert picture.size[0] >= 3 * 32
     assert capsys.readouterr().out == ""
+
+
+def test_a_picture_shows_the_faces_that_are_tested_however_few(tmp_path):
+    images = np.zeros((9, 3, 32, 32), np.uint8)
+    test = Glyphs(images, np.array([[7, 1]]), np.array([[1, 7]]))
+    data = SimpleNamespace(splits=SimpleNamespace(test=test))
+    image._draw(RunFolder(tmp_path), {}, data, None, {"base": np.zeros((1, 32, 32), np.float16)})  # type: ignore
+    with Image.open(tmp_path / "pictures" / "test.png") as picture:
+        assert picture.size[1] == 2 * (32 + 2)
 
 
 @pytest.mark.parametrize(
