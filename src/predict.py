@@ -8,15 +8,21 @@ standard output. Left out: prediction on a GPU, and staircases.
 """
 
 import argparse
+import io
+import string
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from composed import judges
 from composed.console import raise_on_signals, say
 from composed.errors import ComposedError, ConfigError, DataError, Interrupted
+from composed.files import as_text
 from composed.printable import printable
 from composed.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from composed.datamodules.tokenizers import Tokenizer
 
 MOST_PRINTED = 1000  # bytes of a program's output that --judge shows
 
@@ -33,7 +39,7 @@ def predict(path: Path, lines: list[str]) -> list[dict[str, str]]:
     task = build.text_task(config)
     sources = [task.data.as_source(line) for line in lines]
     for number, source in enumerate(sources, 1):
-        words = [word for word in source.split() if task.tokenizer.unk in task.tokenizer.encode(word)]
+        words = dict.fromkeys(_bare(word, task.tokenizer) for word in source.split() if _unknown(word, task.tokenizer))
         if not source.replace("$", "").strip() or words:
             what = f"no such words in the training data: {', '.join(words)}" if words else "no statement"
             raise DataError(f"line {number} of the input: {what}")
@@ -55,6 +61,16 @@ def predict(path: Path, lines: list[str]) -> list[dict[str, str]]:
     own = 1 if config["finetuning"]["predict_through"] else 0
     names = ["base", "composition"][: len(texts)]
     return [{**dict(zip(names, row, strict=True)), "own": row[own]} for row in map(list, zip(*texts, strict=True))]
+
+
+def _unknown(word: str, tokenizer: "Tokenizer") -> bool:
+    return tokenizer.unk in tokenizer.encode(word)
+
+
+def _bare(word: str, tokenizer: "Tokenizer") -> str:
+    """An unknown word without the punctuation around it, unless that is what is unknown."""
+    bare = word.strip(string.punctuation)
+    return bare if _unknown(bare, tokenizer) else word
 
 
 def picture(path: Path, text: str, face: int, out: Path, *, show_base: bool) -> None:
@@ -95,6 +111,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("-o", "--out", type=Path, metavar="FILE", help="the picture to write")
     options = parser.parse_args(arguments)
     raise_on_signals()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")  # as the input is read, whatever the locale
     try:
         wanted = (options.font, options.text, options.out)
         if any(each is not None for each in wanted):
@@ -102,10 +120,7 @@ def main(arguments: list[str] | None = None) -> int:
                 raise ConfigError("a picture needs all of --font, --text and -o")
             picture(options.run, options.text, options.font, options.out, show_base=options.show_base)
             return 0
-        lines = sys.stdin.read().splitlines()
-        if not lines:
-            raise DataError("nothing on standard input; give pseudocode, a program per line")
-        predictions = predict(options.run, lines)
+        predictions = predict(options.run, _lines(sys.stdin))
         for number, texts in enumerate(predictions, 1):
             if options.show_base:
                 say(f"{number}: f(x)  {_plain(texts['base'])}")
@@ -118,6 +133,22 @@ def main(arguments: list[str] | None = None) -> int:
     except Interrupted as interrupted:
         return interrupted.code
     return 0
+
+
+def _lines(stream: TextIO) -> list[str]:
+    """As many as `wc -l` counts and an unended last one: nothing else that Unicode takes for the end of a line is one.
+
+    Raises DataError.
+    """
+    data = getattr(stream, "buffer", stream).read()  # what its encoding would be is the locale's, not the data's
+    try:
+        text = data if isinstance(data, str) else as_text(data)
+    except UnicodeDecodeError as error:
+        number = data.count(b"\n", 0, error.start) + 1
+        raise DataError(f"line {number} of the input is not UTF-8 ({error.reason}); convert it with iconv") from error
+    if not text:
+        raise DataError("nothing on standard input; give pseudocode, a program per line")
+    return text.removesuffix("\n").split("\n")
 
 
 def _plain(code: str) -> str:

@@ -10,8 +10,9 @@ from composed import build
 from composed.datamodules.sanstype.files import as_source
 from composed.datamodules.text import Split, TextData
 from composed.datamodules.tokenizers import train
+from composed.errors import DataError
 from composed.models.composition import Composition
-from composed.predict import main, predict
+from composed.predict import _lines, main, predict
 from tests import toys
 
 
@@ -36,6 +37,35 @@ def test_what_cannot_be_predicted_is_named(tmp_path, capsys, monkeypatch, text, 
     captured = capsys.readouterr()
     assert answer in captured.err
     assert captured.out == ""
+
+
+def piped(data: bytes) -> io.TextIOWrapper:
+    """Standard input where the locale is another one."""
+    return io.TextIOWrapper(io.BytesIO(data), encoding="latin-1")
+
+
+@pytest.mark.parametrize("inside", ["\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029", "\r", "\u00e9"])
+@pytest.mark.parametrize("ended", ["", "\n", "\r\n"])
+def test_only_a_newline_ends_a_line_of_the_input(inside, ended):
+    data = f"\ufeffa{inside}b\r\nc{ended}"
+    assert _lines(piped(data.encode())) == [f"a{inside}b", "c"]
+
+
+def test_bytes_that_are_no_text_are_named_with_their_line():
+    with pytest.raises(DataError, match="line 2 of the input is not UTF-8"):
+        _lines(piped(b"a;\ncaf\xe9;\n"))
+    with pytest.raises(DataError, match="nothing on standard input"):
+        _lines(piped(b""))
+
+
+def test_an_unknown_word_is_named_once_and_without_its_punctuation(tmp_path, monkeypatch):
+    split = Split(["let a be 1;"], ["a"], [()])
+    data = TextData(split, split, {}, [], [], to_cpp=str, as_source=str)
+    task = build.TextTask(data, train("word", split.sources), max_length=9)
+    monkeypatch.setattr("composed.predict._trained", lambda *_: (None, {}))
+    monkeypatch.setattr(build, "text_task", lambda _: task)
+    with pytest.raises(DataError, match=r"line 2 of the input: no such words in the training data: x, be@$"):
+        predict(tmp_path, ["let a be 1;", "let x be@ 1; x; (x, x) 1;"])
 
 
 def test_a_run_predicts_with_its_own_beams(tmp_path, monkeypatch):
