@@ -19,6 +19,7 @@ import yaml
 
 import composed.conf
 from composed.effects import below, without_effect
+from composed.console import without_first
 from composed.errors import ConfigError
 from composed.run_folder import KINDS
 
@@ -303,6 +304,17 @@ def _without_effect(
         if all(below(key, unread) for key in changed):
             found[override.input_line] = next((unread[below(key, unread) or ""] for key in changed), "")
     return found
+
+
+def check_first_process(trainer: dict[str, Any]) -> None:
+    """Raises ConfigError where this process would wait for a first process of its training that nobody has started."""
+    several = trainer["devices"] not in (1, "1")
+    if found := without_first(nodes=trainer["num_nodes"], several=several):
+        names = " ".join(word.partition("=")[0] for word in found.split())
+        raise ConfigError(
+            f"{found} in the environment: this process would wait for others of its training, and no launcher that is "
+            f"known (torchrun, srun) has started any; unset {names}"
+        )
 
 
 def check_processes(trainer: dict[str, Any], started: int) -> None:

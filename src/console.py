@@ -14,19 +14,40 @@ from composed.printable import printable
 
 SWEEP = "COMPOSED_SWEEP"  # in the environment of a sweep's jobs: the process that started them
 LAUNCH = "COMPOSED_LAUNCH"  # in the environment of a training's processes: which one it is
+RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")  # which of several processes this one is; 0: the first
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)  # the latter two: warnings of a queue
 _PR_SET_PDEATHSIG = 1
 
 
 def main_process() -> bool:
     """Whether this is the process that speaks and writes: the only one, or rank 0 of several."""
-    return all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID"))
+    return all(os.environ.get(name, "0") == "0" for name in RANKS)
+
+
+def alone() -> None:
+    """For a command that is one process whatever launcher started it: from now on it speaks and writes."""
+    os.environ.update({name: "0" for name in RANKS if name in os.environ})
+
+
+def without_first(*, nodes: int, several: bool) -> str:
+    """What in the environment makes this process wait for the first one of a training, though none has started it.
+
+    That is a number left over, or one of a launcher that is not known here. Several `nodes` are started by hand.
+    `several`: whether the training has several processes on a machine; Lightning starts none where LOCAL_RANK is set.
+    """
+    numbers = {name: os.environ[name] for name in RANKS if os.environ.get(name, "0") != "0"}
+    if several and "LOCAL_RANK" in os.environ:
+        numbers["LOCAL_RANK"] = os.environ["LOCAL_RANK"]
+    started = started_together() or os.environ.get(LAUNCH) == f"{os.uname().nodename} {os.getppid()}"
+    if started or (nodes > 1 and "MASTER_ADDR" in os.environ):
+        return ""
+    return " ".join(f"{name}={number}" for name, number in numbers.items())
 
 
 def started_together() -> int:
     """How many processes of this training torchrun or srun started; 0 where the first of them starts the others."""
     if "TORCHELASTIC_RUN_ID" in os.environ:
-        return int(os.environ["WORLD_SIZE"])
+        return int(os.environ.get("WORLD_SIZE", "1"))
     tasks = int(os.environ.get("SLURM_STEP_NUM_TASKS", "1"))
     return tasks if tasks > 1 else 0
 

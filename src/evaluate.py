@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, get_args
 
 from composed import judges, ranks
-from composed.console import main_process, raise_on_signals, say
+from composed.console import alone, main_process, raise_on_signals, say
 from composed.errors import ComposedError, DataError, Interrupted
 from composed.files import read_json, read_lines, write_json, write_lines
 from composed.judges.records import Class
@@ -252,6 +252,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--unsafe", action="store_true", help="go on where programs cannot be contained")
     parser.add_argument("--predict", action="store_true", help="predict anew from the best checkpoint before judging")
     options = parser.parse_args(arguments)
+    alone()
     raise_on_signals()
     try:
         for path in options.runs:

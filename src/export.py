@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from composed.console import raise_on_signals, say
+from composed.console import alone, raise_on_signals, say
 from composed.errors import ComposedError, ConfigError, DataError, Interrupted
 from composed.run_folder import RunFolder
 
@@ -148,6 +148,7 @@ def main(arguments: list[str] | None = None) -> int:
         form.add_argument("run", type=Path, metavar="RUN", help="folder of a finished run")
         form.add_argument("out", type=Path, metavar="OUT", help="folder to write")
     options = parser.parse_args(arguments)
+    alone()
     raise_on_signals()
     try:
         export(options.form, RunFolder.existing(options.run), options.out)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from composed.command import check_command_line, every_job
-from composed.console import raise_on_signals, say
+from composed.console import alone, raise_on_signals, say
 from composed.errors import ComposedError, ConfigError, DataError, Interrupted
 from composed.files import write_json
 from composed.run_folder import RunFolder
@@ -105,6 +105,7 @@ def main(arguments: list[str] | None = None) -> int:
     options, overrides = parser.parse_known_args(arguments)
     if unknown := [word for word in overrides if "=" not in word or word.startswith("-")]:
         parser.error(f"unknown: {' '.join(unknown)}")
+    alone()
     raise_on_signals()
     try:
         words = fairseq(

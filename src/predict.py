@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from composed import judges
-from composed.console import raise_on_signals, say
+from composed.console import alone, raise_on_signals, say
 from composed.errors import ComposedError, ConfigError, DataError, Interrupted
 from composed.files import as_text
 from composed.printable import printable
@@ -110,6 +110,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--text", metavar="T", help="what to write in it")
     parser.add_argument("-o", "--out", type=Path, metavar="FILE", help="the picture to write")
     options = parser.parse_args(arguments)
+    alone()
     raise_on_signals()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # as the input is read, whatever the locale
@@ -140,11 +141,11 @@ def _lines(stream: TextIO) -> list[str]:
 
     Raises DataError.
     """
-    data = getattr(stream, "buffer", stream).read()  # what its encoding would be is the locale's, not the data's
+    data = getattr(stream, "buffer", stream).read()  # its own encoding is the locale's, not the data's
     try:
         text = data if isinstance(data, str) else as_text(data)
     except UnicodeDecodeError as error:
-        number = data.count(b"\n", 0, error.start) + 1
+        number = error.object.count(b"\n", 0, error.start) + 1
         raise DataError(f"line {number} of the input is not UTF-8 ({error.reason}); convert it with iconv") from error
     if not text:
         raise DataError("nothing on standard input; give pseudocode, a program per line")

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from composed.console import say
+from composed.console import alone, say
 from composed.errors import ComposedError, ConfigError
 from composed.files import write_text
 from composed.reporting.formats import to_csv, to_latex, to_markdown, to_rich
@@ -27,6 +27,7 @@ PLAIN_TEXT_COLUMNS = 140
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line; returns the exit code: 0, or the code of the ComposedError whose message it printed."""
     arguments = _parser().parse_args(argv)
+    alone()
     try:
         _report(arguments)
     except ComposedError as error:

@@ -16,7 +16,7 @@ import yaml
 
 from composed import report, slurm
 from composed.command import CONF, check, check_command_line, every_job
-from composed.console import raise_on_signals, say
+from composed.console import alone, raise_on_signals, say
 from composed.errors import ComposedError, ConfigError, Interrupted
 from composed.files import write_text
 from composed.jobs import Job, run_jobs
@@ -107,6 +107,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--no-report", action="store_true", help="only the runs")
     parser.add_argument("--out", type=Path, metavar="DIR", help="instead of results/NAME-PROFILE")
     options = parser.parse_intermixed_args(arguments)
+    alone()
     raise_on_signals()
     command = shlex.join(["composed-table", *(sys.argv[1:] if arguments is None else arguments)])
     try:

@@ -20,7 +20,15 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from composed import evaluate, ranks, slurm
-from composed.command import check, check_command_line, check_processes, flags_first, help_text, options
+from composed.command import (
+    check,
+    check_command_line,
+    check_first_process,
+    check_processes,
+    flags_first,
+    help_text,
+    options,
+)
 from composed.console import end_with_parent, in_sweep, launch, main_process, raise_on_signals, say, started_together
 from composed.errors import ComposedError, ConfigError, Interrupted, TrainingError
 from composed.files import read_json, write_json
@@ -40,6 +48,7 @@ def run(config: dict[str, Any], overrides: list[str], *, wait: bool = False) -> 
     if folder.finished() and not config["redo"]:
         say(f"{folder.path} is finished already (redo=true runs it again)")
         return folder
+    check_first_process(config["trainer"])
     if started_together():
         check_processes(config["trainer"], started_together())
 
@@ -192,6 +201,12 @@ def main() -> None:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` is no error
         print(help_text("composed-train"))
         return
+    try:
+        if "MASTER_ADDR" not in os.environ:  # else there may be several machines, as the config says
+            check_first_process({"devices": 1, "num_nodes": 1})
+    except ComposedError as error:
+        print(f"error: {error}", file=sys.stderr)  # itself, for it takes itself for one that is silent
+        sys.exit(error.code)
     raise_on_signals()
     try:
         end_with_parent()

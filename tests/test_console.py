@@ -5,7 +5,17 @@ import signal
 
 import pytest
 
-from composed.console import STOPPING, main_process, raise_on_signals, say, started_together
+from composed import report, train
+from composed.console import (
+    LAUNCH,
+    RANKS,
+    STOPPING,
+    main_process,
+    raise_on_signals,
+    say,
+    started_together,
+    without_first,
+)
 from composed.errors import Interrupted
 from composed.tasks.progress import StopSignals
 
@@ -84,3 +94,48 @@ def test_processes_that_somebody_else_started_are_known(variables, together, mon
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert started_together() == together
+
+
+@pytest.mark.parametrize(
+    ("variables", "nodes", "several", "found"),
+    [
+        ({}, 1, True, ""),
+        ({"LOCAL_RANK": "1"}, 1, False, "LOCAL_RANK=1"),
+        ({"LOCAL_RANK": "1", LAUNCH: "elsewhere 1"}, 1, True, "LOCAL_RANK=1"),
+        ({"LOCAL_RANK": "1", LAUNCH: f"{os.uname().nodename} {os.getppid()}"}, 1, True, ""),
+        ({"LOCAL_RANK": "0"}, 1, False, ""),
+        ({"LOCAL_RANK": "0"}, 1, True, "LOCAL_RANK=0"),
+        ({"RANK": "3", "NODE_RANK": ""}, 1, False, "RANK=3 NODE_RANK="),
+        ({"SLURM_PROCID": "2"}, 1, False, "SLURM_PROCID=2"),
+        ({"SLURM_PROCID": "2", "SLURM_STEP_NUM_TASKS": "4"}, 1, False, ""),
+        ({"RANK": "1", "LOCAL_RANK": "1", "TORCHELASTIC_RUN_ID": "none", "WORLD_SIZE": "2"}, 1, True, ""),
+        ({"NODE_RANK": "1", "MASTER_ADDR": "first"}, 2, False, ""),
+        ({"NODE_RANK": "1", "MASTER_ADDR": "first"}, 1, False, "NODE_RANK=1"),
+        ({"NODE_RANK": "1"}, 2, False, "NODE_RANK=1"),
+    ],
+)
+def test_a_process_that_nobody_would_join_is_known(monkeypatch, variables, nodes, several, found):
+    for name in (LAUNCH, "MASTER_ADDR", "TORCHELASTIC_RUN_ID", "SLURM_STEP_NUM_TASKS"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert without_first(nodes=nodes, several=several) == found
+
+
+def test_a_training_that_would_wait_for_a_first_process_is_refused_with_the_variable(monkeypatch, capsys):
+    for name in (LAUNCH, "MASTER_ADDR", "TORCHELASTIC_RUN_ID", "SLURM_STEP_NUM_TASKS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("sys.argv", ["composed-train", "profile=smoke"])
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    with pytest.raises(SystemExit) as ended:
+        train.main()
+    assert ended.value.code == 2
+    assert "error: LOCAL_RANK=1 in the environment: " in (said := capsys.readouterr().err)
+    assert said.endswith("unset LOCAL_RANK\n")
+
+
+@pytest.mark.parametrize("name", RANKS)
+def test_a_command_of_one_process_speaks_whatever_started_it(monkeypatch, capsys, tmp_path, name):
+    monkeypatch.setenv(name, "3")
+    assert report.main([str(tmp_path / "none")]) != 0
+    assert "error: " in capsys.readouterr().err
