@@ -6,6 +6,7 @@ Left out: what the objects themselves check (`build.py`).
 
 import difflib
 import itertools
+import os
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,7 +22,7 @@ import composed.conf
 from composed.effects import below, without_effect
 from composed.console import without_first
 from composed.errors import ConfigError
-from composed.run_folder import KINDS
+from composed.run_folder import KINDS, RunFolder
 
 CONF = Path(composed.conf.__file__).parent
 NO_GROUPS = ("hydra", "table", "__pycache__")
@@ -130,6 +131,9 @@ RANGES: tuple[tuple[str, str, Callable[[float], bool]], ...] = (
     ("linewise predict_above", "from 0 to below 1", lambda x: 0 <= x < 1),
     ("unchanged probability", "from 0 to 1", lambda x: 0 <= x <= 1),
 )
+NAMED = ("task", "profile", "finetuning")  # the groups whose names are in the name of a run's folder
+PATHS = ("runs", "store", "denoiser", "tokenizer", "finetuning")  # keys and groups with paths, beside those of the task
+LONGEST_NAME = 255  # bytes
 HANGING: dict[str, Any] = {"initial_indent": " " * 17, "subsequent_indent": " " * 17}
 SCORE_FUNCTIONS = ("rloo", "self_critical", "reinforce", "vimco", "posterior")
 COMPARING = ("rloo", "vimco", "posterior")  # the estimators that weigh a pair's samples against each other
@@ -386,6 +390,7 @@ def check(config: dict[str, Any]) -> None:
         raise ConfigError(f"trainer.{key}: cannot be set here; {REFUSED_BY_TRAINER[key]}")
     for _ in targets(config):
         pass
+    _check_names(config)
     _check_kind(config)
     _check_mode(config)
     if config["denoiser"] == "model" and not (config["pretraining"].get("model") or config["model"]).get("pretrained"):
@@ -414,10 +419,35 @@ def check(config: dict[str, Any]) -> None:
         _check_abilities(config)
     if not any(config["noise"].get("weights", {"": 1}).values()):
         raise ConfigError("noise.weights: all are 0, so there is no noise; raise one, or choose another noise=")
+    _check_folder(config)
     for key in ("runs", "store"):
         blocker = next(path for path in (Path(config[key]), *Path(config[key]).absolute().parents) if path.exists())
         if not blocker.is_dir():
             raise ConfigError(f"{key}={config[key]}: no folder can be made there, because {blocker} is a file")
+
+
+def _check_names(config: dict[str, Any]) -> None:
+    """Of what becomes a part of a folder's name, or is to be found as one: such that every file system takes it."""
+    for group in NAMED:
+        name = config[group]["name"]
+        if not name.strip() or "/" in name or not name.isprintable():
+            raise ConfigError(
+                f"{group}.name={name}: is part of the name of a run's folder: something that can be printed, without /"
+            )
+    for key, value in _keys({**{key: config[key] for key in PATHS if key in config}, "task": config["task"]}):
+        if isinstance(value, str) and max(len(os.fsencode(part)) for part in value.split("/")) > LONGEST_NAME:
+            raise ConfigError(f"{key}={value[:40]}...: no file or folder has a name of more than {LONGEST_NAME} bytes")
+
+
+def _check_folder(config: dict[str, Any]) -> None:
+    """Of the run, whose name only a config that makes sense gives."""
+    folder = RunFolder.of(config).path.name
+    if (more := len(os.fsencode(folder)) - LONGEST_NAME) > 0:
+        names = ", ".join(f"{group}.name" for group in NAMED)
+        raise ConfigError(
+            f"finetuning.name: the run's folder would have a name {more} bytes longer than file systems take; shorten "
+            f"one of {names}"
+        )
 
 
 def _check_fsdp(config: dict[str, Any]) -> None:

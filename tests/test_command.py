@@ -105,6 +105,25 @@ TEXT_NOISES = [name for name in options("noise") if f"parts.{name}:" in MIXTURE]
         ("++trainer.accumulate_grad_batches=2", "set optim.accumulate"),
         ("++trainer.gradient_clip_val=1", "set optim.clip"),
         ("++trainer.callbacks=[x]", "they are objects"),
+        ("finetuning.name=a/b", "finetuning.name=a/b: is part of the name of a run's folder"),
+        ("finetuning.name=../x", "finetuning.name=../x: is part of the name of a run's folder"),
+        ("finetuning.name=", "finetuning.name=: is part of the name of a run's folder"),
+        ("finetuning.name='a\tb'", "something that can be printed, without /"),
+        (f"finetuning.name={'n' * 240}", "finetuning.name: .* [0-9]+ bytes longer than file systems take"),
+        (f"finetuning.name='{chr(0xE9) * 120}'", "finetuning.name: .* [0-9]+ bytes longer than file systems take"),
+        (f"profile.name={'n' * 240}", "shorten one of task.name, profile.name, finetuning.name"),
+        *(
+            (f"{key}=a/{'n' * 256}/b", f"{key}=a/n+...: no file or folder has a name of more than 255 bytes")
+            for key in (
+                "runs",
+                "store",
+                "denoiser",
+                "task.folder",
+                "task.data",
+                "tokenizer.file",
+                "finetuning.start_from",
+            )
+        ),
         ("runs=/dev/null/runs", "no folder can be made there, because /dev/null is a file"),
     ],
 )
@@ -122,6 +141,8 @@ def test_a_wrong_override_is_refused_with_a_remedy(argument, answer):
         ["trainer.devices=2"],
         ["trainer=ddp", "trainer.devices=[0,1]"],
         ["trainer=fsdp", "trainer.precision=bf16-mixed", "finetuning=adapters"],
+        [f"finetuning.name={'n' * 200}"],
+        ["finetuning.name='my mode, \u00e9'"],
         ["++trainer.benchmark=true", "++trainer.gradient_clip_algorithm=value"],
         ["optim.lr=${pretraining.optim.lr}"],
         ["optim.label_smoothing=[[0.8,0.2],[0.2,0]]", "profile=paper", "task=spoc"],
