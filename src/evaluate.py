@@ -5,6 +5,7 @@
 
 import argparse
 import dataclasses
+import shlex
 import sys
 import time
 from collections import Counter
@@ -177,6 +178,21 @@ def _counts(
     return counts, tests
 
 
+def warn_of_no_judge(config: dict[str, Any], run: RunFolder) -> None:
+    """Before a training, not after it: says why nothing can be judged on this machine."""
+    try:
+        judges.containment(unsafe=config["judge"]["unsafe"])
+    except judges.JudgeError as error:
+        say(
+            f"warning: {error}\nThe training goes on, but its predictions cannot be judged here. Later, or on another "
+            f"machine:\n  {_again(run)}"
+        )
+
+
+def _again(run: RunFolder) -> str:
+    return shlex.join(["composed-evaluate", str(run.path)])
+
+
 def _judge(
     run: RunFolder, programs: list[judges.Program], rules: dict[str, Any], config: dict[str, Any]
 ) -> list[judges.Verdict]:
@@ -192,7 +208,7 @@ def _judge(
             )
         except judges.JudgeError as error:
             raise ComposedError(
-                f"{error}\nThe training is safe: judge its predictions later with\n  composed-evaluate {run.path}"
+                f"{error}\nThe training is safe: judge its predictions later with\n  {_again(run)}"
             ) from error
 
     return ranks.share(programs, work)

@@ -105,6 +105,8 @@ def _train_and_predict(folder: RunFolder, config: dict[str, Any], loggers: list[
     from composed.tasks.training import train
 
     task = build.text_task(config)
+    if main_process():
+        evaluate.warn_of_no_judge(config, folder)
     command = folder.command(denoiser="auto")
     weights = build.denoiser_weights(config, task, command)
     denoiser = build.denoiser(config, task, weights)

@@ -265,3 +265,16 @@ def test_prediction_keeps_the_order_of_the_data_and_feeds_the_denoiser_what_f_sa
     assert [row["code"] for row in found] == [line.upper() for line in lines] * 2
     assert [row["tests"][0]["output"] for row in found] == [str(n) for n in range(9)] * 2
     assert f.calls == pi.calls > 0
+
+
+def test_a_machine_that_cannot_judge_is_told_before_the_training(run, monkeypatch, capsys):
+    def without(**_):
+        raise judges.JudgeError("there is no compiler")
+
+    evaluate.warn_of_no_judge(CONFIG, run)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(judges, "containment", without)
+    evaluate.warn_of_no_judge(CONFIG, run)
+    said = capsys.readouterr().err
+    assert said.startswith("warning: there is no compiler\nThe training goes on, but its predictions cannot be judged")
+    assert said.endswith(f"composed-evaluate {run.path}\n")

@@ -4,6 +4,7 @@ import os
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -153,6 +154,25 @@ def test_without_a_working_compiler_the_plain_engine_is_used(tmp_path, broken):
     )
     assert done.stdout == "True\n"
     assert ("decoding without compiled code" in done.stderr) == bool(broken)
+
+
+@compiled
+@pytest.mark.parametrize("home", [{"HOME": "/proc/nowhere"}, {"XDG_CACHE_HOME": "/proc/self/cmdline"}, None])
+def test_without_a_cache_that_can_be_written_it_is_compiled_for_this_process(monkeypatch, tmp_path, home):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setattr(native, "_OPTIONS", (*native._OPTIONS[:1], "-O0", *native._OPTIONS[2:]))  # in less time
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    for name, value in (home or {}).items():
+        monkeypatch.setenv(name, value)
+    if home is None:
+
+        def unknown():
+            raise RuntimeError("Could not determine home directory.")
+
+        monkeypatch.setattr(Path, "home", unknown)
+    assert native.load.__wrapped__() is not None
+    assert [*tmp_path.iterdir()] == []
 
 
 @compiled

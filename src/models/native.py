@@ -1,8 +1,8 @@
 """Rows of a transformer on the CPU in one call of compiled code: what `decoding.py` does, several times as fast.
 
-`native.cpp` is compiled with g++ when the first row is asked for (some seconds), and kept in the user's cache folder
-under a hash of its text, the compiler and the processor. Where there is no g++ or no AVX-512 (or COMPOSED_NATIVE=0 in
-the environment), and for models with more in their layers than ours, `decoding.py` does the work.
+`native.cpp` is compiled with g++ when the first row is asked for (some seconds), and kept in the user's cache folder,
+if there is one, under a hash of its text, the compiler and the processor. Where there is no g++ or no AVX-512 (or
+COMPOSED_NATIVE=0 in the environment), and for models with more in their layers than ours, `decoding.py` does the work.
 Left out: beam search, other processors.
 """
 
@@ -46,6 +46,16 @@ def flags() -> frozenset[str]:
     return frozenset(next((line for line in lines if line.startswith("flags")), "").split())
 
 
+def _cache() -> Path | None:
+    """The user's, where there is one: a home may be missing, unknown or not to be written to."""
+    try:
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "composed" / "native"
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError):
+        return None
+    return folder
+
+
 @functools.cache
 def load() -> Any | None:
     """The compiled code, compiled now if it never was; None where it cannot be."""
@@ -56,16 +66,19 @@ def load() -> Any | None:
         version = subprocess.run([compiler, "-v"], capture_output=True, check=True).stderr
         parts = (_SOURCE.read_bytes(), os.fsencode(compiler), version, " ".join(sorted(flags())).encode())
         key = hashlib.sha256(b"\0".join((*parts, *map(str.encode, _OPTIONS)))).hexdigest()[:16]
-        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "composed" / "native"
-        built = folder / f"{key}.so"
-        if not built.exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=folder) as made:
+        folder = _cache()
+        if folder and (folder / f"{key}.so").exists():
+            loaded = ctypes.CDLL(str(folder / f"{key}.so"))
+        else:
+            kept = folder if folder and os.access(folder, os.W_OK) else None
+            with tempfile.TemporaryDirectory(dir=kept) as made:
+                built = Path(made) / "native.so"
                 subprocess.run(
-                    [compiler, *_OPTIONS, _SOURCE, "-o", "native.so"], cwd=made, check=True, capture_output=True
+                    [compiler, *_OPTIONS, _SOURCE, "-o", built.name], cwd=made, check=True, capture_output=True
                 )
-                os.replace(Path(made) / "native.so", built)
-        loaded = ctypes.CDLL(str(built))
+                loaded = ctypes.CDLL(str(built))  # which stays loaded wherever the file goes
+                if kept:
+                    os.replace(built, kept / f"{key}.so")
     except (OSError, subprocess.CalledProcessError) as error:
         detail = getattr(error, "stderr", b"") or b""
         logging.getLogger(__name__).warning("decoding without compiled code: %s %s", error, detail.decode()[:500])
