@@ -277,8 +277,8 @@ def write(folder: RunFolder, config: dict[str, Any], text: str, face: int) -> di
         raise DataError(f"--font {face}: f knows the faces 0 to {faces - 1}")
     if unknown := [each for each in text if each not in known and each != " "]:
         raise DataError(f"--text: f does not know {' '.join(unknown)}, only {known} and blanks")
-    if not text:
-        raise DataError("--text: is empty")
+    if not text.strip():
+        raise DataError("--text: is empty, or blanks alone")
     data = image_data(config)
     model = make_predictor(config, data, seed=0).eval()
     load_weights(folder.checkpoints / "best.safetensors", model, vocabulary=data.metadata["vocabulary"])

@@ -161,7 +161,7 @@ def _job(config: DictConfig) -> float | None:
             result = read_json(folder.result)
             print(evaluate.summary(result, folder.path))
             if job.mode == RunMode.RUN:
-                say(f"next:\n  composed-report {folder.path.parent}{_uses(result, folder.path)}")
+                say(f"next:\n  composed-report {shlex.quote(str(folder.path.parent))}{_uses(result, folder.path)}")
             return result["best"]["selection"]
     except ComposedError as error:
         print(f"error: {error}", file=sys.stderr)  # also of a helping process, whose end takes the others down
@@ -183,9 +183,14 @@ def _job(config: DictConfig) -> float | None:
 
 def _uses(result: dict[str, Any], path: Path) -> str:
     """How to use what a run has learned, where there is a command for it."""
+    command = f"\n  composed-predict {shlex.quote(str(path))}"
     if "counts" in result:
-        return f"\n  composed-predict {path} < PSEUDOCODE"
-    return f"\n  composed-predict {path} --font 0 --text Hello -o hello.png" if (path / "pictures").exists() else ""
+        return f"{command} < PSEUDOCODE"
+    if not (path / "pictures").exists():
+        return ""
+    known = RunFolder(path).config()["task"]["characters"]
+    text = "Hello" if {*"Hello"} <= {*known} else known[:5]
+    return f"{command} --font 0 --text {shlex.quote(text)} -o hello.png"
 
 
 def _register_launcher() -> None:
@@ -236,7 +241,7 @@ def main() -> None:
         sys.exit(1)
     if {"-m", "--multirun"} & {*arguments}:
         runs = next((word.partition("=")[2] for word in arguments if word.startswith("runs=")), "runs")
-        say(f"next:\n  composed-report {runs}")
+        say(f"next:\n  composed-report {shlex.quote(runs)}")
 
 
 if __name__ == "__main__":

@@ -120,3 +120,39 @@ def test_a_file_that_is_no_hdf5_is_named(tmp_path):
     (tmp_path / "f.hdf5").write_text("no")
     with pytest.raises(DataError, match="no HDF5 file"):
         make(tmp_path / "cache", tmp_path / "f.hdf5")
+
+
+def test_links_that_lead_nowhere_other_formats_and_the_same_face_again_are_counted_as_skipped(tmp_path):
+    folder = copy(tmp_path / "mine", "DejaVuSans.ttf")
+    (folder / "a.ttf").symlink_to("nowhere")
+    (folder / "b.ttf").symlink_to("b.ttf")
+    for name in ("c.ttc", "d.woff", "e.WOFF2", "f.t1"):
+        (folder / name).write_bytes(b"font")
+    (folder / "DejaVuSans.otf").write_bytes((FONTS / "DejaVuSans.ttf").read_bytes())
+    faces = make(tmp_path / "cache", folder)
+    assert faces.names == ["DejaVuSans"]
+    assert faces.skipped.keys() == {"a.ttf", "b.ttf", "c.ttc", "d.woff", "e.WOFF2", "f.t1", "DejaVuSans.ttf"}
+    assert faces.skipped["DejaVuSans.ttf"] == "the same face as DejaVuSans.otf"
+    assert faces.skipped["e.WOFF2"] == ".WOFF2 is not read; make .ttf or .otf or .pfb of it"
+
+
+def test_a_damaged_or_shortened_hdf5_file_is_named(tmp_path):
+    path = tmp_path / "fonts.hdf5"
+    with h5py.File(path, "w") as file:
+        images = np.random.default_rng(0).integers(0, 255, (200, len(CHARACTERS), 16, 16), np.uint8)
+        file.create_dataset("fonts", data=images, chunks=(50, len(CHARACTERS), 16, 16), fletcher32=True)
+    whole = path.read_bytes()
+    place = whole.index(images[150].tobytes())
+    path.write_bytes(whole[:place] + bytes(500) + whole[place + 500 :])
+    with pytest.raises(DataError, match=r"fonts.hdf5: the faces from 128 on cannot be read .*copy the file again"):
+        make(tmp_path, path)
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match=r"fonts.hdf5: ends too early; copy it again"):
+        make(tmp_path, path)
+
+
+def test_an_hdf5_file_without_a_face_is_named(tmp_path):
+    with h5py.File(tmp_path / "fonts.hdf5", "w") as file:
+        file.create_dataset("fonts", data=np.zeros((0, len(CHARACTERS), 16, 16), np.uint8))
+    with pytest.raises(DataError, match="expected a data set `fonts`"):
+        make(tmp_path, tmp_path / "fonts.hdf5")

@@ -106,6 +106,8 @@ def test_a_picture_shows_the_faces_that_are_tested_however_few(tmp_path):
         (["--font", "0", "--text", "A?", "-o", "x"], "f does not know ?, only"),
         (["--font", "0"], "a picture needs all of --font, --text and -o"),
         (["--font", "0", "--text", "", "-o", "x"], "--text: is empty"),
+        (["--font", "0", "--text", "  ", "-o", "x"], "--text: is empty, or blanks alone"),
+        (["--font", "0", "--text", "A", "-o", "x.jpg"], "-o x.jpg: the picture is a PNG; name it x.png"),
     ],
 )
 def test_what_cannot_be_written_is_named(run, capsys, words, answer):

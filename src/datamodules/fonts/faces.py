@@ -59,14 +59,23 @@ def _identity(source: str, count: int, seed: int) -> dict[str, object]:
     if not path.exists():
         raise DataError(f"task.faces={source}: no such file or folder; bundled needs none")
     files = [path] if path.is_file() else font_files(path)
-    stats = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    stats = [_stat(file) for file in files]
     return {"source": str(path.resolve()), "files": stats}
 
 
+def _stat(file: Path) -> tuple[str, int, int]:
+    """A link that leads nowhere is a file without a face, as any other that cannot be read."""
+    try:
+        found = file.stat()
+    except OSError:
+        found = file.lstat()
+    return file.name, found.st_size, found.st_mtime_ns
+
+
 def font_files(folder: Path) -> list[Path]:
-    """At any depth. Raises DataError where there is none."""
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in outlines.SUFFIXES)
-    if not found:
+    """At any depth, with those of formats that are not read. Raises DataError where there is none that is."""
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in outlines.SUFFIXES + outlines.OTHERS)
+    if not any(path.suffix.lower() in outlines.SUFFIXES for path in found):
         raise DataError(f"task.faces={folder}: holds no {', '.join(outlines.SUFFIXES)} file")
     return found
 
@@ -124,7 +133,14 @@ def _varied(count: int, characters: str, size: int, seed: int) -> Iterator[tuple
 def _from_files(
     files: list[Path], characters: str, size: int, skipped: dict[str, str]
 ) -> Iterator[tuple[str, np.ndarray]]:
+    seen: dict[Path, str] = {}
     for path in files:
+        if path.suffix.lower() in outlines.OTHERS:
+            skipped[path.name] = f"{path.suffix} is not read; make {' or '.join(outlines.SUFFIXES)} of it"
+            continue
+        if path.with_suffix("") in seen:
+            skipped[path.name] = f"the same face as {seen[path.with_suffix('')]}"
+            continue
         try:
             drawing = outlines.from_file(path, characters)
         except (OSError, RuntimeError, ValueError) as error:
@@ -133,6 +149,7 @@ def _from_files(
         if drawing is None:
             skipped[path.name] = f"lacks one of the {len(characters)} characters"
             continue
+        seen[path.with_suffix("")] = path.name
         yield path.stem, outlines.fit(drawing, outlines.Look(), size).numpy()
 
 
@@ -145,10 +162,18 @@ def _open_hdf5(path: Path, characters: int):
     try:
         file = h5py.File(path)
     except OSError as error:
-        raise DataError(f"task.faces={path}: no HDF5 file ({error})") from error
+        what = "ends too early; copy it again" if "truncated" in str(error) else "no HDF5 file"
+        raise DataError(f"task.faces={path}: {what} ({error})") from error
     data = file.get("fonts")
     shape = getattr(data, "shape", None)
-    if shape is None or len(shape) != 4 or shape[1] != characters or shape[2] != shape[3] or data.dtype != np.uint8:
+    if (
+        shape is None
+        or len(shape) != 4
+        or shape[0] == 0
+        or shape[1] != characters
+        or shape[2] != shape[3]
+        or data.dtype != np.uint8
+    ):
         kind = "none" if data is None else f"{shape} {getattr(data, 'dtype', '')}"
         raise DataError(
             f"{path}: expected a data set `fonts` of shape (faces, {characters}, side, side), uint8; found {kind}"
@@ -171,10 +196,20 @@ class _Closing:
 
 def _from_hdf5(data, size: int) -> Iterator[tuple[str, np.ndarray]]:
     """Chunk by chunk, resized; ink becomes white where the file has it black."""
-    dark_ink = bool(np.median(data[: min(8, len(data))]) > 127)
+    dark_ink = bool(np.median(_chunk(data, 0, 8)) > 127)
     for start in range(0, len(data), CHUNK):
-        block = torch.from_numpy(data[start : start + CHUNK]).float()
+        block = torch.from_numpy(_chunk(data, start, start + CHUNK)).float()
         small = F.interpolate(block, (size, size), mode="bilinear", antialias=True, align_corners=False)
         images = small.round().clamp(0, 255).to(torch.uint8).numpy()
         for offset, image in enumerate(255 - images if dark_ink else images):
             yield f"{start + offset}", image
+
+
+def _chunk(data, start: int, end: int) -> np.ndarray:
+    """Faces of an HDF5 file; raises DataError where it is damaged there."""
+    try:
+        return data[start : min(end, len(data))]
+    except OSError as error:
+        raise DataError(
+            f"task.faces={data.file.filename}: the faces from {start} on cannot be read ({error}); copy the file again"
+        ) from error

@@ -22,6 +22,7 @@ EM = 84  # pixels of the em: wide characters keep a margin on either side
 FINE = 4  # times finer than the result when the ink is moved, averaged away after
 MARGIN = 2.0  # pixels of the result that stay free at the tightest side
 SUFFIXES = (".ttf", ".otf", ".pfb")
+OTHERS = (".ttc", ".otc", ".woff", ".woff2", ".pfa", ".t1", ".dfont", ".bdf", ".pcf")  # formats that are not read
 LATIN = ("DejaVuSans", "DejaVuSerif", "STIXGeneral", "cmb10", "cmr10", "cmss10", "cmtt10", "cmti10")
 # Stroke fonts whose Latin letters are letters (the others hold Greek, Cyrillic, symbols or letters at odd places).
 HERSHEY = (
