@@ -153,6 +153,29 @@ def dictionary(*symbols: str, sentencepiece: str | None = None) -> DictionaryTok
     return DictionaryTokenizer({"symbols": symbols, "sentencepiece": sentencepiece})
 
 
+@pytest.mark.parametrize("count", ["-1", "+2", "0", "1_000", "\u0663"])
+def test_counts_are_what_fairseq_takes_for_numbers(tmp_path, count):
+    (tmp_path / "dict.txt").write_text(f"a {count}\nb {count} #fairseq:overwrite\n", encoding="utf-8")
+    assert read_dictionary(tmp_path / "dict.txt") == ["a", "b"]
+    (tmp_path / "dict.txt").write_text("a \u00b2\n", encoding="utf-8")  # a digit that is no number
+    with pytest.raises(DataError, match="is not a symbol, a blank and a count"):
+        read_dictionary(tmp_path / "dict.txt")
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [("en.tok", "de.tok"), ("zh-cn", "en"), ("en", "zh-cn"), ("zh-cn.v1", "pt-br.v1.2"), ("src", "tgt"), ("a-b", "b")],
+)
+def test_names_of_languages_may_have_dots_and_hyphens(tmp_path, source, target):
+    for language in (source, target):
+        (tmp_path / f"train.{source}-{target}.{language}.idx").touch()
+    (pair,) = [find(tmp_path, "train")]
+    names = [(prefix.name, dictionary.name) for prefix, dictionary in pair]
+    assert names == [
+        (f"train.{source}-{target}.{language}", f"dict.{language}.txt") for language in (source, target)
+    ]
+
+
 def test_a_dictionary_of_windows_is_the_same(tmp_path):
     (tmp_path / "dict.txt").write_bytes(b"\xef\xbb\xbfa 2\r\nb 1\r\n")
     assert read_dictionary(tmp_path / "dict.txt") == ["a", "b"]

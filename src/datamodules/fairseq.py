@@ -38,11 +38,20 @@ def read_dictionary(path: Path) -> list[str]:
     symbols: dict[str, int] = {}
     for number, line in enumerate(lines, 1):
         symbol, _, count = line.rstrip().removesuffix(" #fairseq:overwrite").rpartition(" ")
-        if not symbol or not count.isdigit():
+        if not symbol or not _is_number(count):
             raise DataError(f"{path}:{number}: {line!r} is not a symbol, a blank and a count: this is no dict.txt")
         if symbols.setdefault(symbol, number) != number:
             raise DataError(f"{path}:{number}: the symbol {symbol!r} is in line {symbols[symbol]} already")
     return [*symbols]
+
+
+def _is_number(text: str) -> bool:
+    """As fairseq reads it: its counts may be below 0 where a model's scores were made into counts."""
+    try:
+        int(text)
+    except ValueError:
+        return False
+    return True
 
 
 def write_dictionary(path: Path, pieces: Sequence[str]) -> None:
@@ -60,17 +69,26 @@ def find(folder: Path, split: str) -> Pair | None:
 
     Raises DataError where there are several.
     """
-    pairs = sorted({path.name.split(".")[1] for path in folder.glob(f"{split}.*-*.*.idx")})
-    if not pairs:
+    # SPLIT.SOURCE-TARGET.LANGUAGE.idx, and a name of a language may have dots and hyphens of its own.
+    found: dict[str, tuple[str, str]] = {}
+    for path in sorted(folder.glob(f"{split}.*-*.*.idx")):
+        words = path.name.removeprefix(f"{split}.").removesuffix(".idx")
+        for dot in (place for place, letter in enumerate(words) if letter == "."):
+            pair, language = words[:dot], words[dot + 1 :]
+            if pair.startswith(f"{language}-"):
+                found[pair] = language, pair.removeprefix(f"{language}-")
+            elif pair.endswith(f"-{language}"):
+                found.setdefault(pair, (pair.removesuffix(f"-{language}"), language))
+    if not found:
         return None
-    if len(pairs) > 1:
-        raise DataError(f"{folder}: {split} is there for several pairs of languages, {', '.join(pairs)}; keep one")
-    source, target = pairs[0].split("-", 1)
+    if len(found) > 1:
+        raise DataError(f"{folder}: {split} is there for several pairs of languages, {', '.join(found)}; keep one")
+    ((pair, (source, target)),) = found.items()
     if target == "None":  # of --only-source
         source, target = "None", source
 
     def side(language: str) -> tuple[Path, Path]:
-        return folder / f"{split}.{pairs[0]}.{language}", folder / f"dict.{language}.txt"
+        return folder / f"{split}.{pair}.{language}", folder / f"dict.{language}.txt"
 
     return Pair(None if source == "None" else side(source), side(target))
 
