@@ -171,9 +171,7 @@ def test_names_of_languages_may_have_dots_and_hyphens(tmp_path, source, target):
         (tmp_path / f"train.{source}-{target}.{language}.idx").touch()
     (pair,) = [find(tmp_path, "train")]
     names = [(prefix.name, dictionary.name) for prefix, dictionary in pair]
-    assert names == [
-        (f"train.{source}-{target}.{language}", f"dict.{language}.txt") for language in (source, target)
-    ]
+    assert names == [(f"train.{source}-{target}.{language}", f"dict.{language}.txt") for language in (source, target)]
 
 
 def test_a_dictionary_of_windows_is_the_same(tmp_path):

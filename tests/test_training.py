@@ -173,6 +173,19 @@ def test_a_training_that_lightning_cuts_short_is_an_error_and_goes_on_without_th
     assert last(tmp_path)["updates"] == 12
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_a_training_that_is_never_validated_is_told_as_that(tmp_path):
+    with pytest.raises(TrainingError, match=r"test was never validated, .*a setting of the trainer group prevents it"):
+        fit(tmp_path, trainer={**toys.CPU, "limit_val_batches": 0})
+
+
+def test_what_a_trainer_refuses_for_the_job_it_is_in_is_told_in_words(monkeypatch):
+    for name, value in {"ID": "1", "NTASKS": "4", "PROCID": "0", "JOB_NAME": "job.sh"}.items():
+        monkeypatch.setenv(f"SLURM_{name}" if name != "ID" else "SLURM_JOB_ID", value)
+    with pytest.raises(ConfigError, match=r"^trainer: .*SLURM.*in a job, --ntasks-per-node has to be trainer.devices"):
+        training.check_trainer(toys.CPU)
+
+
 def test_the_denoiser_does_not_move_while_f_does(tmp_path):
     through = composed_term(after=0)
     before, start = fingerprint(through.denoiser.state_dict().values()), fingerprint(toys.model().parameters())

@@ -110,8 +110,12 @@ def check_trainer(settings: dict[str, Any]) -> None:
         warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric")
         try:
             pl.Trainer(**settings, logger=False, enable_checkpointing=False, enable_progress_bar=False)
-        except (MisconfigurationException, ValueError, TypeError, ImportError) as error:
-            raise ConfigError(f"trainer: {str(error).rstrip(' .!')}; trainer=cpu runs on every machine") from error
+        except (MisconfigurationException, ValueError, TypeError, ImportError, RuntimeError) as error:
+            words = " ".join(str(error).split()).rstrip(" .!")
+            remedy = "trainer=cpu runs on every machine"
+            if "SLURM" in words:  # it speaks of the job, whatever the run asks for
+                remedy = "in a job, --ntasks-per-node has to be trainer.devices, and --nodes trainer.num_nodes"
+            raise ConfigError(f"trainer: {words}; {remedy}") from error
 
 
 @contextmanager
@@ -207,7 +211,11 @@ def train(
             f"trainer group ends it early or leaves data out; without it the same command goes on from {keeper.last}"
         )
     if keeper.best is None:
-        raise TrainingError(f"the validation loss of {stage} was never finite: try a smaller learning rate")
+        raise TrainingError(
+            f"the validation loss of {stage} was never finite: try a smaller learning rate"
+            if task.validation
+            else f"{stage} was never validated, so no weights are the best: a setting of the trainer group prevents it"
+        )
     merge_low_rank(task.model)  # as it was saved
     load_weights(keeper.best_path, task.model)
     task.model.to(engine.strategy.root_device)  # Lightning leaves it on the CPU; predictions come next
