@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from composed.reporting.formats import to_csv, to_latex, to_markdown, to_rich
+from composed.reporting.formats import _escape_latex, _plain_cell, to_csv, to_latex, to_markdown, to_rich
 from composed.reporting.runs import Missing, find_runs
 from composed.reporting.table import Table, build_table
 from tests.run_folders import counts, write_run, write_sweep
@@ -110,6 +110,27 @@ def test_latex_escapes_what_latex_would_read_as_code(tmp_path: Path) -> None:
     caption = r"50\% \& \$x\$ \#1 \{\textasciitilde{}\textasciicircum{}\textbackslash{}\}"
     assert f"\\caption{{{caption}; 1 seed" in text
     assert "a\\_b + test-time denoiser &" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("<a|b>", r"\textless{}a\textbar{}b\textgreater{}"),
+        ('a "b"', r"a {\ttfamily\char34}b{\ttfamily\char34}"),
+        ("*best", "{}*best"),
+        ("[1cm]", "{}[1cm]"),
+        ("a---b", "a-{}-{}-b"),
+        ("a\n\nb", "a b"),
+    ],
+)
+def test_latex_prints_names_as_they_are_in_fonts_of_7_bits_and_takes_none_for_an_argument(name, written):
+    assert _escape_latex(name) == written
+
+
+@pytest.mark.parametrize("label", ["=1+1", "+1", "-1", "@SUM(A1)"])
+def test_a_label_is_no_formula_to_a_spreadsheet(label):
+    assert _plain_cell(label) == f"'{label}"
+    assert _plain_cell(f"mode {label}") == f"mode {label}"
 
 
 def test_latex_is_pure_ascii_with_balanced_environments_and_braces(table: Table) -> None:

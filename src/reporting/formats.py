@@ -6,6 +6,7 @@ All but CSV show the same blocks: the rates of each test set, then the differenc
 import csv
 import io
 import math
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -183,6 +184,10 @@ def to_latex(table: Table) -> str:
 
 LATEX = {char: f"\\{char}" for char in "&%$#_{}"} | {
     "\\": "\\textbackslash{}",
+    "<": "\\textless{}",
+    ">": "\\textgreater{}",
+    "|": "\\textbar{}",
+    '"': "{\\ttfamily\\char34}",  # a straight one, which text fonts of 7 bits do not have
     "~": "\\textasciitilde{}",
     "^": "\\textasciicircum{}",
     "±": "$\\pm$",
@@ -194,7 +199,12 @@ LATEX = {char: f"\\{char}" for char in "&%$#_{}"} | {
 
 
 def _escape_latex(text: str) -> str:
-    return "".join(LATEX.get(char, char) for char in text)
+    """In fonts of 7 bits too. Hyphens side by side stay hyphens, and nothing stands at the beginning of a cell that the
+    command before it would take for its argument.
+    """
+    words = re.sub("-(?=-)", "-\0", " ".join(text.split()))
+    escaped = "".join(LATEX.get(char, char) for char in words).replace("\0", "{}")
+    return f"{{}}{escaped}" if escaped.startswith(("*", "[")) else escaped
 
 
 def to_csv(table: Table) -> str:
@@ -217,5 +227,12 @@ def to_csv(table: Table) -> str:
             numbers = [each for value in values for each in ((value.mean, value.half_width) if value else (None, None))]
             cells = ["" if x is None else f"{x:z.4f}" if table.of_programs else f"{x:.6g}" for x in numbers]
             seeds = values[0].n if values[0] else 0
-            writer.writerow([label, reference_label, split, seeds, table.programs[split], *cells])
+            writer.writerow(
+                [_plain_cell(label), _plain_cell(reference_label), split, seeds, table.programs[split], *cells]
+            )
     return text.getvalue()
+
+
+def _plain_cell(text: str) -> str:
+    """A label that no spreadsheet takes for a formula, which a file from elsewhere could hide there."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
