@@ -8,6 +8,7 @@ import difflib
 import itertools
 import os
 import re
+import shlex
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.util import find_spec
@@ -248,7 +249,8 @@ def check_command_line(arguments: Sequence[str], *, write: bool = True, effects:
     try:
         with initialize_config_module("composed.conf", version_base="1.3"):
             parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
-            overrides = [o for o in parser.parse_overrides(known.overrides) if not o.key_or_group.startswith("hydra")]
+            parsed = [_parsed(parser, word) for word in known.overrides]
+            overrides = [o for o in parsed if not o.key_or_group.startswith("hydra")]
             searched = known.multirun and any(word.startswith("hydra/sweeper=") for word in known.overrides)
             choices = [[(o, value) for value in _values(o, known.multirun, searched)] for o in overrides]
             idle: list[dict[str, str]] = []  # of each job, the overrides without effect, and why
@@ -308,6 +310,30 @@ def _without_effect(
         if all(below(key, unread) for key in changed):
             found[override.input_line] = next((unread[below(key, unread) or ""] for key in changed), "")
     return found
+
+
+def _parsed(parser: Any, word: str) -> Any:
+    """An override as Hydra reads it. Raises ConfigError with the same word as Hydra would take it."""
+    from hydra.errors import HydraException
+
+    try:
+        return parser.parse_override(word)
+    except HydraException as error:
+        key, equals, value = word.partition("=")
+        if equals and value.startswith("~/"):
+            raise ConfigError(f"{word}: nothing expands ~ there; write {key}=$HOME{value[1:]}") from error
+        escaped = re.sub(r"(\\*)(?='|$)", r"\1\1", value).replace("'", r"\'")
+        quoted = f"{key}='{escaped}'"
+        try:
+            parser.parse_override(quoted)
+        except HydraException:
+            quoted = ""
+        if not (equals and key and quoted):
+            raise ConfigError(f"{word or 'an empty word'}: is neither KEY=VALUE nor GROUP=OPTION") from error
+        raise ConfigError(
+            f"{word}: Hydra takes a part of this value for something else. Where it is meant as it stands, quote it "
+            f"twice, once for the shell: {shlex.quote(quoted)}"
+        ) from error
 
 
 def check_first_process(trainer: dict[str, Any]) -> None:

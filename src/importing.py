@@ -118,9 +118,10 @@ def main(arguments: list[str] | None = None) -> int:
     except Interrupted as interrupted:
         return interrupted.code
     like = shlex.join([*overrides, *words])
-    say(f"next:\n  composed-predict {options.out} < PSEUDOCODE\n  composed-evaluate {options.out} --predict")
-    say(f"or as f or Pi of a training:\n  composed-train {like} finetuning.start_from={options.out} ...")
-    say(f"  composed-train {like} denoiser={options.out} ...")
+    out = shlex.quote(str(options.out))
+    say(f"next:\n  composed-predict {out} < PSEUDOCODE\n  composed-evaluate {out} --predict")
+    say(f"or as f or Pi of a training:\n  composed-train {like} finetuning.start_from={out} ...")
+    say(f"  composed-train {like} denoiser={out} ...")
     return 0
 
 

@@ -1,5 +1,6 @@
 """A wrong word is answered at once: exit code 2, the nearest right one, no traceback, no torch."""
 
+import shlex
 import shutil
 import subprocess
 import sys
@@ -7,7 +8,17 @@ import time
 
 import pytest
 
-from composed.command import CONF, GROUPS, PLUGINS, check, check_command_line, flags_first, help_text, options
+from composed.command import (
+    CONF,
+    GROUPS,
+    PLUGINS,
+    check,
+    check_command_line,
+    every_job,
+    flags_first,
+    help_text,
+    options,
+)
 from composed.errors import ConfigError
 from tests.commands import command
 from tests.test_configs import config
@@ -376,3 +387,29 @@ def test_a_number_of_a_task_of_ones_own_has_no_other_groups_range():
     check({**settings, "task": own})
     with pytest.raises(ConfigError, match=r"task\.beams=0: must be above 0"):
         check({**settings, "task": {**own, "beams": 0}})
+
+
+@pytest.mark.parametrize(
+    "value", ["a=b", "a'b", "a(b", "{a", "a#b", '"a', "caf\u00e9", "a b'c\\", "a\\'b", "[x", "a;b", "a,b c]", "\u2713"]
+)
+def test_a_value_that_hydra_does_not_read_is_refused_with_the_same_value_in_quotes(value):
+    with pytest.raises(ConfigError, match="quote it twice") as refused:
+        check_command_line([f"task.title={value}"])
+    (word,) = shlex.split(str(refused.value).rpartition("for the shell: ")[2])
+    check_command_line([word])
+    ((_, config),) = every_job([word])
+    assert config["task"]["title"] == value
+
+
+@pytest.mark.parametrize(
+    ("word", "answer"),
+    [
+        ("seed", "seed: is neither KEY=VALUE nor GROUP=OPTION"),
+        ("", "an empty word: is neither"),
+        ("a b=1", "a b=1: is neither"),
+        ("runs=~/r", r"runs=~/r: nothing expands ~ there; write runs=\$HOME/r"),
+    ],
+)
+def test_what_is_no_override_is_told_in_words(word, answer):
+    with pytest.raises(ConfigError, match=answer):
+        check_command_line([word])

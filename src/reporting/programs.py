@@ -5,6 +5,7 @@ Leaves out the gold program: its style is one of many right ones, so the verdict
 
 import itertools
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
@@ -106,7 +107,7 @@ def read_examples(run_folder: Path, split: str) -> list[Example]:
     paths = (folder.predictions(split), folder.verdicts(split))
     for path in paths:
         if not path.is_file():
-            raise DataError(f"{path} is missing; write it with `composed-evaluate {run_folder}`")
+            raise DataError(f"{path} is missing; write it with `composed-evaluate {shlex.quote(str(run_folder))}`")
     predictions, verdicts = (read_lines(path) for path in paths)
     examples: dict[int, Example] = {}
     nothing: dict[str, Any] = {}
@@ -117,7 +118,7 @@ def read_examples(run_folder: Path, split: str) -> list[Example]:
             if prediction["id"] != verdict["id"]:
                 raise DataError(
                     f"{paths[1]}:{line}: verdict of {verdict['id']}, but prediction of {prediction['id']}; "
-                    f"judge again with `composed-evaluate {run_folder}`"
+                    f"judge again with `composed-evaluate {shlex.quote(str(run_folder))}`"
                 )
             number, output = prediction["example"], prediction["output"]
             example = examples.setdefault(number, Example(split, number, prediction["source"], prediction["target"]))
@@ -127,7 +128,7 @@ def read_examples(run_folder: Path, split: str) -> list[Example]:
         except (KeyError, TypeError) as error:
             raise DataError(
                 f"line {line} of {paths[0]} and of {paths[1].name} do not make one judged program ({error!r}); "
-                f"judge again with `composed-evaluate {run_folder}`"
+                f"judge again with `composed-evaluate {shlex.quote(str(run_folder))}`"
             ) from error
     return list(examples.values())
 

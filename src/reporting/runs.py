@@ -4,6 +4,7 @@ Leaves out single predictions (programs.py), learning curves (background.py) and
 """
 
 import os
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -207,7 +208,9 @@ def read_run(folder: Path, by: Sequence[str] = ()) -> Run:
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         problem = f"no entry {error}" if isinstance(error, KeyError) else str(error)
-        raise DataError(f"{path}: {problem}; write it again with `composed-evaluate {folder}`") from error
+        raise DataError(
+            f"{path}: {problem}; write it again with `composed-evaluate {shlex.quote(str(folder))}`"
+        ) from error
 
 
 def _variant(folder: Path, keys: Sequence[str]) -> tuple[tuple[str, Any], ...]:

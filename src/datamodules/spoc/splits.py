@@ -6,6 +6,7 @@ not have are the new ones. The title of results says so.
 """
 
 import random
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,9 @@ def load(settings: Mapping[str, Any], execute: Execute) -> TextData:
     """The data by the settings of conf/task/spoc.yaml. Raises DataError."""
     folder = Path(settings["folder"]) if settings["folder"] else sample.prepare(Path(settings["data"]))
     if not folder.is_dir():
-        raise DataError(f"task.folder={folder}: no such folder; get the release with scripts/download_spoc.sh {folder}")
+        raise DataError(
+            f"task.folder={folder}: no such folder; get the release with scripts/download_spoc.sh {_quoted(folder)}"
+        )
     skipped = Skipped(settings["skip_bad"])
     parts = {name: release.read(folder / file, skipped) for name, file in PARTS.items() if (folder / file).exists()}
     train, val, trained_on = _training(folder, parts, settings["seed"])
@@ -69,14 +72,14 @@ def load(settings: Mapping[str, Any], execute: Execute) -> TextData:
         if not programs:
             raise DataError(
                 f"{folder}: no program is left for {name} ({trained_on}; {judged_on}). Get what is missing of the "
-                f"release with scripts/download_spoc.sh {folder}, or raise task.longest"
+                f"release with scripts/download_spoc.sh {_quoted(folder)}, or raise task.longest"
             )
     notes = []
     absent = [file for name, file in PARTS.items() if name not in parts and name != "all"]
     if absent:
         notes.append(
-            f"{folder} is without {', '.join(absent)}; get what there is with scripts/download_spoc.sh {folder}. "
-            f"So: {trained_on}; {judged_on}."
+            f"{folder} is without {', '.join(absent)}; get what there is with "
+            f"scripts/download_spoc.sh {_quoted(folder)}. So: {trained_on}; {judged_on}."
         )
     if skipped.reasons:
         notes.append(f"{len(skipped.reasons)} bad programs or problems left out, such as {skipped.reasons[0]}")
@@ -92,6 +95,10 @@ def load(settings: Mapping[str, Any], execute: Execute) -> TextData:
         about="; ".join([*_lengths(settings["longest"]), trained_on, judged_on]),
         notes=tuple(notes),
     )
+
+
+def _quoted(folder: Path) -> str:
+    return shlex.quote(str(folder))
 
 
 def _lengths(longest: Mapping[str, int | None]) -> list[str]:
