@@ -135,6 +135,7 @@ RANGES: tuple[tuple[str, str, Callable[[float], bool]], ...] = (
 NAMED = ("task", "profile", "finetuning")  # the groups whose names are in the name of a run's folder
 PATHS = ("runs", "store", "denoiser", "tokenizer", "finetuning")  # keys and groups with paths, beside those of the task
 LONGEST_NAME = 255  # bytes
+NOT_IN_A_PROJECT = "/\\#?%:"
 HANGING: dict[str, Any] = {"initial_indent": " " * 17, "subsequent_indent": " " * 17}
 SCORE_FUNCTIONS = ("rloo", "self_critical", "reinforce", "vimco", "posterior")
 COMPARING = ("rloo", "vimco", "posterior")  # the estimators that weigh a pair's samples against each other
@@ -460,6 +461,12 @@ def _check_names(config: dict[str, Any]) -> None:
             raise ConfigError(
                 f"{group}.name={name}: is part of the name of a run's folder: something that can be printed, without /"
             )
+    project = config["logger"].get("project", "p")
+    if not 0 < len(project) <= 128 or {*project} & {*NOT_IN_A_PROJECT}:
+        raise ConfigError(
+            f"logger.project={project}: a project of W&B has a name of 1 to 128 characters, none of "
+            f"{' '.join(NOT_IN_A_PROJECT)}"
+        )
     for key, value in _keys({**{key: config[key] for key in PATHS if key in config}, "task": config["task"]}):
         if isinstance(value, str) and max(len(os.fsencode(part)) for part in value.split("/")) > LONGEST_NAME:
             raise ConfigError(f"{key}={value[:40]}...: no file or folder has a name of more than {LONGEST_NAME} bytes")

@@ -4,6 +4,8 @@ Left out: metrics.jsonl itself (`tasks/progress.py`), and how W&B is kept at a d
 """
 
 import csv
+import os
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,8 +15,10 @@ from typing import Any
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from composed.console import main_process, say
-from composed.mirror import Mirror
-from composed.run_folder import configuration_key, shaping
+from composed.mirror import Mirror, switched_off
+from composed.run_folder import configuration_key, content_key, shaping
+
+MOST_OF_A_TAG, MOST_OF_AN_ID = 64, 128  # characters, in W&B
 
 
 class Sheltered:
@@ -78,9 +82,17 @@ def open_logger(settings: dict[str, Any], folder: Path, config: dict[str, Any]) 
         ),
         "wandb": lambda: Mirror(wandb_settings(settings, folder.name, config), folder),
     }
-    if not main_process():
+    off = switched_off() if settings["name"] == "wandb" else ""
+    if not main_process() or off:
+        if off:
+            say(f"{off} in the environment: wandb gets nothing; metrics.jsonl has the metrics")
         yield []
         return
+    if settings["name"] == "wandb":
+        for variable, ours in (("WANDB_MODE", settings["mode"]), ("WANDB_DIR", str(folder))):
+            if os.environ.get(variable, ours) != ours:
+                key = "logger.mode" if variable == "WANDB_MODE" else "runs="
+                say(f"{variable}={os.environ[variable]} has no effect: {key} says it, {ours} here")
     logger = make[settings["name"]]()
     try:
         yield [logger]
@@ -96,10 +108,16 @@ def wandb_settings(settings: dict[str, Any], name: str, config: dict[str, Any]) 
         "project": settings["project"],
         "mode": settings["mode"],
         "name": name,
-        "id": name,
+        "id": _identifier(name),
         "resume": "allow" if settings["mode"] == "online" else None,
         "group": group,  # of the runs that differ in their seed alone, over which W&B takes means
         "job_type": "fine-tuning",
-        "tags": [task, profile, mode, f"seed-{config['seed']}"],
+        "tags": [word[:MOST_OF_A_TAG] for word in (task, profile, mode, f"seed-{config['seed']}")],
         "config": {**config, "group": group},
     }
+
+
+def _identifier(name: str) -> str:
+    """A run's name as its id in W&B, which has no `:;,#?/'` and at most 128 characters; another name is another id."""
+    kept = re.sub(r"[^\w.-]", "-", name, flags=re.ASCII)
+    return kept if kept == name and len(name) <= MOST_OF_AN_ID else f"{kept[: MOST_OF_AN_ID - 13]}-{content_key(name)}"

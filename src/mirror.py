@@ -11,6 +11,7 @@ import queue
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,14 @@ class Mirror:
             say(f"wandb gets no metrics from here on ({reason}); metrics.jsonl has them")
 
 
+def switched_off() -> str:
+    """What in the environment switches W&B off as its users know it; else ""."""
+    off = (("WANDB_MODE", ("disabled",)), ("WANDB_DISABLED", ("true", "1", "yes", "on")))
+    return next(
+        (f"{name}={os.environ[name]}" for name, values in off if os.environ.get(name, "").lower() in values), ""
+    )
+
+
 def main() -> None:
     """The mirror's side: the settings, then events, until the training closes the pipe."""
     import wandb
@@ -108,7 +117,7 @@ def main() -> None:
     except wandb.Error as error:
         if settings["mode"] == "offline":
             raise
-        print(f"{next(iter(str(error).splitlines()), error)}; recording offline instead", flush=True)
+        print(f"{_in_one_line(error)}; recording offline instead", flush=True)
         wandb.teardown()  # its service still holds the run's id
         run = wandb.init(**{**settings, "mode": "offline", "resume": None})
     run.define_metric("*", step_metric="update")
@@ -194,5 +203,16 @@ def log_report(run: Any, folder: Path) -> None:
     run.log({"table": wandb.Table(columns=[*header], data=rows), "report": wandb.Html(str(folder / "report.html"))})
 
 
+def _in_one_line(error: Exception) -> str:
+    """What is wrong. Of what W&B checks with pydantic: of each setting, without the links that end it."""
+    if hasattr(error, "errors"):
+        return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+    return next((line for line in str(error).splitlines() if line.strip()), repr(error))
+
+
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except Exception as error:
+        traceback.print_exc()
+        sys.exit(f"{type(error).__name__}: {_in_one_line(error)}")  # the last line, which the training quotes

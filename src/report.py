@@ -93,8 +93,10 @@ def _report(arguments: argparse.Namespace) -> None:
 
 
 def _send(arguments: argparse.Namespace, out: Path, runs: list[str]) -> None:
-    from composed.mirror import Mirror
+    from composed.mirror import Mirror, switched_off
 
+    if off := switched_off():
+        return say(f"{off} in the environment: wandb gets nothing")
     name = re.sub(r"\W+", "-", f"table-{out.resolve().name}")
     settings = {"project": arguments.project, "mode": arguments.wandb, "name": name, "job_type": "report"}
     mirror = Mirror({**settings, "config": {"runs": runs}}, out)

@@ -1,6 +1,7 @@
 """Metrics reach the logger that was asked for; a logger that fails is named once and never stops a run."""
 
 import csv
+import re
 import sys
 from types import SimpleNamespace
 from typing import Any
@@ -124,3 +125,24 @@ def test_a_group_of_w_and_b_is_the_runs_that_differ_in_their_seed_alone():
 
 def fonts(seed: int, *words: str) -> dict[str, Any]:
     return config("task=fonts", f"seed={seed}", *words)
+
+
+@pytest.mark.parametrize("name", ["fonts-a:b;c,d#e?f-s0-1", "fonts-" + "n" * 200 + "-s0-1", "caf\u00e9 '-s0-1"])
+def test_what_wandb_would_refuse_of_a_long_or_strange_name_is_not_given_to_it(name):
+    named = {**fonts(3), "finetuning": {**fonts(3)["finetuning"], "name": name}}
+    settings, other = (wandb_settings({"project": "p", "mode": "offline"}, n, named) for n in (name, f"{name}:"))
+    assert settings["name"] == name
+    assert re.fullmatch(r"[\w.-]{1,128}", settings["id"], re.ASCII)
+    assert settings["id"] != other["id"]
+    assert max(map(len, settings["tags"])) <= 64
+
+
+@pytest.mark.parametrize("variable", ["WANDB_MODE=disabled", "WANDB_DISABLED=true"])
+def test_wandb_that_the_environment_switches_off_stays_off_and_that_is_said(tmp_path, monkeypatch, capsys, variable):
+    monkeypatch.setenv(*variable.split("="))
+    with opened({"name": "wandb", "project": "p", "mode": "offline"}, tmp_path) as loggers:
+        assert loggers == []
+    assert capsys.readouterr().err == (
+        f"{variable} in the environment: wandb gets nothing; metrics.jsonl has the metrics\n"
+    )
+    assert [*tmp_path.iterdir()] == []

@@ -206,3 +206,11 @@ def test_a_training_that_ends_before_the_server_is_given_up_waits_less_than_30_s
     began = time.monotonic()
     logger.close()
     assert time.monotonic() - began < 30
+
+
+def test_why_wandb_refused_a_setting_is_quoted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Mirror({**SETTINGS, "tags": ["x" * 70]}, tmp_path).close()
+    said = capsys.readouterr().err
+    assert "ValidationError: run_tags: Value error, Tag 'x" in said
+    assert "is 70 characters" in said
+    assert "https" not in said
