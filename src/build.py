@@ -3,6 +3,7 @@
 Below the root files nobody sees a config. `_target_` outside the package is refused (`command.check`).
 """
 
+import functools
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -58,8 +59,12 @@ def text_task(config: dict[str, Any]) -> TextTask:
     task = config["task"]
     workers, unsafe, shared = (config["judge"][key] for key in ("workers", "unsafe", "shared"))
 
+    @functools.cache
+    def tell() -> None:
+        say("running the gold programs for their expected outputs, once for these data")
+
     def execute(codes: list[str], inputs: list[str]) -> list[judges.Execution]:
-        say(f"running {len(codes)} gold programs for their expected outputs")
+        tell()
         return judges.execute(codes, inputs, workers=workers, unsafe=unsafe, shared=shared)
 
     try:
@@ -295,8 +300,8 @@ def sample(
     pi: SequenceModel | None = None,
     names: Sequence[str] = ("x", "f(x)", "Pi(f(x))"),
 ) -> Callable[[SequenceTask], str]:
-    """Tells what f, and Pi where there is one, makes of the shortest source of `pairs`, in a line each."""
-    batch = pairs.batch([int(pairs.cost().argmin())])
+    """Tells what f, and Pi where there is one, makes of a pair of median length, in a line each."""
+    batch = pairs.batch([int(pairs.cost().argsort(kind="stable")[len(pairs) // 2])])
 
     def tell(trained: SequenceTask) -> str:
         f, denoiser = trained.model, trained.through.denoiser if trained.through else pi
@@ -310,9 +315,13 @@ def sample(
                 rows.append(Composition(f, denoiser).denoise(written, max_length=task.max_length))
         f.train(training)
         texts = [" ".join(task.tokenizer.decode(row[0].tolist()).split()) for row in rows]
-        return "\n".join(f"    {name:<9} {text[:SAMPLE_COLUMNS]}" for name, text in zip(names, texts, strict=False))
+        return "\n".join(f"    {name:<9} {_cut(text)}" for name, text in zip(names, texts, strict=False))
 
     return tell
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= SAMPLE_COLUMNS else f"{text[: SAMPLE_COLUMNS - 3]}..."
 
 
 def _pretrain(config: dict[str, Any], task: TextTask, folder: Path) -> None:

@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from composed import build
 from composed.datamodules.batching import Redrawn
@@ -147,3 +148,26 @@ def test_weights_alone_are_refused_for_want_of_a_tokenizer(task, tmp_path):
     transformers.BartConfig().save_pretrained(tmp_path)
     with pytest.raises(DataError, match="tokenizer"):
         build.make_tokenizer(config("model=huggingface", f"model.name={tmp_path}"), task.data)
+
+
+def test_the_sample_is_of_median_length(task):
+    lines = ["int a ;", f"int {'a + ' * 50} a ;", "int a = 1 + 2 ;"]
+    pairs = task.pairs(Split(lines, lines, [()] * 3))
+
+    class Echo:
+        training = False
+
+        def predict(self, source, *, max_length):
+            return source
+
+        def parameters(self):
+            return iter([torch.zeros(1)])
+
+        def eval(self):
+            pass
+
+        def train(self, on):
+            pass
+
+    told = build.sample(task, pairs)(SimpleNamespace(model=Echo(), through=None))  # type: ignore[arg-type]
+    assert told.splitlines() == ["    x         int a = 1 + 2 ;", "    f(x)      int a = 1 + 2 ;"]

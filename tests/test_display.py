@@ -65,6 +65,48 @@ def test_on_a_terminal_lines_stand_above_the_bar(
     assert said.count("\x1b[?25l") == said.count("\x1b[?25h") == 1  # the cursor is given back
 
 
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.4, "0:00"),
+        (59.4, "0:59"),
+        (59.6, "1:00"),
+        (60, "1:00"),
+        (119.7, "2:00"),
+        (3599.7, "1:00:00"),
+        (36_000, "10:00:00"),
+    ],
+)
+def test_a_clock_has_no_sixtieth_second_or_minute(seconds: float, words: str) -> None:
+    assert display.clock(seconds) == words
+
+
+def test_the_time_of_cheap_updates_says_nothing_of_costly_ones(
+    clock: list[float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The composed loss joins at update 50: 50 updates of a second each, then 50 of four."""
+    shown = Display("composed", 0, 100, "tokens", changes=[0, 50, 100, 250])
+    for done in range(1, 101):
+        clock[0] += 1 if done <= 50 else 4
+        if done % 20 == 0:
+            shown.validated(done, {"loss": 1.0}, "")
+        elif done == 50:
+            shown.update(done, {"loss": 1.0}, done)
+    told = [line.split("1.0000")[1].strip() for line in capsys.readouterr().err.splitlines() if "validation" in line]
+    later = "to update 50; from there on they take other time"
+    assert told == [f"0:30 {later}", f"0:10 {later}", "2:40 left", "1:20 left", ""]
+
+
+def test_validations_in_quick_succession_are_told_but_for_the_first_and_the_last(
+    clock: list[float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = Display("composed", 0, 10, "tokens")
+    for done in range(1, 11):
+        clock[0] = 3 * done
+        shown.validated(done, {"loss": 1.0}, "")
+    assert [line.split()[1] for line in capsys.readouterr().err.splitlines()] == ["1/10", "5/10", "9/10", "10/10"]
+
+
 def test_a_helping_process_shows_nothing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)

@@ -186,6 +186,17 @@ def test_what_a_trainer_refuses_for_the_job_it_is_in_is_told_in_words(monkeypatc
         training.check_trainer(toys.CPU)
 
 
+def test_a_sample_is_told_at_the_first_validation_and_at_the_end(tmp_path):
+    asked: list[int] = []
+    task = SequenceTask(toys.model(), toys.optim(updates=30), seed=0)
+    recorder = Recorder(tmp_path / "metrics.jsonl", task, "test", [], lambda one: asked.append(one.updates) or "")
+    recorder.start()
+    for task.updates in (4, 8, 28, 30):
+        recorder.on_validation_end(SimpleNamespace(is_global_zero=True), task)  # type: ignore[arg-type]
+    recorder.stop()
+    assert asked == [4, 30]
+
+
 def test_the_denoiser_does_not_move_while_f_does(tmp_path):
     through = composed_term(after=0)
     before, start = fingerprint(through.denoiser.state_dict().values()), fingerprint(toys.model().parameters())

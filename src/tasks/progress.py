@@ -49,7 +49,7 @@ class Recorder(pl.Callback):
     """Rows of metrics into `metrics.jsonl`, flushed one by one, to the loggers, and to the person who waits.
 
     A resumed training first drops the rows after its checkpoint: each update is in the file once. `sample` tells in
-    words, at every validation, what the model says on an example; all processes ask it.
+    words, at the first and the last validation, what the model says on an example; all processes ask it.
     """
 
     def __init__(
@@ -71,6 +71,7 @@ class Recorder(pl.Callback):
     def start(self) -> None:
         """Opens the file for the update that the task is at."""
         self._amount = 0
+        self._first = True
         if not main_process():
             return
         kept = []
@@ -79,7 +80,9 @@ class Recorder(pl.Callback):
             kept = [row for row in rows if row.endswith("\n") and json.loads(row)["update"] <= self.task.updates]
         write_text(self.path, "".join(kept))
         self._file = open(self.path, "a", encoding="utf-8")  # noqa: SIM115  (closed by `stop`)
-        self._display = Display(self.stage, self.task.updates, self.task.optim.updates, self.task.unit)
+        self._display = Display(
+            self.stage, self.task.updates, self.task.optim.updates, self.task.unit, self.task.changes
+        )
 
     def stop(self) -> None:
         if main_process():
@@ -110,7 +113,9 @@ class Recorder(pl.Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, _task: pl.LightningModule) -> None:
         self._record(trainer, "validation", self.task.updates, self.task.validation)
-        sample = self.sample(self.task) if self.sample else ""
+        wanted = self._first or self.task.updates == self.task.optim.updates
+        sample = self.sample(self.task) if self.sample and wanted else ""
+        self._first = False
         if trainer.is_global_zero:
             told = {name: value for name, value in self.task.validation.items() if name != "selection"}
             self._display.validated(self.task.updates, told, sample)

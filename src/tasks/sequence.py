@@ -166,6 +166,11 @@ class SequenceTask(pl.LightningModule):
         """Whether the update to come has the composed term."""
         return self.through is not None and self.updates >= self.through.after
 
+    @property
+    def changes(self) -> list[int]:
+        """The updates from which on an update does other work."""
+        return [*self.starts[1:], *([self.through.after] if self.through else [])]
+
     def stage(self, update: int) -> int:
         """The index of the stage that an update belongs to."""
         return max(i for i, start in enumerate(self.starts) if start <= update)
