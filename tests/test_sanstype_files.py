@@ -164,6 +164,29 @@ def test_the_published_format_is_read_without_a_manifest(tmp_path):
     assert split.outputs == ["1", "2"]
 
 
+def test_tests_may_have_several_lines(tmp_path):
+    write(tmp_path)
+    for suffix in ("inp", "out"):
+        (tmp_path / f"train.{suffix}").unlink()
+    path = tmp_path / "train.tests.jsonl"
+    path.write_text('{"input": "1\\n2\\n", "output": "3\\n"}\n{"output": "", "input": ""}\n')
+    split = read(tmp_path, "train")
+    assert (split.inputs, split.outputs) == (["1\n2\n", ""], ["3\n", ""])
+    for line, answer in (
+        ('{"input": "1"}', r'train.tests.jsonl:2: expected {"input": TEXT, "output": TEXT}'),
+        ('{"input": "1", "output": 2}', r"train.tests.jsonl:2: expected"),
+        ("1", r"train.tests.jsonl:2: expected"),
+        ("{", r"train.tests.jsonl:2: no JSON"),
+        ("", r"train.tests.jsonl:2: no JSON"),
+    ):
+        path.write_text(f'{{"input": "", "output": ""}}\n{line}\n')
+        with pytest.raises(DataError, match=answer):
+            read(tmp_path, "train")
+    path.write_text('{"input": "", "output": ""}\n')
+    with pytest.raises(DataError, match=r"train.tests.jsonl:1: the last line, but train.tgt has 2"):
+        read(tmp_path, "train")
+
+
 def test_files_of_windows_are_the_same_examples(tmp_path):
     there = read(write(tmp_path), "train")
     for path in tmp_path.iterdir():

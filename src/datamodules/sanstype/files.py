@@ -1,8 +1,9 @@
 """SansType splits as files in the published format: a line per example, a file per field.
 
-`.src` pseudocode, `.tgt` code, `.inp` values for standard input between tabs, `.out` what the program prints;
-unlabeled splits have `.tgt` alone. A prepared folder is complete or absent, and is checked by content at
-every use. A folder of fairseq-preprocess is read too.
+`.src` pseudocode, `.tgt` code, `.inp` values for standard input between tabs, `.out` what the program prints, or in the
+place of both `.tests.jsonl`, an object with the texts `input` and `output`, which may have several lines; unlabeled
+splits have `.tgt` alone. A prepared folder is complete or absent, and is checked by content at every use. A folder of
+fairseq-preprocess is read too.
 """
 
 import hashlib
@@ -19,7 +20,7 @@ from composed.datamodules import fairseq
 from composed.datamodules.sanstype.grammar import Grammar, generate
 from composed.datamodules.text import PRELUDE, TEST_SET, TEST_SET_WORDS, Execute
 from composed.errors import DataError
-from composed.files import text_lines
+from composed.files import read_lines, text_lines
 
 LABELED = ("train", "val", "test", "ood")
 UNLABELED = ("unlabeled", "unlabeled_val")
@@ -110,15 +111,32 @@ def read(folder: Path, split: str) -> Split:
     if split in UNLABELED:
         return Split([], targets, [], [])
     sources = _read(folder / f"{split}.src", may_be_empty=False)
-    inputs = _read(folder / f"{split}.inp")
-    outputs = _read(folder / f"{split}.out")
-    for suffix, lines in (("src", sources), ("inp", inputs), ("out", outputs)):
+    own = folder / f"{split}.tests.jsonl"
+    if own.exists():
+        inputs, outputs = _read_tests(own)
+    else:
+        inputs = [_standard_input(line) for line in _read(folder / f"{split}.inp")]
+        outputs = _read(folder / f"{split}.out")
+    of_tests = [("tests.jsonl", inputs)] if own.exists() else [("inp", inputs), ("out", outputs)]
+    for suffix, lines in (("src", sources), *of_tests):
         if len(lines) != len(targets):
             raise DataError(
                 f"{folder / split}.{suffix}:{len(lines)}: the last line, but {split}.tgt has {len(targets)}; "
                 "line i of every file is about example i: restore the shorter file or cut the longer one"
             )
-    return Split(sources, targets, [_standard_input(line) for line in inputs], outputs)
+    return Split(sources, targets, inputs, outputs)
+
+
+def _read_tests(path: Path) -> tuple[list[str], list[str]]:
+    """Inputs and outputs. Raises DataError with the line that is no object of these two texts."""
+    inputs, outputs = [], []
+    for number, row in enumerate(read_lines(path), 1):
+        texts = [row.get(key) for key in ("input", "output")] if isinstance(row, dict) and len(row) == 2 else []
+        if not texts or not all(isinstance(text, str) for text in texts):
+            raise DataError(f'{path}:{number}: expected {{"input": TEXT, "output": TEXT}}')
+        inputs.append(texts[0])
+        outputs.append(texts[1])
+    return inputs, outputs
 
 
 def tests_in(folder: Path) -> dict[str, str]:
