@@ -9,7 +9,7 @@ pytest.importorskip("transformers")
 
 import huggingface_hub
 from safetensors.torch import load_file
-from transformers import AutoModelForSeq2SeqLM, BertConfig, EncoderDecoderConfig
+from transformers import AutoConfig, AutoModelForSeq2SeqLM, BertConfig, EncoderDecoderConfig
 
 from composed.datamodules.tokenizers_huggingface import HuggingFaceTokenizer
 from composed.errors import ConfigError, DataError
@@ -292,3 +292,15 @@ def test_a_model_made_of_several_is_refused(tmp_path):
     for name, pretrained in ((str(tmp_path), True), ("qwen2_audio", False)):
         with pytest.raises(ConfigError, match="whose config is one of several models"):
             read_config(name, pretrained)
+
+
+@pytest.mark.parametrize("kind", ["bart", "t5", "marian", "pegasus"])
+def test_a_loaded_model_learns_what_a_new_one_learns(kind, tmp_path):
+    sizes = {"d_model": 16, "vocab_size": 20, "pad_token_id": 0, "decoder_start_token_id": 0, "eos_token_id": 2}
+    new = AutoModelForSeq2SeqLM.from_config(AutoConfig.for_model(kind, **sizes))
+    new.save_pretrained(tmp_path)
+    loaded = HuggingFace(20, name=str(tmp_path), specials=Specials(), dropout=0.0).bare
+    learned = [{name for name, value in model.named_parameters() if value.requires_grad} for model in (new, loaded)]
+    assert learned[0] == learned[1]
+    if kind in ("marian", "pegasus"):
+        assert not any("embed_positions" in name for name in learned[1])

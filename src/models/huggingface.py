@@ -273,6 +273,11 @@ def _model(name: str, config: Any, pretrained: bool) -> Any:
             "config has no place. Is the config.json that of another model? If they can be left out, do so: "
             "AutoModelForSeq2SeqLM.from_pretrained(FOLDER).save_pretrained(OTHER)"
         )
+    with torch.device("meta"):
+        built = AutoModelForSeq2SeqLM.from_config(config)
+    learned = {key: parameter.requires_grad for key, parameter in built.named_parameters(remove_duplicate=False)}
+    for key, parameter in model.named_parameters():  # loading marks all as learned: tables of sinusoids would be, too
+        parameter.requires_grad_(learned[key])
     return model
 
 
