@@ -1,12 +1,15 @@
-# `make demo` and `make test` need git, make, Python >= 3.11 and g++; they make .venv and install on their first call.
-PYTHON ?= python3
+# `make demo` and `make test` need git, make, Python >= 3.11 and g++; on their first call they make .venv and install the
+# versions of requirements/ there: first what commands need, then what tests and checks need, too.
+PYTHON ?=
 PROFILE ?= quick
 TRAINER ?= cpu
 JOBS ?= 1
 
-TORCH := torch>=2.11,<2.14
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+EXTRAS := .venv/.extras
+PACKAGE := build/typing/composed
+PYTEST := $(BIN)/python -m pytest
 ABLATIONS := $(basename $(notdir $(wildcard conf/table/ablation-*.yaml)))
 empty :=
 comma := ,
@@ -16,35 +19,43 @@ help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 26
 	@for name in $(ABLATIONS); do sed -n "1s/^# */$$name\t/p" conf/table/$$name.yaml; done | expand -t 26
 
-setup: $(INSTALLED)  ## make .venv and install, with what tests and checks need
+setup: $(INSTALLED)  ## make .venv and install what the commands need, in locked versions
+
+setup-all: $(EXTRAS)  ## also what tests, checks, docs, sweeps and the optional parts need (hf, fonts, slurm, tensorboard)
+
+update:  ## write the lock files in requirements/ anew: the newest that the ranges of setup.cfg allow
+	PYTHON="$(PYTHON)" scripts/update_lock.sh
 
 demo: $(INSTALLED)  ## the main job in minutes: train, judge, print the table; PROFILE=smoke in seconds
 	$(BIN)/composed-train -m task=sanstype profile=$(PROFILE) finetuning=baseline,standard,composed seed=0 runs=runs/demo
 	$(BIN)/composed-report runs/demo --out runs/demo/report --programs 3 --wandb offline
 	@echo "Open runs/demo/report/report.html"
 
-test: $(INSTALLED)  ## every test but the long ones of judge, faults and acceptance
+test: $(EXTRAS)  ## every test but the long ones of judge, faults and acceptance
 	$(BIN)/python -m pytest -n auto -m "not slow_judge and not slow_fault and not slow_acceptance"
 
-test-all: $(INSTALLED)  ## every test
+test-all: $(EXTRAS)  ## every test
 	$(BIN)/python -m pytest -n auto
 
-test-faults: $(INSTALLED)  ## killed, full, damaged, hostile: each fault and its seed; COMPOSED_FAULT_SEED=N repeats one
+test-faults: $(EXTRAS)  ## killed, full, damaged, hostile: each fault and its seed; COMPOSED_FAULT_SEED=N repeats one
 	$(BIN)/python -m pytest tests/faults -vv -s -p no:xdist
 
-lint: $(INSTALLED)  ## ruff: rules and format
+test-newest: $(INSTALLED)  ## the tests with the newest that the ranges of setup.cfg allow, in build/newest
+	test -x build/newest/bin/python || $(BIN)/python -m venv build/newest
+	build/newest/bin/python -m pip install --quiet --upgrade --upgrade-strategy eager --editable ".[dev]"
+	build/newest/bin/python -m pytest -n auto -m "not slow_judge and not slow_fault and not slow_acceptance"
+
+lint: $(EXTRAS)  ## ruff: rules and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(INSTALLED)  ## mypy; the link shows it the package under its name
-	mkdir -p build/typing
-	ln -sfn ../../src build/typing/composed
+types: $(EXTRAS) | $(PACKAGE)  ## mypy
 	$(BIN)/mypy
 
 fairseq: $(INSTALLED)  ## fairseq 0.12.2 into .venv, for model=fairseq_transformer; compiles C++ for some minutes
 	scripts/install_fairseq.sh .venv
 
-docs: $(INSTALLED)  ## docs/ as a site in build/site, the configuration reference written anew; warnings are errors
+docs: $(EXTRAS)  ## docs/ as a site in build/site, the configuration reference written anew; warnings are errors
 	$(BIN)/python scripts/config_reference.py
 	$(BIN)/mkdocs build --strict
 
@@ -61,7 +72,7 @@ table-sanstype: $(INSTALLED)  ## PROFILE=quick SEEDS="0 1 2" MODES="..." or all,
 table-spoc: $(INSTALLED)  ## pseudocode of people: the same; SPOC=FOLDER of the SPoC release, data/spoc by default
 	$(TABLE) spoc $(SETTINGS) $(if $(SPOC),task.folder=$(SPOC))
 
-table-fonts: $(INSTALLED)  ## glyphs: the same; FONTS_FACES=FILE takes fonts.hdf5
+table-fonts: $(if $(FONTS_FACES),$(EXTRAS),$(INSTALLED))  ## glyphs: the same; FONTS_FACES=FILE takes fonts.hdf5
 	$(TABLE) fonts $(SETTINGS) $(FACES)
 	$(if $(DRY),,$(BIN)/python scripts/picture_fonts.py runs/fonts-$(PROFILE) results/fonts-$(PROFILE))
 
@@ -71,13 +82,14 @@ figure-staircase: $(INSTALLED)  ## the theory in a picture: SEEDS="0 1 2", about
 
 FACES = $(if $(FONTS_FACES),task.faces=$(FONTS_FACES))
 $(filter ablation-fonts-%,$(ABLATIONS)): SETTINGS += $(FACES)
+$(filter ablation-fonts-%,$(ABLATIONS)): $(if $(FONTS_FACES),$(EXTRAS))
 ifeq ($(PROFILE),paper)
 ablation-fonts-unlabeled: SETTINGS += task.sizes.unlabeled=100,5000,56323
 endif
 $(ABLATIONS): $(INSTALLED)
 	$(TABLE) $@ $(SETTINGS)
 
-bench: $(INSTALLED)  ## speed of all parts, the engine beside its peers, at length; scripts/install_fairseq.sh installs them
+bench: $(EXTRAS)  ## speed of all parts, the engine beside its peers, at length; scripts/install_fairseq.sh installs them
 	$(BIN)/python benchmarks/race.py --rounds 5
 	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/profile_steps.py
@@ -86,48 +98,45 @@ bench: $(INSTALLED)  ## speed of all parts, the engine beside its peers, at leng
 	$(BIN)/python benchmarks/fonts.py
 	$(BIN)/python benchmarks/judge.py
 
-bench-quick: $(INSTALLED)  ## the engine and its peers in minutes
+bench-quick: $(EXTRAS)  ## the engine and its peers in minutes
 	$(BIN)/python benchmarks/race.py --rounds 1 --parts 1 --out build/race
 
-bench-estimators: $(INSTALLED)  ## the estimators' gradients
+bench-estimators: $(EXTRAS)  ## the estimators' gradients
 	$(BIN)/python benchmarks/estimators.py
 
-bench-fonts: $(INSTALLED)  ## images per second: drawing, noise, training steps
+bench-fonts: $(EXTRAS)  ## images per second: drawing, noise, training steps
 	$(BIN)/python benchmarks/fonts.py
 
-bench-spoc: $(INSTALLED)  ## reading, tokenising and corrupting the SPoC release in SPOC=FOLDER
+bench-spoc: $(EXTRAS)  ## reading, tokenising and corrupting the SPoC release in SPOC=FOLDER
 	$(BIN)/python benchmarks/spoc.py $(or $(SPOC),data/spoc)
 
-bench-scaling: $(INSTALLED)  ## updates a second in one process and in two; wants two idle cores
+bench-scaling: $(EXTRAS)  ## updates a second in one process and in two; wants two idle cores
 	$(BIN)/python benchmarks/scaling.py
 
-bench-judge: $(INSTALLED)  ## the judge against one g++ per program; SPOC=FOLDER of the SPoC release adds its programs
+bench-judge: $(EXTRAS)  ## the judge against one g++ per program; SPOC=FOLDER of the SPoC release adds its programs
 	$(BIN)/python benchmarks/judge.py $(if $(SPOC),--spoc $(SPOC))
 
 clean:  ## remove .venv and everything that tools cache; runs, store, data and results stay
 	rm -rf .venv build *.egg-info .pytest_cache .hypothesis .ruff_cache .mypy_cache
 	find src conf scripts tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(INSTALLED): setup.cfg pyproject.toml | machine
-	@echo "installing into .venv; the first time this takes minutes"
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet "$(TORCH)"
-	$(BIN)/python -m pip install --quiet --editable ".[dev]"
-	touch $@
+$(INSTALLED): requirements/run.txt requirements/torch.txt setup.cfg pyproject.toml | machine $(PACKAGE)
+	@PYTHON="$(PYTHON)" scripts/install.sh run
+	@touch $@
 
-# Names everything that is missing, before any work.
+$(EXTRAS): $(INSTALLED) requirements/dev.txt
+	@PYTHON="$(PYTHON)" scripts/install.sh dev
+	@touch $@
+
+# The package under its name, where mypy and pyright look for it, and what lies elsewhere and belongs to it.
+$(PACKAGE):
+	@mkdir -p build/typing/more/composed build/typing/more/hydra_plugins
+	@ln -sfn ../../../../conf build/typing/more/composed/conf
+	@ln -sfn ../../../../src/launcher build/typing/more/hydra_plugins/composed
+	@ln -sfn ../../src $@
+
 machine:
-	@missing=0; \
-	need() { echo "$$1" >&2; missing=1; }; \
-	if ! test -x $(BIN)/python; then \
-		if ! $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
-			need "Python 3.11 or newer is needed, and $(PYTHON) is not: apt-get install python3.11 python3.11-venv, then make PYTHON=python3.11"; \
-		elif ! $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then \
-			need "Python's venv is needed: apt-get install python3-venv"; \
-		fi; \
-	fi; \
-	command -v g++ >/dev/null || need "A C++ compiler is needed: apt-get install g++ (Fedora: dnf install gcc-c++)"; \
-	exit $$missing
+	@PYTHON="$(PYTHON)" scripts/install.sh machine
 
-.PHONY: help setup demo test test-all test-faults lint types fairseq docs tables table-sanstype table-spoc table-fonts figure-staircase $(ABLATIONS) \
+.PHONY: help setup setup-all update demo test test-all test-faults test-newest lint types fairseq docs tables table-sanstype table-spoc table-fonts figure-staircase $(ABLATIONS) \
 	bench bench-quick bench-estimators bench-fonts bench-spoc bench-scaling bench-judge clean machine

@@ -17,11 +17,8 @@ trap 'rm -rf "$work"' EXIT
 "$work/venv/bin/python" -m pip install --quiet "setuptools<80" wheel "numpy>=2.0,<3" cython
 "$work/venv/bin/python" -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir "$work" "fairseq==0.12.2"
 
-# The same torch as .venv, where there is one: what is there stays, and a comparison needs the same kernels below.
-torch="torch>=2.11,<2.14"
-if test -x .venv/bin/python; then
-    torch="torch==$(.venv/bin/python -c 'import torch; print(torch.__version__.split("+")[0])')"
-fi
+# The torch that .venv has: what is there stays, and a comparison needs the same kernels.
+torch=$(cat requirements/torch.txt)
 pip="$folder/bin/python -m pip install --quiet"
 $pip "$torch" "numpy>=2.0,<3" "hydra-core>=1.3.8,<1.4" "omegaconf>=2.3,<2.4" cffi cython bitarray regex "sacrebleu>=1.4.12" tqdm
 test "$folder" = .venv || $pip "transformers>=4.50,<6"

@@ -38,6 +38,7 @@ def workplace(place: Path) -> Path:
     """A folder where `make` finds its file and this environment."""
     place.mkdir(exist_ok=True)
     shutil.copy(ROOT / "Makefile", place)
+    (place / "scripts").symlink_to(ROOT / "scripts")
     (place / "conf").symlink_to(CONF)
     (place / ".venv").symlink_to(sys.prefix)
     return place
@@ -46,7 +47,7 @@ def workplace(place: Path) -> Path:
 def make(place: Path, *words: str, prefix: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
     """`make WORDS`, without installing again; both outputs are in `stdout`."""
     return subprocess.run(
-        [*prefix, "make", "-o", ".venv/.installed", *words],
+        [*prefix, "make", "-o", ".venv/.installed", "-o", ".venv/.extras", *words],
         cwd=place,
         env=ENVIRONMENT,
         stdin=subprocess.DEVNULL,
@@ -82,7 +83,7 @@ def a_run(demo: Path, mode: str) -> Path:
 
 @long
 def test_01_a_fresh_installation_brings_nothing_that_this_machine_has_no_use_for(tmp_path: Path) -> None:
-    for name in ("src", "conf"):
+    for name in ("src", "conf", "requirements", "scripts"):
         shutil.copytree(ROOT / name, tmp_path / name)
     for name in ("Makefile", "setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tmp_path)
