@@ -31,19 +31,19 @@ demo: $(INSTALLED)  ## the main job in minutes: train, judge, print the table; P
 	$(BIN)/composed-report runs/demo --out runs/demo/report --programs 3 --wandb offline
 	@echo "Open runs/demo/report/report.html"
 
-test: $(EXTRAS)  ## every test but the long ones of judge, faults and acceptance
-	$(BIN)/python -m pytest -n auto -m "not slow_judge and not slow_fault and not slow_acceptance"
+test: $(EXTRAS)  ## the tests that take minutes together; the others are marked `slow`, each with its reason
+	$(PYTEST) -n auto -m "not slow"
 
 test-all: $(EXTRAS)  ## every test
-	$(BIN)/python -m pytest -n auto
+	$(PYTEST) -n auto
 
 test-faults: $(EXTRAS)  ## killed, full, damaged, hostile: each fault and its seed; COMPOSED_FAULT_SEED=N repeats one
-	$(BIN)/python -m pytest tests/faults -vv -s -p no:xdist
+	$(PYTEST) tests/faults -vv -s -p no:xdist
 
 test-newest: $(INSTALLED)  ## the tests with the newest that the ranges of setup.cfg allow, in build/newest
 	test -x build/newest/bin/python || $(BIN)/python -m venv build/newest
 	build/newest/bin/python -m pip install --quiet --upgrade --upgrade-strategy eager --editable ".[dev]"
-	build/newest/bin/python -m pytest -n auto -m "not slow_judge and not slow_fault and not slow_acceptance"
+	build/newest/bin/python -m pytest -n auto -m "not slow"
 
 lint: $(EXTRAS)  ## ruff: rules and format
 	$(BIN)/ruff check .

@@ -18,6 +18,12 @@ from tests.commands import command, run_folders
 torch.set_num_threads(1)  # the toys are small, and tests may run side by side
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if any(not mark.args for mark in item.iter_markers("slow")):
+            raise pytest.UsageError(f"{item.nodeid} is marked slow and does not say why")
+
+
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory) -> Path:
     """One folder for all workers of one test session."""

@@ -19,8 +19,7 @@ from tests.commands import BASELINE, ENVIRONMENT, LONG, command, end, result, ru
 from tests.processes import together
 from tests.test_training import composed_term, fit
 
-pytestmark = pytest.mark.slow
-
+long = pytest.mark.slow("whole trainings, each in several processes")
 WORDS = (
     "trainer.accelerator=cpu",
     "trainer.precision=32-true",
@@ -48,6 +47,7 @@ def torchrun(processes: int, trainer: str, settings: list[str], cwd: Path) -> Pa
     return folder
 
 
+@long
 @pytest.mark.parametrize("mode", ["standard", "composed"])
 def test_one_two_and_three_processes_give_the_same_table(mode, settings, tmp_path):
     """With weights in parts too; of `composed`, samples too: the same numbers draw a row's, whoever has the row."""
@@ -71,6 +71,7 @@ def test_one_two_and_three_processes_give_the_same_table(mode, settings, tmp_pat
             assert [row["id"] for row in read_lines(folder / f"verdicts-{split}.jsonl")] == ids
 
 
+@long
 @pytest.mark.parametrize("task", ["sanstype", "fonts"])
 def test_what_two_processes_predict_together_one_predicts_alone(task, train, one, tmp_path):
     """From the same weights, the same bytes; of several processes one writes."""
@@ -86,6 +87,7 @@ def test_what_two_processes_predict_together_one_predicts_alone(task, train, one
     assert {key: result(one())[key] for key in measured} == measured
 
 
+@long
 @pytest.mark.parametrize("dead", ["the first", "another"])
 def test_where_a_process_is_killed_none_waits_for_it(dead, settings, tmp_path):
     """Not even the one that the first has started, of which nobody else knows."""

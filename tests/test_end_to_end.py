@@ -16,9 +16,11 @@ from composed.command import options
 from composed.files import read_lines
 from tests.commands import BASELINE, ENVIRONMENT, LONG, command, end, result, run_folders, same_bits, start, wait_for
 
-pytestmark = pytest.mark.slow
+# The others of this file are what `make test` has of whole commands, beside tests/acceptance.
+long = pytest.mark.slow("whole trainings in processes of their own, most of them several")
 
 
+@long
 def test_every_mode_trains_is_judged_and_stands_in_the_table(train, tmp_path):
     train("-m", "finetuning=glob(*)")
     folders = run_folders(tmp_path / "runs")
@@ -47,6 +49,7 @@ def test_every_mode_trains_is_judged_and_stands_in_the_table(train, tmp_path):
     }
 
 
+@long
 def test_spoc_runs_on_the_tiny_release_of_the_project(train, tmp_path):
     train("-m", "task=spoc", "finetuning=baseline,composed")
     for folder in run_folders(tmp_path / "runs"):
@@ -60,6 +63,7 @@ def test_spoc_runs_on_the_tiny_release_of_the_project(train, tmp_path):
     assert command("report", "runs", "--out", "report", cwd=tmp_path).returncode == 0
 
 
+@long
 def test_the_same_command_twice_gives_the_same_numbers_programs_and_weights(train, one):
     train("runs=first", PYTHONHASHSEED="1")
     train("runs=second", PYTHONHASHSEED="2")
@@ -92,6 +96,7 @@ def test_a_finished_run_predicts_and_its_words_are_checked(train, one, tmp_path)
     assert "line 1 of the input: no such words in the training data: fly" in refused.stderr
 
 
+@long
 def test_settings_can_be_chosen_on_programs_that_no_table_shows(train, one, tmp_path):
     train("finetuning=composed")
 
@@ -112,6 +117,7 @@ def test_settings_can_be_chosen_on_programs_that_no_table_shows(train, one, tmp_
     assert "choose another" in judged("--seed", "0").stderr
 
 
+@long
 def test_a_finished_run_is_not_run_again_unless_asked_to(train, one):
     train(*BASELINE)
     written = (one() / "result.json").stat().st_mtime_ns
@@ -157,6 +163,7 @@ def test_a_signal_while_data_is_made_leaves_nothing_half_done(settings, tmp_path
     assert not [path for path in (tmp_path / "new").iterdir() if not path.name.startswith(".")]
 
 
+@long
 def test_two_processes_train_a_denoiser_once(settings, tmp_path):
     arguments = [*settings, "finetuning=standard", "store=store"]
     processes = [start("train", *arguments, f"seed={seed}", cwd=tmp_path) for seed in (0, 1)]
@@ -211,6 +218,7 @@ def test_wandb_is_offline_silent_and_ends(train, one):
     assert "next:\n  composed-report runs" in ended.stderr
 
 
+@long
 def test_several_processes_train_as_one(train, one):
     """Data-parallel on the CPU, the denoiser and the fine-tuning: one process speaks and writes."""
     several = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "store=store")

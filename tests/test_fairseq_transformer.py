@@ -220,7 +220,7 @@ def test_gradient_checkpointing_is_refused():
 
 
 @needs_fairseq
-@pytest.mark.slow
+@pytest.mark.slow("three trainings with fairseq's own transformer")
 @pytest.mark.parametrize("mode", ["baseline", "standard", "composed"])
 def test_the_smoke_table_runs(tmp_path_factory, monkeypatch, mode):
     place = tmp_path_factory.getbasetemp() / "fairseq-table"

@@ -16,7 +16,7 @@ from composed.pipeline import ComposedPipeline
 from tests import hf_models
 from tests.commands import BASELINE, result
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow("trains, predicts and judges with each kind of model")
 
 
 @pytest.fixture(scope="module")

@@ -66,7 +66,7 @@ def read_tensors(path: Path) -> dict[str, bytes]:
     return {name: value.tobytes() for name, value in load_file(path).items()}
 
 
-@pytest.mark.slow
+@pytest.mark.slow("a whole composed training")
 def test_it_is_f_and_pi_of_a_training_that_can_be_exported(run, tmp_path):
     like = yaml.safe_load((run / "overrides.yaml").read_text())
     words = [word for word in like if not word.startswith(("finetuning", "pretraining"))]

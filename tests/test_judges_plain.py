@@ -114,7 +114,7 @@ def test_awkward_programs_get_the_compilers_verdict_in_any_company():
     assert not [(verdict.id, verdict.verdict) for verdict in verdicts if verdict.verdict != verdict.id.split()[0]]
 
 
-@pytest.mark.slow_judge
+@pytest.mark.slow("judges hundreds of programs one by one as well")
 def test_the_verdicts_expected_of_awkward_programs_are_those_of_the_plain_way():
     assert [plain(program(code, ("", "5"))) for _, code in CASES] == [right for right, _ in CASES]
 
@@ -127,18 +127,18 @@ def test_a_small_mix_is_judged_as_the_plain_way_does():
     assert not disagreements([program(text, ("3", "11a"), ("7", "7a")) for text in texts])
 
 
-@pytest.mark.slow_judge
+@pytest.mark.slow("judges hundreds of programs one by one as well")
 def test_gold_programs_are_correct():
     programs = gold(500)
     assert {verdict.verdict for verdict in judge(programs)} == {"correct"}
     assert not disagreements(programs)
 
 
-@pytest.mark.slow_judge
+@pytest.mark.slow("judges hundreds of programs one by one as well")
 def test_deletions_are_judged_as_the_plain_way_does():
     assert not disagreements(changed(with_deletion, 500))
 
 
-@pytest.mark.slow_judge
+@pytest.mark.slow("judges hundreds of programs one by one as well")
 def test_edits_are_judged_as_the_plain_way_does():
     assert not disagreements(changed(with_edit, 320))

@@ -10,7 +10,7 @@ import pytest
 
 from tests.commands import command, end, run_folders, start
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow("sweeps whose runs are processes")
 
 SWEEP = ("-m", "hydra/launcher=composed", "profile=smoke", "logger=csv")
 STAIRCASE = (*SWEEP, "task=staircase", "optim.updates=20", "optim.record_every=10", "finetuning=baseline")

@@ -43,6 +43,7 @@ NodeName=two NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]} CPUs=2 State
 PartitionName=all Nodes=ALL Default=YES State=UP
 """  # jobs that come back wait no longer than their credentials live
 SWEEP = ("-m", "hydra/launcher=slurm", "hydra.launcher.partition=all", "hydra.launcher.cpus_per_task=1")
+jobs = pytest.mark.slow("starts a SLURM and waits for its jobs, which come back after half a minute")
 
 
 def until(known: Callable[[], object], what: str, seconds: float = 600) -> None:
@@ -125,7 +126,7 @@ def logs(runs: Path, process: int = 0) -> dict[str, str]:
     return {path.name.removesuffix(end).split("_")[-1]: path.read_text() for path in paths}
 
 
-@pytest.mark.slow_fault
+@jobs
 def test_a_sweep_of_jobs_of_which_two_lose_their_machine_ends_as_if_none_had(cluster, settings, train, tmp_path):
     """One is warned by the signal that SLURM sends before it takes a machine, one is taken without a warning."""
     words = [*settings, *LONG, *BASELINE]
@@ -162,7 +163,7 @@ def test_a_sweep_of_jobs_of_which_two_lose_their_machine_ends_as_if_none_had(clu
             assert (run / name).read_bytes() == (alone / name).read_bytes()
 
 
-@pytest.mark.slow_fault
+@jobs
 def test_a_run_that_comes_to_its_time_limit_goes_on_by_itself(cluster, settings, train, one, tmp_path):
     """In the middle the limit is set to a minute from then, for which the training is held up, and later set back."""
     words = [*settings, *LONG, *BASELINE]
@@ -187,7 +188,7 @@ def test_a_run_that_comes_to_its_time_limit_goes_on_by_itself(cluster, settings,
     assert (run / "metrics.jsonl").read_bytes() == (one("alone") / "metrics.jsonl").read_bytes()
 
 
-@pytest.mark.slow_fault
+@jobs
 @pytest.mark.parametrize(("nodes", "tasks"), [(1, 2), (2, 1)])
 def test_a_run_of_two_processes_that_slurm_starts_loses_its_machine_and_goes_on(
     nodes, tasks, cluster, settings, train, one, tmp_path
@@ -212,7 +213,7 @@ def test_a_run_of_two_processes_that_slurm_starts_loses_its_machine_and_goes_on(
         assert (run / name).read_bytes() == (one("alone") / name).read_bytes()
 
 
-@pytest.mark.slow_fault
+@jobs
 def test_a_run_that_has_been_back_often_enough_ends(cluster, settings, tmp_path):
     words = [*SWEEP, *settings, *LONG, *BASELINE, "hydra.launcher.max_num_timeout=1"]
     sweep = start("train", *words, cwd=tmp_path)
@@ -232,7 +233,7 @@ def test_a_run_that_has_been_back_often_enough_ends(cluster, settings, tmp_path)
     assert "Traceback" not in ended.stderr
 
 
-@pytest.mark.slow_fault
+@jobs
 def test_a_failed_run_of_a_sweep_is_told_in_words_and_the_others_stay(cluster, settings, tmp_path):
     ended = end(start("train", *SWEEP, *settings, *BASELINE, "optim.lr=0.001,1e30,0.002", cwd=tmp_path))
     assert ended.returncode == 1

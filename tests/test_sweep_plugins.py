@@ -8,7 +8,7 @@ import yaml
 
 from tests.commands import command, result, run_folders
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow("sweeps of whole commands")
 
 STAIRCASE = (
     *("profile=smoke", "logger=csv", "task=staircase", "finetuning=baseline"),

@@ -119,7 +119,7 @@ def test_a_reference_without_a_run_is_named_and_the_rest_reported(tmp_path, monk
     assert (tmp_path / "out/report.html").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.slow("seven whole commands, one after the other")
 def test_a_table_goes_on_where_it_failed_and_a_second_call_writes_the_same_bytes(tmp_path: Path):
     """Of two runs one fails: it is retried only when asked. Then nothing is left to do, and that is quick."""
     words = ("staircase", "profile=smoke", "task.points=60", "optim.updates=20", "seed=0", "optim.record_every=10")

@@ -1,4 +1,4 @@
-"""What a user is promised, each promise a command as it is typed. Those that take long are marked `slow_acceptance`.
+"""What a user is promised, each promise a command as it is typed. Those that take long are marked `slow`.
 
 One smoke-size `make demo` without a network is what most of them look at. `make` takes this environment as it is.
 """
@@ -31,7 +31,7 @@ NAMES = {
     *("training/anchor", "training/penalty", "training/lr"),
     *("validation/loss", "validation/composed_loss", "validation/selection"),
 }
-long = pytest.mark.slow_acceptance
+long = pytest.mark.slow("several whole commands each, up to minutes")
 
 
 def workplace(place: Path) -> Path:

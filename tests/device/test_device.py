@@ -9,7 +9,7 @@ import pytest
 from tests import device
 from tests.device.parts import PARTS
 
-pytestmark = pytest.mark.slow_acceptance
+pytestmark = pytest.mark.slow("compiles an accelerator and runs every part of a training on it")
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:

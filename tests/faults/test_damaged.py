@@ -171,7 +171,7 @@ def test_12_no_name_that_a_run_folder_tells_leads_out_of_it(chance, tmp_path):
             run.verdicts(split)
 
 
-@pytest.mark.slow_fault
+@pytest.mark.slow("trains, then gives six commands a hostile folder")
 def test_12_the_commands_execute_nothing_that_a_run_folder_brings(chance, train, one, tmp_path):
     train(*BASELINE)
     run, marker = one(), tmp_path / "executed"

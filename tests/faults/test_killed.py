@@ -23,6 +23,7 @@ from tests.commands import BASELINE, LONG, LONG_COMPOSED, command, end, run_fold
 from tests.test_training import fit, last, same
 
 UPDATES = 40
+whole_commands = pytest.mark.slow("a fault done to whole commands, tens of seconds each")
 
 
 def toy(folder: Path) -> None:
@@ -158,7 +159,7 @@ def _refuse() -> None:
     raise RuntimeError
 
 
-@pytest.mark.slow_fault
+@whole_commands
 def test_01_a_real_run_killed_at_random_moments(chance, train, settings, one, tmp_path):
     train(*LONG_COMPOSED, "runs=whole")
     for _ in range(2):
@@ -174,7 +175,7 @@ def test_01_a_real_run_killed_at_random_moments(chance, train, settings, one, tm
     assert "training the denoiser" not in resumed.stderr
 
 
-@pytest.mark.slow_fault
+@whole_commands
 def test_10_a_second_command_on_a_run_is_refused_and_changes_nothing(chance, train, settings, one, tmp_path):
     process = start("train", *settings, *LONG, *BASELINE, cwd=tmp_path)
     wait_for(process, tmp_path / "runs", 2)
@@ -187,7 +188,7 @@ def test_10_a_second_command_on_a_run_is_refused_and_changes_nothing(chance, tra
     assert "resuming after" in train(*LONG, *BASELINE).stderr
 
 
-@pytest.mark.slow_fault
+@whole_commands
 def test_12_a_sweep_killed_and_given_again_runs_what_is_left(chance, tmp_path):
     """SIGKILL of the sweep itself: its job ends with it, and the finished ones stay as they are."""
     words = ("-m", "hydra/launcher=composed", "task=staircase", "profile=smoke", "logger=csv", "finetuning=baseline")

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from composed.models.weights import save_weights
 from tests.commands import BASELINE, command, same_bits
 
-pytestmark = pytest.mark.slow_fault
+pytestmark = pytest.mark.slow("whole commands, refused one after the other")
 
 
 def test_06_a_spoilt_data_line_is_named_with_file_and_line(chance, train, shared, tmp_path):

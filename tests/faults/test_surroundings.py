@@ -20,6 +20,8 @@ from tests import toys
 from tests.commands import BASELINE, ENVIRONMENT, LONG, command, end, same_bits, start, wait_for
 from tests.test_training import fit, last
 
+whole_commands = pytest.mark.slow("a fault done to whole commands, tens of seconds each")
+
 
 @pytest.mark.parametrize("value", ["nan", "inf"])
 def test_04_a_loss_that_is_not_finite(value, chance, tmp_path):
@@ -56,7 +58,7 @@ main()
 """
 
 
-@pytest.mark.slow_fault
+@whole_commands
 def test_04_a_real_run_whose_loss_is_not_finite_stops_and_its_checkpoint_goes_on(
     chance, train, settings, one, tmp_path
 ):
@@ -88,7 +90,7 @@ def small_disk(folder: Path, options: str) -> Iterator[None]:
         subprocess.run(["umount", folder], check=True)
 
 
-@pytest.mark.slow_fault
+@whole_commands
 def test_05_a_full_disk_stops_with_the_reason_and_room_lets_it_go_on(chance, train, tmp_path):
     with small_disk(tmp_path / "runs", f"size={chance.randrange(80, 160)}k"):
         stopped = train(*BASELINE, code=1)
@@ -97,14 +99,14 @@ def test_05_a_full_disk_stops_with_the_reason_and_room_lets_it_go_on(chance, tra
         train(*BASELINE)
 
 
-@pytest.mark.slow_fault
+@whole_commands
 def test_05_a_read_only_folder_is_an_error_in_words(chance, train, tmp_path):
     with small_disk(tmp_path / "runs", "size=20m,ro"):
         stopped = train(*BASELINE, code=1)
     assert re.search(r"error: cannot write into the folder runs/.*: Read-only file system", stopped.stderr)
 
 
-@pytest.mark.slow_fault
+@whole_commands
 def test_11_a_wandb_that_never_answers_stops_nothing(chance, train):
     """A server that takes connections and says nothing."""
     online = ("logger=wandb", "logger.mode=online")
@@ -118,7 +120,7 @@ def test_11_a_wandb_that_never_answers_stops_nothing(chance, train):
     assert hindered < 3 * (time.monotonic() - began) + 45
 
 
-@pytest.mark.slow_fault
+@whole_commands
 def test_11_a_wandb_that_dies_stops_nothing(chance, settings, tmp_path):
     process = start("train", *settings, *LONG, *BASELINE, "logger=wandb", cwd=tmp_path)
     wait_for(process, tmp_path / "runs", 2)
@@ -136,7 +138,7 @@ def test_11_a_wandb_that_dies_stops_nothing(chance, settings, tmp_path):
     assert command("train", *settings, *LONG, *BASELINE, cwd=tmp_path).returncode == 0
 
 
-@pytest.mark.slow_fault
+@whole_commands
 def test_05_a_disk_too_small_for_the_faces_is_an_error_in_words(chance, tmp_path):
     """A page of a mapped file that the disk has no room for is SIGBUS."""
     words = ("task=fonts", "profile=smoke", "logger=csv", *BASELINE, "task.data=data")
