@@ -1,11 +1,15 @@
 """What tests share: how PyTorch runs here, and `composed-train` as a user runs it, in a folder of the test's own."""
 
 import os
+import shutil
 import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import pytest
+from filelock import FileLock
 
 import composed  # noqa: F401  (sets how threads wait, before torch loads)
 
@@ -16,6 +20,9 @@ import torch
 from tests.commands import command, run_folders
 
 torch.set_num_threads(1)  # the toys are small, and tests may run side by side
+# How long an example takes depends on the machine's other work; what an earlier session found is no part of this one.
+hypothesis.settings.register_profile("tests", deadline=None, database=None, print_blob=True)
+hypothesis.settings.load_profile("tests")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -31,6 +38,23 @@ def shared(tmp_path_factory) -> Path:
     folder = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "shared"
     folder.mkdir(exist_ok=True)
     return folder
+
+
+@pytest.fixture(scope="session")
+def once(shared) -> Callable[[str, Callable[[Path], object]], Path]:
+    """A folder by this name that `make` fills, once for all workers; tests only look at it."""
+
+    def find(name: str, make: Callable[[Path], object]) -> Path:
+        place = shared / name
+        with FileLock(f"{place}.lock"):
+            if not (done := Path(f"{place}.done")).exists():
+                shutil.rmtree(place, ignore_errors=True)
+                place.mkdir()
+                make(place)
+                done.touch()
+        return place
+
+    return find
 
 
 @pytest.fixture

@@ -20,6 +20,18 @@ from tests.commands import BASELINE, ENVIRONMENT, LONG, command, end, result, ru
 long = pytest.mark.slow("whole trainings in processes of their own, most of them several")
 
 
+@pytest.fixture
+def trained(once, settings) -> Path:
+    """A finished composed run."""
+
+    def make(place: Path) -> None:
+        ended = command("train", *settings, "finetuning=composed", cwd=place)
+        assert ended.returncode == 0, ended.stderr
+
+    (folder,) = run_folders(once("composed", make) / "runs")
+    return folder
+
+
 @long
 def test_every_mode_trains_is_judged_and_stands_in_the_table(train, tmp_path):
     train("-m", "finetuning=glob(*)")
@@ -75,17 +87,16 @@ def test_the_same_command_twice_gives_the_same_numbers_programs_and_weights(trai
         assert (first / name).read_bytes() == (second / name).read_bytes()
 
 
-def test_a_finished_run_predicts_and_its_words_are_checked(train, one, tmp_path):
-    train("finetuning=composed")
-    source = next(read_lines(one() / "predictions-id.jsonl"))["source"]
+def test_a_finished_run_predicts_and_its_words_are_checked(trained, tmp_path):
+    source = next(read_lines(trained / "predictions-id.jsonl"))["source"]
 
     def predict(text: str, *options: str) -> subprocess.CompletedProcess[str]:
-        command = [Path(sys.executable).with_name("composed-predict"), str(one()), *options]
+        command = [Path(sys.executable).with_name("composed-predict"), str(trained), *options]
         return subprocess.run(
             command, input=text, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False
         )
 
-    rows = [row for row in read_lines(one() / "predictions-id.jsonl") if row["source"] == source]
+    rows = [row for row in read_lines(trained / "predictions-id.jsonl") if row["source"] == source]
     texts = {row["output"]: " ".join(row["text"].replace("$", " ").replace("~", " ").split()) for row in rows}
     found = predict(f"{source}\n{source}\n", "--show-base", "--judge")
     assert found.returncode == 0, found.stderr
@@ -97,12 +108,10 @@ def test_a_finished_run_predicts_and_its_words_are_checked(train, one, tmp_path)
 
 
 @long
-def test_settings_can_be_chosen_on_programs_that_no_table_shows(train, one, tmp_path):
-    train("finetuning=composed")
-
+def test_settings_can_be_chosen_on_programs_that_no_table_shows(trained, tmp_path):
     def judged(*words: str) -> subprocess.CompletedProcess[str]:
         script = Path(__file__).parents[1] / "scripts" / "judge_development.py"
-        call = [sys.executable, str(script), str(one()), "--out", "development", "--programs", "12", *words]
+        call = [sys.executable, str(script), str(trained), "--out", "development", "--programs", "12", *words]
         return subprocess.run(call, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False)
 
     done = judged()
@@ -110,7 +119,7 @@ def test_settings_can_be_chosen_on_programs_that_no_table_shows(train, one, tmp_
     (copy,) = run_folders(tmp_path / "development")
     assert result(copy)["title"].endswith("12 development programs of each kind")
     for split in ("id", "ood"):
-        known = {row["target"] for row in read_lines(one() / f"predictions-{split}.jsonl")}
+        known = {row["target"] for row in read_lines(trained / f"predictions-{split}.jsonl")}
         shown = [row["target"] for row in read_lines(copy / f"predictions-{split}.jsonl") if row["output"] == "base"]
         assert 0 < len(shown) == result(copy)["counts"]["base"][split]["n"] <= 12
         assert known.isdisjoint(shown)

@@ -16,12 +16,13 @@ specification.loader.exec_module(figure)  # type: ignore[union-attr]
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("runs")
-    for mode in ("baseline", "composed_pathwise"):
-        for seed in (0, 1):
-            run(folder, f"finetuning={mode}", f"seed={seed}")
-    return folder
+def runs(once) -> Path:
+    def make(folder: Path) -> None:
+        for mode in ("baseline", "composed_pathwise"):
+            for seed in (0, 1):
+                run(folder, f"finetuning={mode}", f"seed={seed}")
+
+    return once("staircases", make)
 
 
 def test_the_picture_is_drawn_and_the_same_runs_give_the_same_bytes(runs, tmp_path):

@@ -23,10 +23,8 @@ def import_(out: Path, *words: str, dictionary: Path = DICTIONARY, checkpoint: P
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory) -> Path:
-    out = tmp_path_factory.mktemp("imported") / "run"
-    assert import_(out, "--trust", *WORDS) == 0
-    return out
+def run(once) -> Path:
+    return once("imported", lambda place: import_(place / "run", "--trust", *WORDS)) / "run"
 
 
 def test_the_run_says_what_it_is(run):

@@ -16,8 +16,8 @@ SWEEP = ("-m", "hydra/launcher=composed", "profile=smoke", "logger=csv")
 STAIRCASE = (*SWEEP, "task=staircase", "optim.updates=20", "optim.record_every=10", "finetuning=baseline")
 
 
-def kill_when_it_runs(word: str) -> None:
-    """SIGKILL for the `composed.train` that has this word on its command line."""
+def kill_when_it_runs(word: str, runs: str) -> None:
+    """SIGKILL for the `composed.train` that has both words on its command line."""
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         for path in Path("/proc").glob("[0-9]*/cmdline"):
@@ -25,7 +25,7 @@ def kill_when_it_runs(word: str) -> None:
                 words = path.read_bytes().split(b"\0")
             except OSError:
                 continue
-            if b"composed.train" in words and word.encode() in words and b"-m" not in words[3:]:
+            if {b"composed.train", word.encode(), runs.encode()} <= {*words} and b"-m" not in words[3:]:
                 return os.kill(int(path.parent.name), signal.SIGKILL)
         time.sleep(0.05)
     pytest.fail(f"no run with {word}")
@@ -39,7 +39,7 @@ def test_a_sweep_survives_a_failed_and_a_killed_run_and_then_runs_exactly_those(
     second.mkdir()
     (second / "checkpoints").touch()  # where a folder has to be made
     process = start("train", *STAIRCASE, "seed=0,1,2,3", runs, cwd=tmp_path)
-    kill_when_it_runs("seed=2")
+    kill_when_it_runs("seed=2", runs)
     ended = end(process)
     assert ended.returncode == 1
     assert "2 done (0 of them before), 2 failed" in ended.stderr

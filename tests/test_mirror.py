@@ -120,7 +120,7 @@ def test_a_report_is_an_artefact_with_its_table(tmp_path: Path) -> None:
     assert found["config"]["runs"] == ["run"]
 
 
-def wait_for(condition, seconds: float = 30) -> None:
+def wait_for(condition, seconds: float = 300) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end
@@ -153,7 +153,7 @@ def test_a_mirror_that_dies_in_the_middle_delays_nothing(tmp_path: Path, capsys:
     for step in range(1000):
         logger.log_metrics({"loss": 1.0}, step)
     logger.close()
-    assert time.monotonic() - before < 5
+    assert time.monotonic() - before < mirror.PATIENCE
     assert capsys.readouterr().err.count("wandb gets no metrics from here on") == 1
 
 
@@ -167,7 +167,7 @@ def test_a_mirror_that_hangs_is_left_alone_after_a_while(
     for step in range(20_000):  # more than a pipe holds
         logger.log_metrics({"loss": 1.0}, step)
     logger.close()
-    assert time.monotonic() - before < 15
+    assert time.monotonic() - before < 60
     assert "(no answer for 1 s)" in capsys.readouterr().err
 
 
@@ -189,7 +189,7 @@ def test_a_server_out_of_reach_delays_a_training_by_less_than_30_s_and_metrics_a
     began = time.monotonic()
     logger = Mirror({**SETTINGS, "mode": "online", "resume": "allow"}, tmp_path)
     logger.log_metrics({"loss": 2.0}, 1)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < mirror.INIT_SECONDS
     log = tmp_path / "wandb" / mirror.LOG
     wait_for(lambda: "recording offline instead" in log.read_text())  # as long as a training may well take
     began = time.monotonic()

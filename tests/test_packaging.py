@@ -12,9 +12,12 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory) -> Path:
+def installed(once) -> Path:
     """The wheel, built from a copy of what is versioned and installed without its dependencies."""
-    place = tmp_path_factory.mktemp("packaging")
+    return once("packaging", install) / "target"
+
+
+def install(place: Path) -> None:
     source, wheels, target = place / "source", place / "wheels", place / "target"
     for name in ("conf", "src"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -25,7 +28,6 @@ def installed(tmp_path_factory) -> Path:
     subprocess.run([*pip, "wheel", *offline, "--wheel-dir", wheels, source], check=True)
     (wheel,) = wheels.iterdir()
     subprocess.run([*pip, "install", "--no-deps", "--no-index", "--target", target, wheel], check=True)
-    return target
 
 
 def python(installed: Path, cwd: Path, *words: str) -> str:

@@ -12,7 +12,10 @@ from composed.report import main
 from tests.pages import write_full_sweep
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs Debian's chromium and chromium-driver")
+pytestmark = [
+    pytest.mark.slow("starts a browser, and its own patience runs out on a busy machine"),
+    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs Debian's chromium and chromium-driver"),
+]
 webdriver = pytest.importorskip("selenium.webdriver")
 
 FLAGS = (

@@ -139,7 +139,7 @@ def test_of_many_that_prepare_the_same_data_one_does(tmp_path):
     barrier = threading.Barrier(4)
 
     def prepare_together(_: int) -> Path:
-        barrier.wait(timeout=10)
+        barrier.wait(timeout=300)
         return make(tmp_path, execute=execute)
 
     with ThreadPoolExecutor(4) as pool:

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -59,15 +60,19 @@ def make(place: Path, *words: str, prefix: tuple[str, ...] = ()) -> subprocess.C
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`make demo PROFILE=smoke` with no network, no account and nobody to ask; what it said is in demo.txt."""
-    place = workplace(tmp_path_factory.mktemp("acceptance"))
+def demo(once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+    """Where `make demo PROFILE=smoke` was called; what it said is in demo.txt."""
+    return once("demo", show)
+
+
+def show(place: Path) -> None:
+    """With no network, no account and nobody to ask."""
+    workplace(place)
     alone = ("unshare", "--net", "--map-root-user")
     can = subprocess.run([*alone, "true"], capture_output=True, check=False).returncode == 0
     done = make(place, "demo", "PROFILE=smoke", prefix=alone if can else ())
     (place / "demo.txt").write_text(done.stdout)
     assert done.returncode == 0, done.stdout
-    return place
 
 
 def logged(folder: Path) -> set[str]:

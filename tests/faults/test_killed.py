@@ -23,6 +23,8 @@ from tests.commands import BASELINE, LONG, LONG_COMPOSED, command, end, run_fold
 from tests.test_training import fit, last, same
 
 UPDATES = 40
+_many = pytest.mark.slow("deaths at other moments, and dozens of them take a minute")
+TWENTY = [*range(4), *(pytest.param(number, marks=_many) for number in range(4, 20))]
 whole_commands = pytest.mark.slow("a fault done to whole commands, tens of seconds each")
 
 
@@ -75,7 +77,7 @@ def assert_equal_ends(parts: Path, whole: Path) -> None:
     assert (whole / "metrics.jsonl").read_text() == (parts / "metrics.jsonl").read_text()
 
 
-@pytest.mark.parametrize("number", range(20))
+@pytest.mark.parametrize("number", TWENTY)
 def test_01_killed_at_a_random_moment(number, chance, whole, tmp_path):
     """Twenty deaths, twenty ends with the same bits: weights, optimiser, best weights, metrics once each."""
     folder, seconds = whole
@@ -111,7 +113,7 @@ def killing_writer(chance: random.Random, checkpoint: int) -> Callable[[Path, me
     return write
 
 
-@pytest.mark.parametrize("number", range(20))
+@pytest.mark.parametrize("number", TWENTY)
 def test_02_killed_while_it_writes_a_checkpoint(number, chance, whole, tmp_path, monkeypatch):
     folder, _ = whole
     checkpoint = chance.randrange(12)
