@@ -24,6 +24,7 @@ def back(code: str) -> str:
         ("#define  f(x)   (x)*2", "#define f(x) (x)*2"),
         ("#include <bits/stdc++.h>", "#include <bits/stdc++.h>"),
         ("i++; // it's   one", "i ++ ; // it's   one"),
+        ("i++; // ", "i ++ ; //"),
     ],
 )
 def test_code_is_spelled_token_by_token(code, words):

@@ -34,7 +34,7 @@ def spell(code: str) -> str:
     """One line of code as words between single blanks. Raises ValueError for what this cannot spell."""
     if code.lstrip().startswith("#"):
         return " ".join("".join(_words(_WITH_LITERALS, code)).split())
-    return " ".join(_words(_CODE, code))
+    return " ".join(_words(_CODE, code)).rstrip()  # a comment may end in blanks
 
 
 def spell_text(text: str) -> str:
