@@ -20,8 +20,8 @@ from typing import Any
 import yaml
 
 import composed.conf
-from composed.effects import below, without_effect
 from composed.console import without_first
+from composed.effects import below, without_effect
 from composed.errors import ConfigError
 from composed.run_folder import KINDS, RunFolder
 

@@ -63,7 +63,7 @@ def test_a_few_mutants(chosen):
     assert not disagreements([mutated(originals()[at], changes) for at, changes in chosen])
 
 
-@pytest.mark.slow_judge
+@pytest.mark.slow("compiles 2,000 programs one by one as well")
 @pytest.mark.parametrize("seed", range(4))
 def test_two_thousand_mutants(seed):
     """500 for each seed, all in one judge: half of them with a second change, a quarter with a third."""

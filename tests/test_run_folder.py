@@ -12,8 +12,8 @@ from composed import run_folder
 from composed.command import CONF
 from composed.console import LAUNCH, launch
 from composed.errors import ComposedError, DataError
-from tests.test_configs import config
 from composed.run_folder import TRAINER, RunFolder, content_key, environment, of_trainer, shaping
+from tests.test_configs import config
 
 CONFIG = config("profile=smoke", "finetuning=composed", "seed=3", "logger=csv")
 

@@ -123,7 +123,7 @@ def test_a_test_set_whose_name_is_none_is_named(tmp_path, name):
         of(write_data(tmp_path / "data", "train", "val", "test", name))
 
 
-@pytest.mark.slow
+@pytest.mark.slow("a whole training of each of its cases")
 @pytest.mark.parametrize("more", [(), ("long", "short")], ids=["one", "three"])
 def test_a_run_on_any_test_sets_is_reported_and_a_further_one_is_predicted_later(train, one, tmp_path, more):
     folder = write_data(tmp_path / "mine", "train", "val", "test", *more)
