@@ -53,6 +53,11 @@ GROUPS = {
         ("time_limit", "int f_() { for (;;) {} } int b_ = f_(); int main() { cout << 5; }", "5"),
         INNOCENT,
     ],
+    "globals_of_the_neighbours_take_no_memory": [
+        ("memory_limit", "vector<int> v_[12000000]; int main() { cout << 5; }", "5"),
+        ("correct", "int a_[40000000]; int main() { string s_(150000000, 'a'); cout << s_.size(); }", "150000000"),
+        INNOCENT,
+    ],
     "the_neighbour_is_called": [
         ("correct", "int main() { cout << 314159265; }", "314159265"),
         (

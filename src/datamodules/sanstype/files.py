@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
@@ -131,7 +132,8 @@ def _read_tests(path: Path) -> tuple[list[str], list[str]]:
     """Inputs and outputs. Raises DataError with the line that is no object of these two texts."""
     inputs, outputs = [], []
     for number, row in enumerate(read_lines(path), 1):
-        texts = [row.get(key) for key in ("input", "output")] if isinstance(row, dict) and len(row) == 2 else []
+        pair = isinstance(row, dict) and len(row) == 2
+        texts: list[Any] = [row.get(key) for key in ("input", "output")] if pair else []
         if not texts or not all(isinstance(text, str) for text in texts):
             raise DataError(f'{path}:{number}: expected {{"input": TEXT, "output": TEXT}}')
         inputs.append(texts[0])
