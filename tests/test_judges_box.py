@@ -7,12 +7,13 @@ import shutil
 import socket
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from composed.judges import JudgeError, Program, Test, judge
-from composed.judges.box import Box, Job, readable
+from composed.judges.box import Box, Job, SupervisorError, readable
 from composed.judges.toolchain import open_toolchain
 from composed.printable import printable
 from tests.judges import HOSTILE, QUICK, each_tier, require
@@ -143,6 +144,26 @@ def test_nothing_outlives_a_judge_that_is_stopped(tier, tmp_path):
         next(results)
     time.sleep(0.1)
     assert not running(tmp_path)
+
+
+def test_a_judge_that_is_stopped_while_a_box_begins_does_not_wait_for_it(tmp_path, monkeypatch):
+    """bubblewrap may die between making its child and telling it to go on: the child would wait, holding the pipe."""
+    require("A")
+    box = Box(open_toolchain(), "A")
+    bwrap = tmp_path / "bwrap"
+    bwrap.write_text(
+        f"#!/bin/sh\nsleep 1000 &\necho $! > {tmp_path}/child.new\nmv {tmp_path}/child.new {tmp_path}/child\nwait\n"
+    )
+    bwrap.chmod(0o755)
+    monkeypatch.setattr(box, "_bwrap", str(bwrap))
+    with ThreadPoolExecutor() as pool:
+        ending = pool.submit(lambda: list(box.run(Path("/bin/true"), [Job(0, 0, b"")], QUICK, static=True)))
+        while not (tmp_path / "child").exists():
+            time.sleep(0.01)
+        box.stop()
+        with pytest.raises(SupervisorError):
+            ending.result(timeout=60)
+    assert not Path(f"/proc/{(tmp_path / 'child').read_text().strip()}/exe").exists()
 
 
 @each_tier

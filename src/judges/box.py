@@ -15,10 +15,12 @@ import ctypes
 import hashlib
 import os
 import shutil
+import signal
 import struct
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -169,11 +171,21 @@ class Box:
                 self._end(process)
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:
-        """The supervisor takes its child with it; bubblewrap, which would not pass a signal on, its whole namespace."""
-        if self.tier == "A":
-            process.kill()
-        else:
+        """The supervisor takes its child with it; bubblewrap, which would not pass a signal on, its whole namespace.
+
+        But not while it begins: then its child, which is to be the first process of the namespace, would wait for it.
+        """
+        if self.tier != "A":
             process.terminate()
+        elif process.poll() is None:
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                process.send_signal(signal.SIGSTOP)  # its children are known for certain while it does nothing
+                place = Path(f"/proc/{process.pid}")
+                while place.joinpath("stat").read_text().rpartition(")")[2].split()[0] not in "TZ":
+                    time.sleep(0.001)
+                for child in place.joinpath("task", str(process.pid), "children").read_text().split():
+                    os.kill(int(child), signal.SIGKILL)
+            process.kill()
 
     def _confined(self, folder: Path, paths: Iterable[str], writable: bool = False) -> list[str]:
         if self.tier != "A":
