@@ -22,11 +22,6 @@ def job(tmp_path):
             seed=seed,
             runs=str(tmp_path / "runs/table"),
             store=str(tmp_path / "store"),
-            pretraining={"optim": {"updates": 9}},
-            tokenizer={"kind": "word"},
-            noise={"name": "template"},
-            model={"width": 8},
-            trainer={"precision": "32-true"},
         )
         config["finetuning"] = {**config["finetuning"], "name": mode, "depth": 1}
         return Job((f"seed={seed}", f"finetuning={mode}"), {**config, **groups})
