@@ -58,9 +58,11 @@ class Job:
 def run_jobs(jobs: Sequence[Job], *, at_a_time: int = 1, retry_failed: bool = True) -> list[Job]:
     """Runs what is not done, `at_a_time` of them with as large a share of the processor's cores each.
 
+    Jobs of one folder, such as those of seed=0,0, are one run.
     Returns the jobs that are failed then; with `retry_failed` false, those that had failed before are not run again.
     On Interrupted every job is told to stop, writes its checkpoint and ends; a second one kills them.
     """
+    jobs = [*{job.folder.path: job for job in jobs}.values()]
     states = [job.state for job in jobs]
     left = {"missing", "stopped"} | ({"failed"} if retry_failed else set())
     todo = [job for job, state in zip(jobs, states, strict=True) if state in left or job.config["redo"]]

@@ -63,6 +63,13 @@ def times_run(job: Job) -> int:
     return len(path.read_text().splitlines()) if path.exists() else 0
 
 
+def test_jobs_of_one_folder_are_one_run(job, capfd):
+    twice = [job(0), job(1), job(0)]
+    assert run_jobs(twice, at_a_time=3) == []
+    assert [times_run(each) for each in twice] == [1, 1, 1]
+    assert "2 done (0 of them before), 0 failed" in capfd.readouterr().err
+
+
 def test_failed_and_killed_jobs_leave_the_others_and_a_second_call_runs_exactly_those(job, capfd):
     all_jobs = [job(0), job(1, "fail"), job(2), job(3, "die"), job(4)]
     failed = run_jobs(all_jobs, at_a_time=2)

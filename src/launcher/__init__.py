@@ -23,8 +23,8 @@ class Launcher(HydraLauncher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """A sweeper gets a run's validation loss; where it asks a failed run for it, the sweep ends with code 1."""
         jobs = [self._job(overrides) for overrides in job_overrides]
-        failed = run_jobs(jobs, at_a_time=self.at_a_time)
-        return [_ended(job, job not in failed) for job in jobs]
+        failed = {job.folder.path for job in run_jobs(jobs, at_a_time=self.at_a_time)}
+        return [_ended(job, job.folder.path not in failed) for job in jobs]
 
     def _job(self, overrides: Sequence[str]) -> Job:
         config = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
