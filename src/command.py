@@ -318,7 +318,7 @@ def _parsed(parser: Any, word: str) -> Any:
     from hydra.errors import HydraException
 
     try:
-        return parser.parse_override(word)
+        return parser.parse_overrides([word])[0]  # which knows where options are, for glob(*)
     except HydraException as error:
         key, equals, value = word.partition("=")
         if equals and value.startswith("~/"):
