@@ -161,7 +161,9 @@ def _check_marks(where: str, targets: Sequence[str]) -> None:
     for number, line in enumerate(targets, start=1):
         code = _LITERAL.sub(_without_inside, line)
         literals = "".join(match.group() for match in _LITERAL.finditer(line))
-        tab = next((at.start() for at in re.finditer("~", code) if not _BEFORE_A_TAB.search(code[: at.start()])), None)
+        tab = next(
+            (at.start() for at in re.finditer(r"(?<!\w)~", code) if not _BEFORE_A_TAB.search(code[: at.start()])), None
+        )
         if any(mark in literals for mark in "#$~"):
             what = r"`#`, `$` and `~` stand for blanks and a tab, in literals too; write \043, \044 and \176 there"
         elif any(blank != " " for blank in re.findall(r"\s+", literals)):
