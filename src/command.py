@@ -331,10 +331,17 @@ def _parsed(parser: Any, word: str) -> Any:
             quoted = ""
         if not (equals and key and quoted):
             raise ConfigError(f"{word or 'an empty word'}: is neither KEY=VALUE nor GROUP=OPTION") from error
+        for_shell = shlex.quote(quoted) if {*quoted} & {*'$`"!\\'} else f'"{quoted}"'
         raise ConfigError(
-            f"{word}: Hydra takes a part of this value for something else. Where it is meant as it stands, quote it "
-            f"twice, once for the shell: {shlex.quote(quoted)}"
+            f"{word}: Hydra takes a part of this value for something else{_reason(error)}. Where it is meant as it "
+            f"stands, quote it twice, once for the shell: {for_shell}"
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    """What Hydra's parser says, in brackets; its lexer says no more than the name of an exception."""
+    said = str(error).splitlines()[0]
+    return "" if "Exception" in said else f" ({said})"
 
 
 def check_first_process(trainer: dict[str, Any]) -> None:

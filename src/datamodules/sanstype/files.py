@@ -13,7 +13,6 @@ import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock
 
@@ -130,14 +129,15 @@ def read(folder: Path, split: str) -> Split:
 
 def _read_tests(path: Path) -> tuple[list[str], list[str]]:
     """Inputs and outputs. Raises DataError with the line that is no object of these two texts."""
-    inputs, outputs = [], []
+    inputs: list[str] = []
+    outputs: list[str] = []
     for number, row in enumerate(read_lines(path), 1):
-        pair = isinstance(row, dict) and len(row) == 2
-        texts: list[Any] = [row.get(key) for key in ("input", "output")] if pair else []
-        if not texts or not all(isinstance(text, str) for text in texts):
-            raise DataError(f'{path}:{number}: expected {{"input": TEXT, "output": TEXT}}')
-        inputs.append(texts[0])
-        outputs.append(texts[1])
+        match row:
+            case {"input": str(given), "output": str(expected)} if len(row) == 2:
+                inputs.append(given)
+                outputs.append(expected)
+            case _:
+                raise DataError(f'{path}:{number}: expected {{"input": TEXT, "output": TEXT}}')
     return inputs, outputs
 
 
