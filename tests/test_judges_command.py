@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -202,6 +203,7 @@ def test_a_stopped_judge_leaves_its_verdicts_and_nothing_that_runs(folder, tier,
     (folder / "predictions").write_text(GOOD + SLEEPS_ALONE)
     command = [sys.executable, "-m", "composed.judges.command", "predictions", "--out", "verdicts", "--tier", tier]
     environment = {"PATH": "/usr/bin:/bin", "TMPDIR": str(folder), "HOME": str(Path.home())}
+    environment |= {name: value for name, value in os.environ.items() if name == "XDG_CACHE_HOME"}
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
     deadline = time.monotonic() + 60
     while not (Path("verdicts.partial").exists() and Path("verdicts.partial").read_text()):
