@@ -91,6 +91,7 @@ def test_indexing_is_no_lambda(code):
     [
         "int main() {}",
         "int main(void) { return 0; }",
+        "typedef vector<int> vi; vi a, b; struct P { int ax, ay[3]; }; P pt[4]; int main() { struct P p; }",
         "typedef long long ll; ll a[100], b = 2; int main() { a[1] = b; }",
         "const int N = 1e5 + 5, M = (N << 1) - -1; int g[2 * N][M]; int main() {}",
         "map<string, int> m; vector<vector<int>> v, w; set<pair<int, string>> *s; int main() {}",
@@ -187,6 +188,17 @@ def test_programs_that_keep_to_themselves_are_shared(code):
         "vector<int> v(1000000000); int main() {}",
         "vector<int> v = {1}; int main() {}",
         "string s = 0; int main() {}",
+        "auto x = 5; int main() {}",
+        "string s; char *p = 0; bool b = s < p; int main() {}",
+        "string s; int x = s + 1; int main() {}",
+        "struct P { char a[100000000]; }; deque<P> d; int main() {}",
+        "typedef pair<int, int> A; typedef pair<A, A> B; B b; int main() {}",
+        "struct P { count a[4000000]; }; P p; int main() {}",
+        "bitset<100000000000> b; int main() {}",
+        "int main() { struct count *p; }",
+        "int main() { struct P { class what *p; }; }",
+        "int const const x; {} int main() {}",
+        "int x = 1 {} int main() {}",
         "struct P { vector<int> v; }; P p[10]; int main() {}",
         "vector<int> " + ", ".join(f"v{n}" for n in range(17)) + "; int main() {}",
         "__attribute__((constructor)) void f() {} int main() {}",
@@ -237,8 +249,23 @@ def test_time_is_linear_in_the_text(tail, glue):
 
 
 def test_repetition_as_in_a_failing_model_is_no_burden():
-    for unit in ("vector<int>, ", "vector<vector<int>>, ", "int*&, ", "n = 0, ", "(", "((int)", "x<", "(1, "):
+    for unit in (
+        "vector<int>, ",
+        "vector<vector<int>>, ",
+        "const ",
+        "const const {} ",
+        "{}",
+        "int*&, ",
+        "n = 0, ",
+        "(",
+        "((int)",
+        "x<",
+        "(1, ",
+    ):
         started = time.process_time()
+        for head in ("int ", "int x = ", "typedef int ", "const vector<int> const "):
+            for tail in ("{}", ";", "n {}", "= 5;"):
+                shareable((PRELUDE + head + unit * 4000)[: LONGEST // 2] + tail * 8000, TOY)
         shareable((PRELUDE + "int main() { solve(" + unit * 8000)[:LONGEST], TOY)
         shareable((PRELUDE + "int solve(" + unit * 8000)[: LONGEST - 20] + "cout); int main() {}", TOY)
         assert time.process_time() - started < 1, unit

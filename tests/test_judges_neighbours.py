@@ -58,6 +58,29 @@ GROUPS = {
         ("correct", "int a_[40000000]; int main() { string s_(150000000, 'a'); cout << s_.size(); }", "150000000"),
         INNOCENT,
     ],
+    "what_has_no_value_yet_is_as_it_is_at_the_start_of_a_process": [
+        ("correct", "int main() { int a_; cin >> a_; int b_[300]; cout << b_[7] + b_[200]; }", "0"),
+        (
+            "correct",
+            "int f_(int n_) { int t_; for (int i_ = 0; i_ < n_; i_++) t_ = t_ + i_; return t_; } "
+            "int main() { cout << f_(5); }",
+            "10",
+        ),
+        ("correct", "string s_; vector<int> v_; int main() { int c_[26]; c_[3]++; cout << c_[3] << 7; }", "17"),
+    ],
+    "what_is_constructed_before_main_ends_no_neighbour": [
+        ("runtime_error", "string a_; char *p_ = 0; auto b_ = a_ + p_; int main() { cout << 5; }", "5"),
+        ("runtime_error", "struct H_ { char a_[100000000000]; }; deque<H_> d_; int main() { cout << 5; }", "5"),
+        ("correct", "deque<int> d_; int main() { cout << d_.size() + 3; }", "3"),
+        INNOCENT,
+    ],
+    "a_name_of_the_headers_is_declared": [
+        ("correct", "int main() { struct npos *p_ = 0; cout << 5 + (p_ != 0); }", "5"),
+        ("compile_error", "int main() { npos * q_ = 0; cout << 6; }", "6"),
+    ],
+    "an_open_file_says_what_it_is": [
+        ("correct", "#include <sys/stat.h>\nint main() { struct stat s; cout << fstat(0, &s) << s.st_size; }", "00"),
+    ],
     "the_neighbour_is_called": [
         ("correct", "int main() { cout << 314159265; }", "314159265"),
         (
@@ -117,7 +140,7 @@ def test_company_changes_no_verdict(tier, name, tmp_path):
 def naively(code: str, _header: object) -> Shareable:
     """What a lexer that is fooled by everything would let through; names of the program's own end with @."""
     text = code.removeprefix(PRELUDE).replace("@", SUFFIX).removesuffix("}") + "return 0; }"
-    return Shareable(text.replace("int main()", f"{MAIN_PLACE}int main{SUFFIX}()"), True)
+    return Shareable(text.replace("int main()", f"{MAIN_PLACE}int main{SUFFIX}()"), True, False)
 
 
 # What an initialiser at file scope may try, all of it in one unit with an innocent program: it returns 1 if it could.

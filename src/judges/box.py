@@ -40,7 +40,7 @@ _FLAGS: dict[Tier, str] = {"A": "-n", "B": "-l", "unsafe": "-u"}
 
 
 class SupervisorError(JudgeError):
-    """The supervisor was killed or failed: what it was to run has no result."""
+    """The supervisor was killed: what it was to run has no result. What it says itself is a fault of the machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,11 @@ class Box:
         self._environment = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C", "CCACHE_DISABLE": "1"}
         if libraries:
             self._environment["LD_LIBRARY_PATH"] = ":".join(libraries)
+        temporary = tempfile.gettempdir()
+        if os.statvfs(temporary).f_flag & os.ST_NOEXEC:
+            raise JudgeError(f"nothing can be executed below {temporary}, which is mounted noexec: set TMPDIR")
+        if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN:
+            raise JudgeError("SIGCHLD is ignored, so nobody learns how a program ends: start the judge without that")
         self._bwrap = shutil.which("bwrap")
         self._running: set[subprocess.Popen[bytes]] = set()
         self._lock = threading.Lock()
@@ -107,11 +112,11 @@ class Box:
         command = [*words, str(self.toolchain.supervisor), "probe", _FLAGS[self.tier]]
         if subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True).returncode:
             return False
-        seen = "\n".join([*self._for_compiler, "", *self._for_program]).encode()
+        seen = os.fsencode("\n".join([*self._for_compiler, "", *self._for_program]))
         proof = self.toolchain.folder / f"works-in-tier-{self.tier}-{hashlib.sha256(seen).hexdigest()[:8]}"
         if not proof.exists():
             with tempfile.TemporaryDirectory() as name:
-                folder = Path(name)
+                folder = Path(name).resolve()
                 (folder / "program.cpp").write_text("#include <iostream>\nint main() { std::cout << 5; }\n")
                 for static in {self.paths.static, False}:
                     if not self._works(folder, static):
@@ -214,7 +219,8 @@ class Box:
                         yield Result(program, test, os.waitstatus_to_exitcode(status), reason, cpu, wall, peak, *texts)
                     if process.wait():
                         message = process.stderr.read(2000).decode("utf-8", "replace").strip()
-                        raise SupervisorError(f"the supervisor ended early ({process.returncode}): {message}")
+                        kind = JudgeError if message.startswith(("supervisor: ", "bwrap: ")) else SupervisorError
+                        raise kind(f"the supervisor ended early ({process.returncode}): {message}")
                 finally:
                     self._end(process)
                     with self._lock:

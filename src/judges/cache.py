@@ -56,7 +56,7 @@ class Cache:
         for line in file:
             try:
                 verdict = Verdict.from_json(line)
-            except (ValueError, TypeError, RecursionError):
+            except (ValueError, TypeError, RecursionError, OverflowError):
                 continue
             self._known[verdict.key] = verdict
         return not line.endswith(b"\n")

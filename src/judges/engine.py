@@ -36,6 +36,7 @@ _LIMIT_CLASSES: dict[int, Class] = {
     MEMORY_LIMIT: "memory_limit",
     OUTPUT_LIMIT: "output_limit",
 }
+_ENDED_EARLY = ("runtime_error", "time_limit", "memory_limit")
 _WORD = re.compile(rb"\S+")
 
 
@@ -176,7 +177,7 @@ def _units(tasks: Sequence[_Task], workers: int) -> tuple[list[list[_Task]], lis
     unconfined: dict[tuple[bytes, ...], int] = defaultdict(int)
     left = []
     for task in tasks:
-        outputs = tuple(task.expected)
+        outputs = tuple(b" ".join(output.split()) for output in task.expected)
         confined = task.shareable is not None and task.shareable.confined
         together = unconfined if confined and len(b"".join(outputs)) <= 2 else printing
         free = with_room & ~together[outputs] if outputs else with_room
@@ -230,6 +231,8 @@ class _Bench:
 
     def task(self, number: int, code: str, inputs: Iterable[str], expected: Iterable[str] = ()) -> _Task:
         part = shareable(code, self.toolchain.header_names) if self.shared else None
+        if part and not self.toolchain.paths.static:  # the loader has to read the unit, so its programs can, too
+            part = part._replace(confined=False)
         return _Task(number, code, part, [*map(_bytes, inputs)], [*map(_bytes, expected)])
 
     def work(self, tasks: list[_Task]) -> Iterator[tuple[int, _Outcome]]:
@@ -282,7 +285,7 @@ class _Bench:
         if code.startswith(PRELUDE):
             code = f'#line {FIRST_LINE} "program.cpp"\n{code[len(PRELUDE) :]}'
             arguments += ["-include", self.toolchain.prelude]
-        arguments += ["program.cpp", "-o", "program"]
+        arguments += ["program.cpp", self.toolchain.main, "-Wl,--wrap=main", "-o", "program"]
         with self.workplace.folder() as folder:
             (folder / "program.cpp").write_bytes(_bytes(code))
             static = self.toolchain.paths.static
@@ -319,15 +322,19 @@ class _Bench:
             if compiled.exit == 0:
                 apart = names.uninitialized(messages)
                 served = [(place, task) for place, task in enumerate(tasks) if task.number not in apart]
+                constructs = [task.number for task in tasks if task.shareable and task.shareable.constructs]
                 size = PROGRAMS_A_SUPERVISOR
                 chunks = [served[at : at + size] for at in range(0, len(served), size)]
                 unit.share(len(chunks))
                 left = [task for task in tasks if task.number in apart]
-                return [], [*(partial(self._serve, unit, names, chunk) for chunk in chunks), *self._each_alone(left)]
+                return [], [
+                    *(partial(self._serve, unit, names, chunk, constructs) for chunk in chunks),
+                    *self._each_alone(left),
+                ]
             concerned = names.mentioned(messages)
             doubtful = [task for task in tasks if task.number in concerned]
             if not doubtful:  # the unit as a whole was too much for the compiler
-                return [], self._divided(tasks)
+                return [], self._divided(tasks, 16 if compiled.reason == TIME_LIMIT else 2)
             names = Names()
             checked, messages = self._compile_unit(folder, doubtful, names, "-fsyntax-only")
         errors = names.rejected([task.number for task in doubtful], messages)
@@ -336,10 +343,10 @@ class _Bench:
         rest = [task for task in tasks if task.number not in concerned]
         return outcomes, [*steps, *([partial(self._together, rest)] if rest else [])]
 
-    def _divided(self, tasks: list[_Task]) -> list[_Step]:
-        if len(tasks) == 1:
+    def _divided(self, tasks: list[_Task], parts: int) -> list[_Step]:
+        if len(tasks) <= parts:
             return self._each_alone(tasks)
-        return [partial(self._together, tasks[half::2]) for half in (0, 1)]
+        return [partial(self._together, tasks[part::parts]) for part in range(parts)]
 
     def _compile_unit(self, folder: Path, tasks: list[_Task], names: Names, *checking: str) -> tuple[Result, str]:
         texts = {task.number: task.shareable.text for task in tasks if task.shareable}
@@ -351,8 +358,11 @@ class _Bench:
         compiled = self.box.compile(folder, [*options, *checking, *files], self.limits, len(tasks))
         return compiled, compiled.errors.decode("utf-8", "replace")
 
-    def _serve(self, unit: Folder, names: Names, tasks: list[tuple[int, _Task]]) -> _Done:
-        """Runs programs of a unit, given with their places in it; what has no result is done alone."""
+    def _serve(self, unit: Folder, names: Names, tasks: list[tuple[int, _Task]], constructs: list[int]) -> _Done:
+        """Runs programs of a unit, given with their places in it; what has no result is done alone.
+
+        So is what met a limit or ended early where other programs construct something before main.
+        """
         jobs = (Job(place, test, text) for place, task in tasks for test, text in enumerate(task.inputs))
         left = dict(tasks)
         outcomes = []
@@ -361,8 +371,12 @@ class _Bench:
             try:
                 results = self.box.run(folder / "unit", jobs, self.limits, static, numbered=True)
                 for place, of_program in groupby(results, attrgetter("program")):
-                    if outcome := self._outcome(left[place], of_program, names):
-                        outcomes.append((left.pop(place).number, outcome))
+                    task = left[place]
+                    outcome = self._outcome(task, of_program, names)
+                    if outcome is None or (outcome[0].verdict in _ENDED_EARLY and {*constructs} - {task.number}):
+                        continue
+                    outcomes.append((task.number, outcome))
+                    del left[place]
             except SupervisorError:
                 pass
         return outcomes, self._each_alone(left.values())

@@ -10,12 +10,13 @@ which costs time, never a verdict:
   that an unqualified name never means; and names that no header has. No macro but the constants of `_WORDS`, nothing
   with two underscores but what is listed.
 - **Declarations at file scope.** Functions and their declarations; `typedef` of a type below; `struct NAME {...};`;
-  variables of arithmetic types, of pointers, of structs and arrays of these, and of the library's containers without
-  initialiser, dimension or type of the program's own that has code; exactly one `int main()`.
-- **Initialisers at file scope.** Literals, names and `+ - ~ ! << >> < > & | ^` between them, in brackets or not, and
-  braces of literals. No `*`, `/`, `%`, `[]`, `++`, `--`, cast, call or constructor: nothing that can read or write
-  through a pointer, stop the process or take long, because these initialisers run before main in every program of the
-  unit.
+  variables of arithmetic types, of pointers, of structs and arrays of these, and a few of the library's containers of
+  these and of strings and containers, without initialiser, dimension, `auto` or a type of the program's own; exactly
+  one `int main()`.
+- **Initialisers at file scope.** Literals, names of what is no container, and `+ - ~ ! << >> < > & | ^` between them,
+  in brackets or not, and braces of literals. No `*`, `/`, `%`, `[]`, `++`, `--`, cast, call or constructor: nothing
+  that can read or write through a pointer, stop the process or take long, because these initialisers run before main in
+  every program of the unit.
 
 What stands in functions runs in the program's own process alone, so nothing there is ruled out but names. Every name of
 the program's own gets a suffix that no program can know. This is a lexer, not a parser, and its patterns take time
@@ -55,9 +56,10 @@ _TOKEN = re.compile(
 )
 
 # The shape of one declaration at file scope has a letter for each token. A name unknown to this table is n, new; u, a
-# type of the program's own without constructors; x, one that may have some; or h, from the headers. A bracket is folded
-# into one letter: A [dimension], L {literals}, B {anything}, D (parameters), Q (operands), P (anything). An operator is
-# its text if that can be part of a type or an initialiser, else E.
+# type of the program's own without constructors; w, its name for a container; x, a type that may have code; c, a
+# container; or h, from the headers. A bracket is folded into one letter: A [dimension], L {literals}, B {anything}, D
+# (parameters), Q (operands), P (anything). An operator is its text if that can be part of a type or an initialiser,
+# else E.
 _WORDS = {
     "m": "main",
     "s": "struct",
@@ -65,13 +67,13 @@ _WORDS = {
     "k": "const inline volatile",
     "0": "true false nullptr EOF NULL CHAR_BIT INT_MAX INT_MIN UINT_MAX LONG_MAX LONG_MIN ULONG_MAX LLONG_MAX "
     "LLONG_MIN ULLONG_MAX RAND_MAX DBL_MAX DBL_MIN FLT_MAX M_PI M_E stdin stdout stderr",
-    "t": "auto bool char double float int long short signed unsigned void int8_t int16_t int32_t int64_t uint8_t "
+    "t": "bool char double float int long short signed unsigned void int8_t int16_t int32_t int64_t uint8_t "
     "uint16_t uint32_t uint64_t size_t",
-    "v": "bitset deque list map multimap multiset pair priority_queue queue set stack string tuple unordered_map "
+    "v": "deque list map multimap multiset pair priority_queue queue set stack string tuple unordered_map "
     "unordered_multimap unordered_multiset unordered_set vector",
-    "#": "and and_eq bitand bitor break case catch char16_t char32_t class compl const_cast continue default delete do "
-    "dynamic_cast else for if new noexcept not not_eq or or_eq private protected public reinterpret_cast return sizeof "
-    "static_assert static_cast switch this throw try wchar_t while xor xor_eq",
+    "#": "and and_eq auto bitand bitor bitset break case catch char16_t char32_t class compl const_cast continue "
+    "default delete do dynamic_cast else for if new noexcept not not_eq or or_eq private protected public "
+    "reinterpret_cast return sizeof static_assert static_cast switch this throw try wchar_t while xor xor_eq",
     # Keywords of C++ and of GNU's, and words with a meaning in some places: these keep a program alone.
     "!": "alignas alignof asm constexpr consteval constinit co_await co_return co_yield concept char8_t decltype enum "
     "explicit export extern final friend goto import module mutable namespace operator override register requires "
@@ -111,20 +113,22 @@ underflow_error unget unique unique_copy unsetf upper_bound valarray value value
 _HEADER_NAMES = frozenset(_COMPUTING.split())
 
 _DIMENSIONS = r"A*"
-_SCALAR = r"k*(?:t[tk]*|uk*)"
-_CONTAINER = r"k*v(?:<[tvuk,*&<>0]*>)?k*"
-_ANY_TYPE = r"k*(?:t[tk]*|v(?:<[tvuxk,*&<>0]*>)?k*|[ux]k*)"
+_SCALAR = r"k*+(?:t[tk]*+|uk*+)"
+_CONTAINER = r"k*+(?:v(?:<[tvk,*&<>0]*>)?|w)k*+"
+_ANY_TYPE = r"k*+(?:t[tk]*+|v(?:<[tvuwxk,*&<>0]*>)?k*+|[uwx]k*+)"
 _OPERAND = r"(?:[0+\-~!<>&|^]|L(?![LQ])|[nQ](?![LQ]))"
 _DECLARATOR = rf"\**k*n{_DIMENSIONS}(?:={_OPERAND}+)?"
 _FUNCTION = re.compile(rf"tmD[BL]|{_ANY_TYPE}[*&]*nD[BL;]")
-_VARIABLES = re.compile(rf"{_SCALAR}{_DECLARATOR}(?:,{_DECLARATOR})*;|{_CONTAINER}\**n(?:,\**n)*;|;")
-_TYPEDEF = re.compile(rf"d(?:(?P<u>{_SCALAR}\**n{_DIMENSIONS}|{_CONTAINER}\*+n)|(?P<v>{_CONTAINER}n));")
+_SCALARS = re.compile(rf"{_SCALAR}{_DECLARATOR}(?:,{_DECLARATOR})*;|;")
+_CONTAINERS = re.compile(rf"{_CONTAINER}\**n(?:,\**n)*;")
+_TYPEDEF = re.compile(rf"d(?:(?P<u>{_SCALAR}\**n{_DIMENSIONS}|{_CONTAINER}\*+n)|(?P<w>{_CONTAINER}n));")
 _STRUCT = re.compile(r"sn[BL];")
-_PLAIN_FIELDS = re.compile(r"[tuk*,nhA;]*")
+_ENDS_LATER = re.compile(r"^sn[BL]$|=L$")  # what may have a closing brace and is no function
+_PLAIN_FIELDS = re.compile(r"[tuk*,nA;]*")
 _FOLDS = {
     "[": ((re.compile(r"[0n+\-*/%<>&|^~]*"), "A"),),
     "{": ((re.compile(r"[0,L+\-]*"), "L"), (re.compile(".*", re.DOTALL), "B")),
-    "(": ((re.compile(r"(?:[tvuxk][tvuxkn*&,<>0A=]*)?"), "D"), (re.compile(rf"{_OPERAND}+"), "Q")),
+    "(": ((re.compile(r"(?:[tvuwxk][tvuwxkn*&,<>0A=]*)?"), "D"), (re.compile(rf"{_OPERAND}+"), "Q")),
 }
 _TYPE_OPERATORS = {"<<", ">>", "&&", "::"}
 _MAIN = re.compile(r"int[ \t\n]+main[ \t\n]*\([ \t\n]*(?:void[ \t\n]*)?\)[ \t\n]*\{")
@@ -153,10 +157,12 @@ class Shareable(NamedTuple):
     `main` is a function that ends with SUFFIX, and so does the variable that it returns at its end: no text can close
     main's brackets and open others. `confined` is whether all code of the program stands in functions with a PLACE,
     which no other program of the unit will have in its memory; code of lambdas, classes and inline functions does not.
+    `constructs` is whether it constructs something before main, which happens in all programs of the unit.
     """
 
     text: str
     confined: bool
+    constructs: bool
 
 
 def shareable(code: str, header: HeaderNames) -> Shareable | None:
@@ -166,8 +172,9 @@ def shareable(code: str, header: HeaderNames) -> Shareable | None:
     # The hidden names are free but where they are, or could become, members that the library knows.
     members = header.hidden if _CLASS.search(code) else header.hidden.intersection(_MEMBER.findall(code))
     position = start = len(PRELUDE)
-    text = shape = new_name = letter = ""
+    text = last = shape = new_name = letter = ""
     mains = containers = begin = 0
+    new_names: list[str] = []  # at file scope, in the present declaration
     confined = not _CLASS.search(code)
     out: list[str] = []
     outer: list[tuple[str, str]] = []  # each open bracket with the shape before it
@@ -177,19 +184,23 @@ def shareable(code: str, header: HeaderNames) -> Shareable | None:
         if kind == "space":
             out.append(text)
             continue
-        before, start = start, token.start()
+        text_before, before, start = last, start, token.start()
+        last = text
         if kind == "name":
             known = _letter(text, header, members)
             if known is None:
                 return None
             confined = confined and text != "inline"
             letter = types.get(text, "n") if known == "n" else known
+            if letter not in "nuwx" and text_before in ("struct", "class"):
+                return None  # it could declare what the headers have
             if letter == "m":
                 mains += 1
                 if outer or shape != "t" or not _MAIN.match(code, before):
                     return None
             elif letter == "n" and not outer:
                 new_name = text
+                new_names.append(text)
             out.append(text + SUFFIX if known in "mn" else text)
         elif kind == "open":
             if len(outer) == DEEPEST:
@@ -223,19 +234,25 @@ def shareable(code: str, header: HeaderNames) -> Shareable | None:
             shape = ""
         elif _STRUCT.fullmatch(shape):
             shape = ""
-        elif _VARIABLES.fullmatch(shape):
-            containers += shape.count("n") if "v" in shape else 0
+        elif text == "}":
+            if not _ENDS_LATER.search(shape):
+                return None
+        elif _SCALARS.fullmatch(shape):
             shape = ""
-        elif text == ";":
+        elif _CONTAINERS.fullmatch(shape):
+            containers += len(new_names)
+            types |= dict.fromkeys(new_names, "c")
+            shape = ""
+        else:
             typedef = _TYPEDEF.fullmatch(shape)
             if typedef is None:
                 return None
             types[new_name] = typedef.lastgroup or ""
             shape = ""
         if not shape:
-            begin = len(out)
+            begin, new_names = len(out), []
     finished = position == len(code) and mains == 1 and not outer and not shape and containers <= MOST_CONTAINERS
-    return Shareable("".join(out), confined) if finished else None
+    return Shareable("".join(out), confined, containers > 0) if finished else None
 
 
 def _letter(name: str, header: HeaderNames, members: frozenset[str]) -> str | None:

@@ -73,18 +73,17 @@ class Verdict:
     def from_json(cls, line: str | bytes) -> Verdict:
         """Raises ValueError, TypeError or RecursionError if `line` is not what to_json writes."""
         verdict = cls(**json.loads(line))
-        numbers = (
-            verdict.cpu_seconds,
-            verdict.wall_seconds,
-            verdict.peak_memory,
-            verdict.exit,
-            verdict.failed_test or 0,
-        )
         texts = (verdict.id, verdict.verdict, verdict.diagnostics, verdict.key)
-        if not all(type(text) is str for text in texts) or verdict.verdict not in get_args(Class):
-            raise ValueError(f"not a verdict: {verdict.verdict!r}")
-        if not all(type(number) in (int, float) and math.isfinite(number) for number in numbers):
-            raise ValueError(f"not the figures of a verdict: {numbers}")
+        seconds = (verdict.cpu_seconds, verdict.wall_seconds)
+        failed = 0 if verdict.failed_test is None else verdict.failed_test
+        if not (
+            all(type(text) is str for text in texts)
+            and verdict.verdict in get_args(Class)
+            and all(type(number) in (int, float) and 0 <= number < math.inf for number in seconds)
+            and all(type(number) is int and 0 <= number < 1 << 63 for number in (verdict.peak_memory, failed))
+            and type(verdict.exit) is int
+        ):
+            raise ValueError("not the fields of a verdict")
         return verdict
 
 

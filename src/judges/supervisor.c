@@ -11,7 +11,7 @@
 // run executes COMMAND once for each job; serve gives it the job's program, a number, as its only argument. Sizes are in
 // bytes. -l: Landlock is needed; -n: namespaces confine already, Landlock if the kernel has it; -u: unsafe, rlimits
 // only. -p: a program needs no paths and may use none. Below -x PATH files may be read and executed, below -w PATH read
-// and written; in mode -l all other paths look as if they did not exist, where the kernel can do that (5.5).
+// and written; in mode -l all other paths look as if they did not exist. The kernel has to be 5.5 or later.
 
 #define _GNU_SOURCE
 #include <elf.h>
@@ -61,6 +61,9 @@
 #ifndef __NR_faccessat2
 #define __NR_faccessat2 439
 #endif
+#ifndef MADV_COLD
+#define MADV_COLD 20
+#endif
 #ifndef __NR_openat2
 #define __NR_openat2 437
 #endif
@@ -95,9 +98,7 @@ static struct {
     char folder[PATH_MAX];
 } setup = {.ruleset = -1, .binary = -1};
 
-// A program can hold no descriptor of this number, since its limit is the number itself: the call that executes the
-// program's file through it works once.
-enum { EXECUTED = 64 };
+enum { EXECUTED = 64 };  // the descriptor of the program's file; the program's own have to be below
 enum { ERRORS_KEPT = 1 << 13, MESSAGES_KEPT = 1 << 24, FAILED = 125, NOT_EXECUTED = 126 };
 static const uint64_t SLACK = 2ULL << 30;
 
@@ -185,14 +186,14 @@ static void install(const struct sock_filter *filter, size_t size) {
 }
 
 // A program may compute, use its memory (none that is shared, which no limit would count), read its input and write its
-// output. It may open files to read where the loader has to; Landlock says which. It executes once, which is how it
-// begins, starts no process or thread, signals nobody but itself and talks to nobody.
+// output. It may open files to read where the loader has to; Landlock says which. It starts no process or thread, signals
+// nobody but itself and talks to nobody. The supervisor lets it execute once, which is how it begins.
 static void filter_program(void) {
     const uint32_t myself = getpid();
     const struct sock_filter filter[] = {
         CALLS,
         ALLOW(read), ALLOW(write), ALLOW(readv), ALLOW(writev), ALLOW(lseek), ALLOW(pread64), ALLOW(pwrite64),
-        ALLOW(brk), ALLOW(munmap), ALLOW(mremap), ALLOW(mprotect), ALLOW(madvise),
+        ALLOW(brk), ALLOW(munmap), ALLOW(mprotect), ALLOW(execveat),
         ALLOW(exit), ALLOW(exit_group), ALLOW(rt_sigaction), ALLOW(rt_sigprocmask), ALLOW(rt_sigreturn),
         ALLOW(rt_sigsuspend), ALLOW(rt_sigpending), ALLOW(sigaltstack), ALLOW(restart_syscall), ALLOW(futex),
         ALLOW(close), ALLOW(dup), ALLOW(dup3), ALLOW(fstat), ALLOW(newfstatat), ALLOW(faccessat), ALLOW(statx),
@@ -206,6 +207,9 @@ static void filter_program(void) {
         ALLOW(select), ALLOW(alarm), ALLOW(pause), ALLOW(pipe),
 #endif
         REFUSE(ioctl, ENOTTY), REFUSE(clone, EAGAIN), REFUSE(clone3, ENOSYS),
+        REFUSE(mremap, ENOMEM),  // which could bring back pages of the program's file that were taken out
+        IF_EQUAL(__NR_madvise, 0, 4), LOAD(ARGUMENT(2)), BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, MADV_COLD, 0, 1),
+        FAIL(EINVAL), RETURN(SECCOMP_RET_ALLOW),  // from there on it puts pages where no limit counts them
         SIGNAL_MYSELF(kill, 1), SIGNAL_MYSELF(tkill, 1), SIGNAL_MYSELF(tgkill, 2),
         IF_EQUAL(__NR_mmap, 0, 5), LOAD(ARGUMENT(3)), ONLY(MAP_HUGETLB | 0x0f), IF_EQUAL(MAP_PRIVATE, 0, 1),
         RETURN(SECCOMP_RET_ALLOW), FAIL(EPERM),
@@ -213,9 +217,8 @@ static void filter_program(void) {
         RETURN(SECCOMP_RET_ALLOW), FAIL(EPERM),
         IF_EQUAL(__NR_prlimit64, 0, 8), LOAD(ARGUMENT(0)), IF_EQUAL(0, 0, 5), LOAD(ARGUMENT(2)), IF_EQUAL(0, 0, 3),
         LOAD(ARGUMENT(2) + 4), IF_EQUAL(0, 0, 1), RETURN(SECCOMP_RET_ALLOW), FAIL(EPERM),  // asked for, not set
-        IF_EQUAL(__NR_openat, 0, 4), LOAD(ARGUMENT(2)), IF_ANY(WRITING, 0, 1), FAIL(EACCES), RETURN(SECCOMP_RET_ALLOW),
-        IF_EQUAL(__NR_execveat, 0, 3), LOAD(ARGUMENT(0)), IF_EQUAL(EXECUTED, 0, 1), RETURN(SECCOMP_RET_ALLOW),
-        FAIL(EPERM),
+        IF_EQUAL(__NR_openat, 0, 4), LOAD(ARGUMENT(2)), IF_ANY(WRITING | O_PATH | O_DIRECTORY, 0, 1), FAIL(EACCES),
+        RETURN(SECCOMP_RET_ALLOW), FAIL(EPERM),
     };
     install(filter, sizeof filter);
 }
@@ -246,19 +249,27 @@ static void filter_compiler(void) {
 #else
 #define OF_FIRST(F)
 #endif
-#define OF_SECOND(F) F(openat) F(newfstatat) F(statx) F(faccessat) F(faccessat2) F(readlinkat)
+#define OF_SECOND(F) F(openat) F(faccessat) F(faccessat2) F(readlinkat)
+#define OF_SECOND_OR_OPEN(F) F(newfstatat) F(statx)  // which ask for an open descriptor, too
 
-// Gives the calls that take a path to `action`. Returns the listener where that is SECCOMP_RET_USER_NOTIF, -1 where the
-// kernel has no such thing.
-static int filter_paths(uint32_t action) {
-#define ACT(name) IF_EQUAL(__NR_##name, 0, 1), RETURN(action),
-    const struct sock_filter filter[] = {CALLS, OF_FIRST(ACT) OF_SECOND(ACT) RETURN(SECCOMP_RET_ALLOW)};
-    if (action != SECCOMP_RET_USER_NOTIF) {
-        install(filter, sizeof filter);
-        return -1;
-    }
+// The supervisor answers some calls itself: to execute, which a program may once; and those that take a path, but where
+// a program may use none. Returns the listener by which it does.
+static int filter_paths(void) {
+    const int asks = setup.mode == 'l' || setup.pathless;
+    const uint32_t path = setup.pathless ? SECCOMP_RET_ERRNO | ENOENT : asks ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ALLOW;
+    const uint32_t or_open = asks ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ALLOW;
+    const uint32_t execution = setup.task == COMPILE ? SECCOMP_RET_ALLOW : SECCOMP_RET_USER_NOTIF;
+#define TO(action, name) IF_EQUAL(__NR_##name, 0, 1), RETURN(action),
+#define TO_PATH(name) TO(path, name)
+#define TO_PATH_OR_OPEN(name) TO(or_open, name)
+    const struct sock_filter filter[] = {
+        CALLS, OF_FIRST(TO_PATH) OF_SECOND(TO_PATH) OF_SECOND_OR_OPEN(TO_PATH_OR_OPEN)
+        TO(execution, execveat) RETURN(SECCOMP_RET_ALLOW),
+    };
     const struct sock_fprog program = {sizeof filter / sizeof *filter, (struct sock_filter *)filter};
-    return syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
+    int listener = syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
+    if (listener < 0) fail("seccomp's listener (Linux 5.5, and no other listener above it)");
+    return listener;
 }
 
 static void send_listener(int listener) {
@@ -269,7 +280,7 @@ static void send_listener(int listener) {
     struct cmsghdr *rights = CMSG_FIRSTHDR(&header);
     *rights = (struct cmsghdr){CMSG_LEN(sizeof listener), SOL_SOCKET, SCM_RIGHTS};
     memcpy(CMSG_DATA(rights), &listener, sizeof listener);
-    if (sendmsg(channel, &header, 0) < 0) fail("sendmsg");
+    if (channel >= 0 && sendmsg(channel, &header, 0) < 0) fail("sendmsg");  // a probe has no channel
     close(listener);
 }
 
@@ -280,12 +291,7 @@ static void give_up_rights(void) {
     if (syscall(__NR_capset, &header, none)) fail("capset");
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) fail("no_new_privs");
     if (setup.ruleset >= 0 && syscall(RESTRICT_SELF, setup.ruleset, 0)) fail("Landlock");
-    if (setup.pathless) {
-        filter_paths(SECCOMP_RET_ERRNO | ENOENT);
-    } else if (setup.mode == 'l' && channel >= 0) {
-        int listener = filter_paths(SECCOMP_RET_USER_NOTIF);
-        if (listener >= 0) send_listener(listener);
-    }
+    if (setup.task != COMPILE || setup.mode == 'l') send_listener(filter_paths());
     if (setup.task == COMPILE) filter_compiler();
     else filter_program();
 }
@@ -389,12 +395,13 @@ static int may_ask_for(pid_t pid, const struct seccomp_data *call) {
     OF_FIRST(NO_SECOND)
     size_t start = strlen(setup.folder);
     char *asked = path + start + 1;
-    if (!read_string(pid, call->args[second], asked, PATH_MAX)) return 1;  // the kernel answers EFAULT or ENAMETOOLONG
+    if (!read_string(pid, call->args[second], asked, PATH_MAX)) return !setup.pathless;  // Landlock stays
     if (!*asked) return 1;  // what an open descriptor says of itself
+    if (setup.pathless) return 0;
     if (*asked == '/') {
         memmove(path, asked, strlen(asked) + 1);
     } else {
-        if (second && (int)call->args[0] != AT_FDCWD) return !strstr(asked, "..");
+        if (second && (int)call->args[0] != AT_FDCWD) return 0;
         memcpy(path, setup.folder, start);
         path[start] = '/';
     }
@@ -402,7 +409,8 @@ static int may_ask_for(pid_t pid, const struct seccomp_data *call) {
     return visible(path);
 }
 
-static void answer(int listener) {
+// Answers a call that the child, or a child of the compiler's, waits for.
+static void answer(int listener, int *executed) {
     static struct seccomp_notif_sizes sizes;
     static struct seccomp_notif *call;
     static struct seccomp_notif_resp *reply;
@@ -416,8 +424,10 @@ static void answer(int listener) {
     memset(reply, 0, sizes.seccomp_notif_resp);
     if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, call)) return;  // it has ended meanwhile
     reply->id = call->id;
-    if (may_ask_for(call->pid, &call->data)) reply->flags = 1;  // go on: SECCOMP_USER_NOTIF_FLAG_CONTINUE
-    else reply->error = -ENOENT;
+    const int executes = call->data.nr == __NR_execveat;
+    if (executes ? !*executed : may_ask_for(call->pid, &call->data)) reply->flags = 1;  // go on: ..._FLAG_CONTINUE
+    else reply->error = executes ? -EPERM : -ENOENT;
+    if (executes) *executed = 1;
     ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, reply);
 }
 
@@ -458,11 +468,15 @@ static uint64_t size_of(int fd) {
     return fstat(fd, &status) ? 0 : status.st_size;
 }
 
-// Waits until the child executes; returns the listener of its paths, if it has one. If it failed instead, `failure` says
-// in what.
-static int wait_for_execution(int from_child, struct message *failure) {
+// Waits until the child executes, and lets it; returns the listener of its calls, if it has one. If it failed instead,
+// `failure` says in what.
+static int wait_for_execution(int from_child, struct message *failure, int *executed) {
     int listener = -1;
     for (;;) {
+        struct pollfd events[] = {{from_child, POLLIN, 0}, {listener, POLLIN, 0}};
+        if (poll(events, 2, -1) < 0 && errno != EINTR) die("poll");
+        if (events[1].revents & POLLIN) answer(listener, executed);
+        if (!events[0].revents) continue;
         struct iovec part = {failure, sizeof *failure};
         char control[CMSG_SPACE(sizeof listener)] = {0};
         struct msghdr header = {
@@ -478,16 +492,20 @@ static int wait_for_execution(int from_child, struct message *failure) {
 }
 
 // Waits for the child and kills it at a limit; returns which limit, if any.
-static enum reason watch(pid_t pid, double started, int listener, int *status, struct rusage *usage) {
+static enum reason watch(
+    pid_t pid, double started, int listener, int *executed, int *status, struct rusage *usage) {
     enum reason reason = ENDED;
     clockid_t clock;
     int known_clock = !clock_getcpuclockid(pid, &clock);
-    while (!wait4(pid, status, WNOHANG, usage)) {
+    for (;;) {
+        pid_t ended_pid = wait4(pid, status, WNOHANG, usage);
+        if (ended_pid < 0) die("wait4");
+        if (ended_pid) break;
         struct pollfd events[] = {{setup.ended, POLLIN, 0}, {listener, POLLIN, 0}};
         if (poll(events, 2, 10) < 0 && errno != EINTR) die("poll");
         struct signalfd_siginfo ended;
         if (events[0].revents && read(setup.ended, &ended, sizeof ended) > 0) continue;
-        if (events[1].revents & POLLIN) answer(listener);
+        if (events[1].revents & POLLIN) answer(listener, executed);
         else if (events[1].revents) listener = -1;  // nobody is left who could ask
         if (known_clock && setup.task != COMPILE && seconds(clock) > setup.cpu_seconds) reason = TIME_LIMIT;
         if (seconds(CLOCK_MONOTONIC) - started > setup.wall_seconds) reason = TIME_LIMIT;
@@ -523,17 +541,17 @@ static struct result run(const struct job *job, int input, int output, int error
     sigprocmask(SIG_SETMASK, &signals, NULL);
     close(channels[1]);
     struct message failure = {0};
-    int listener = wait_for_execution(channels[0], &failure);
+    int executed = 0, listener = wait_for_execution(channels[0], &failure, &executed);
     close(channels[0]);
     struct rusage usage = {0};
     int status = 0;
-    enum reason reason = watch(pid, started, listener, &status, &usage);
+    enum reason reason = watch(pid, started, listener, &executed, &status, &usage);
     running = 0;
     if (listener >= 0) close(listener);
     if (failure.what[0]) {
         errno = failure.error;
         if (strcmp(failure.what, "exec") || setup.task == COMPILE) die(failure.what);
-        dprintf(errors, "the system cannot execute this program: %s\n", strerror(failure.error));
+        dprintf(errors, "the system cannot execute this program\n");
         status = NOT_EXECUTED << 8;
     }
     struct result result = {.program = job->program, .test = job->test, .status = status};
@@ -588,7 +606,7 @@ static void copy(int fd, uint64_t size) {
 }
 
 static int receive(uint64_t size) {
-    int fd = memfd_create("input", MFD_CLOEXEC);
+    int fd = memfd_create("input", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (fd < 0) die("memfd_create");
     while (size) {
         size_t part = size < sizeof buffer ? size : sizeof buffer;
@@ -597,6 +615,7 @@ static int receive(uint64_t size) {
         size -= part;
     }
     lseek(fd, 0, SEEK_SET);
+    if (fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK)) die("seals");
     return fd;
 }
 
@@ -655,6 +674,7 @@ int main(int count, char **words) {
     setup.pid = getpid();
     for (int fd = 3; fd < EXECUTED; fd++) fcntl(fd, F_SETFD, FD_CLOEXEC);  // whoever started us may have left some open
     for (int i = 0; i < ENDINGS; i++) signal(ENDING[i], end);
+    signal(SIGCHLD, SIG_DFL);  // where it is ignored, nobody learns how a child ended
     prctl(PR_SET_DUMPABLE, 0);  // a child that can read /proc sees nothing of ours
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     prctl(PR_SET_CHILD_SUBREAPER, 1);

@@ -31,6 +31,20 @@ _ERROR = re.compile(r"^uses\.cpp:(\d+):", re.MULTILINE)
 _DRIVER = re.compile(r"^COLLECT_GCC=(.*)$", re.MULTILINE)
 _INCLUDED = re.compile(r"^ (/\S.*)$", re.MULTILINE)
 _LIBRARY = re.compile(r"(?:=> |^\s*)(/\S+) \(0x", re.MULTILINE)
+CLEARED = 1 << 15  # bytes of stack below main, which what runs before main has written to
+_MAIN = f"""
+#include <string.h>
+int __real_main(int, char **, char **);
+static void clear(void) {{
+    char space[{CLEARED}];
+    memset(space, 0, sizeof space);
+    __asm__ volatile("" : : "r"(space) : "memory");
+}}
+int __wrap_main(int count, char **words, char **environment) {{
+    clear();
+    return __real_main(count, words, environment);
+}}
+"""
 _SUPERVISOR = Path(__file__).with_name("supervisor.c")
 _MONTH = 30 * 24 * 3600.0
 _VERSIONS_KEPT = 3
@@ -50,6 +64,11 @@ class Toolchain:
     def prelude(self) -> Path:
         """A header to `-include` in the place of the PRELUDE's text."""
         return self.folder / "prelude.hpp"
+
+    @property
+    def main(self) -> Path:
+        """An object file to link with `--wrap=main`: it clears the stack, as it was at the start, before main."""
+        return self.folder / "main.o"
 
     @cached_property
     def header_names(self) -> HeaderNames:
@@ -102,7 +121,9 @@ def open_toolchain() -> Toolchain:
 def _cache_folders() -> Iterator[Path]:
     """The user's cache, and for users without a home that can be written one of their own among temporary files."""
     with contextlib.suppress(RuntimeError):  # no home is known
-        yield Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "composed" / "judge"
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        if folder.is_absolute():
+            yield folder / "composed" / "judge"
     folder = Path(tempfile.gettempdir()) / f"composed-cache-{os.getuid()}"
     with contextlib.suppress(OSError):
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -149,6 +170,8 @@ def _build(compiler: Path, folder: Path) -> None:
         supervisor: list[str | Path] = ["-O2", "-x", "c", _SUPERVISOR, "-o", "supervisor"]
         if not static or run(*supervisor, "-static", succeeds=False).returncode:
             run(*supervisor)
+        (made / "main.c").write_text(_MAIN)
+        run("-x", "c", "-c", "main.c", "-o", "main.o")
         run("trial.cpp", "-o", "trial")
         libraries = _libraries(made / "trial")
         paths = Paths(_read_by_compiler(compiler, run), libraries, static)

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from composed.judges.lexer import MAIN_PLACE, PLACE, PRELUDE, SUFFIX
+from composed.judges.toolchain import CLEARED
 
 FIRST_LINE = PRELUDE.count("\n") + 1
 
@@ -20,6 +21,11 @@ _PAGE = os.sysconf("SC_PAGESIZE")
 _MAIN = """\
 extern "C" {{
 {bounds}int munmap(void *, size_t) noexcept;
+}}
+static void clear() {{
+    char space[{cleared}];
+    memset(space, 0, sizeof space);
+    __asm__ volatile("" : : "r"(space) : "memory");
 }}
 __attribute__((section("{own}"), aligned({page}))) int main(int, char **words) {{
     static const struct {{ char *from, *to; int (*run)(); }} programs[] = {{
@@ -35,6 +41,7 @@ __attribute__((section("{own}"), aligned({page}))) int main(int, char **words) {
         to = programs[i].from + (programs[i].to - programs[i].from + {page} - 1) / {page} * {page};
     }}
     if (to && munmap(from, to - from)) _Exit(125);
+    clear();
     return programs[chosen].run();
 }}
 """
@@ -80,7 +87,8 @@ class Names:
         numbers = [f"{self.nonce}_{number}" for number in programs]
         bounds = "".join(f"extern char __start_p{number}[], __stop_p{number}[];\n" for number in numbers)
         rows = "".join(f"{{__start_p{number}, __stop_p{number}, main_{number}}},\n" for number in numbers)
-        main = _MAIN.format(bounds=bounds, rows=rows, page=_PAGE, own=f"p{self.nonce}_main")
+        own = f"p{self.nonce}_main"
+        main = _MAIN.format(bounds=bounds, rows=rows, page=_PAGE, own=own, cleared=CLEARED)
         parts.append(f'#line 1 "{self.nonce}-unit"\n{main}')
         return "".join(parts)
 
