@@ -3,12 +3,12 @@
 Keys without effect tell no runs apart and are refused on a command line; content, not a path, says which file it was.
 """
 
-import hashlib
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+from composed.files import digest, plain_files
 
 FONTS = (".ttf", ".otf", ".pfb", ".ttc", ".woff", ".woff2", ".t1")
 OF_CURVES = ("threads",)  # of the trainer
@@ -114,11 +114,6 @@ def _data(task: dict[str, Any]) -> list[Path]:
     return files(task) if files else plain_files(Path(task["folder"]))
 
 
-def plain_files(folder: Path) -> list[Path]:
-    """Those of a folder itself that are not hidden, sorted; none where there is no such folder."""
-    return sorted(path for path in folder.glob("[!.]*") if path.is_file())
-
-
 def _fonts(source: Path) -> list[Path]:
     if source.is_dir():
         return sorted(path for path in source.rglob("*") if path.suffix.lower() in FONTS and path.is_file())
@@ -129,18 +124,3 @@ def _weights(path: Path) -> list[Path]:
     """Of a run, of a folder of the store, or the file itself."""
     places = (path / "checkpoints" / "best.safetensors", path / "best.safetensors", path)
     return [place for place in places if place.is_file()][:1]
-
-
-def digest(paths: Iterable[Path]) -> str:
-    """SHA-256 of the names and the bytes of some files, wherever they lie."""
-    found = hashlib.sha256()
-    for path in paths:
-        about = path.stat()
-        found.update(f"{path.name} {_of_file(path, about.st_size, about.st_mtime_ns)}\n".encode())
-    return found.hexdigest()
-
-
-@lru_cache(maxsize=100_000)
-def _of_file(path: Path, _size: int, _changed: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

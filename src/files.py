@@ -1,9 +1,11 @@
 """Writing files so that a reader never sees half of one, reading what was written, and having a folder to oneself."""
 
 import contextlib
+import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -127,3 +129,23 @@ def locked(folder: Path, busy: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def plain_files(folder: Path) -> list[Path]:
+    """Those of a folder itself that are not hidden, sorted; none where there is no such folder."""
+    return sorted(path for path in folder.glob("[!.]*") if path.is_file())
+
+
+def digest(paths: Iterable[Path]) -> str:
+    """SHA-256 of the names and the bytes of some files, wherever they lie."""
+    found = hashlib.sha256()
+    for path in paths:
+        about = path.stat()
+        found.update(f"{path.name} {_of_file(path, about.st_size, about.st_mtime_ns)}\n".encode())
+    return found.hexdigest()
+
+
+@lru_cache(maxsize=100_000)
+def _of_file(path: Path, _size: int, _changed: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -205,7 +205,7 @@ def test_a_line_that_is_no_prediction_is_told_as_that(run, judge, capsys):
 
 
 def test_containment_is_switched_off_by_the_command_alone(run, judge, monkeypatch):
-    (run.path / "config.yaml").write_text(yaml.safe_dump({**CONFIG, "judge": {"workers": None, "unsafe": True}}))
+    (run.path / "config.yaml").write_text(yaml.safe_dump({**CONFIG, "judge": {**CONFIG["judge"], "unsafe": True}}))
     seen = []
     known = judges.judge
     monkeypatch.setattr(

@@ -15,8 +15,9 @@ import torch.nn.functional as F
 from safetensors import SafetensorError
 from torch import Tensor
 
-from composed import effects
 from composed.errors import ConfigError, DataError
+from composed.files import digest as content_digest
+from composed.files import plain_files
 from composed.models.decoding import draw
 from composed.models.sequence import SequenceModel, Specials
 
@@ -283,7 +284,7 @@ def _model(name: str, config: Any, pretrained: bool) -> Any:
 
 def digest(name: str) -> str | None:
     """Of the files of a local folder, which say what the model and its tokenizer are; None for a hub id."""
-    return effects.digest(effects.plain_files(Path(name))) if Path(name).is_dir() else None
+    return content_digest(plain_files(Path(name))) if Path(name).is_dir() else None
 
 
 def _aliases(model: torch.nn.Module) -> dict[str, str]:
