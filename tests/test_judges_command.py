@@ -136,12 +136,25 @@ def test_two_judges_do_not_write_to_one_file(folder, capsys):
     with open("verdicts.partial", "ab") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
         assert main(["predictions", "--out", "verdicts"]) == 1
-        assert "another judge is writing to verdicts.partial" in capsys.readouterr().err
+        said = capsys.readouterr().err
+        assert "another judge is writing to" in said
+        assert str(folder / "verdicts.partial") in said
     assert main(["predictions", "--out", "verdicts"]) == 0
 
 
 @pytest.mark.parametrize(
-    "option", ["--memory=-1", "--memory=0", "--cpu=nan", "--cpu=inf", "--cpu=0", "--workers=-1", "--workers=x"]
+    "option",
+    [
+        "--memory=-1",
+        "--memory=0",
+        "--cpu=nan",
+        "--cpu=inf",
+        "--cpu=1e308",
+        "--memory=99999999999999999999",
+        "--cpu=0",
+        "--workers=-1",
+        "--workers=x",
+    ],
 )
 def test_limits_are_numbers_above_0(folder, capsys, option):
     (folder / "predictions").write_text(GOOD)
@@ -165,6 +178,32 @@ def test_what_the_judge_fails_on_is_named_at_the_end(folder, capsys, monkeypatch
     assert main(["predictions", "--out", "verdicts"]) == 1
     assert [verdict.verdict for verdict in verdicts(folder / "verdicts")] == ["not_judged", "correct"]
     assert "the judge failed on b" in capsys.readouterr().err
+
+
+def test_verdicts_go_to_regular_files_alone(folder, capsys):
+    (folder / "predictions").write_text(GOOD)
+    os.mkfifo("fifo")
+    for out in ("", ".", "/", "/dev/null", "fifo", "predictions"):
+        with pytest.raises(SystemExit) as ended:
+            main(["predictions", "--out", out])
+        assert ended.value.code == 2
+        assert "--out" in capsys.readouterr().err
+    assert (folder / "predictions").read_text() == GOOD
+    (folder / "link").symlink_to("verdicts")
+    assert main(["predictions", "--out", "link"]) == 0
+    assert (folder / "link").is_symlink()
+    assert [verdict.verdict for verdict in verdicts(folder / "verdicts")] == ["correct"]
+
+
+def test_closed_streams_are_named_or_left_alone(folder, capsys, monkeypatch):
+    (folder / "predictions").write_text(GOOD)
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(SystemExit):
+        main(["-"])
+    assert "standard input or output is closed" in capsys.readouterr().err
+    monkeypatch.setattr(sys, "stderr", None)
+    assert main(["predictions"]) == 0
+    assert [json.loads(text)["id"] for text in capsys.readouterr().out.splitlines()] == ["a"]
 
 
 @pytest.mark.parametrize("room", [0, 1 << 40])

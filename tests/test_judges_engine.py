@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import os
+import signal
+import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -65,6 +69,27 @@ def test_addresses_are_the_same_each_time_so_that_undefined_behaviour_has_one_ve
         first, second = (execute([each], [""], limits=QUICK, tier=tier)[0].stdout for _ in range(2))
         assert first == second
         assert first.startswith(b"0x")
+
+
+@each_tier
+def test_a_temporary_folder_behind_a_link_is_as_good_as_another(tier, tmp_path, monkeypatch):
+    require(tier)
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to("there")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "link"))
+    assert classes([*numbered(2), Program("alone", "int main() {}")], tier=tier) == ["correct"] * 3
+
+
+def test_what_nothing_could_be_judged_under_is_told(monkeypatch, tmp_path):
+    monkeypatch.setattr(signal, "getsignal", lambda number: signal.SIG_IGN)
+    with pytest.raises(JudgeError, match="SIGCHLD is ignored"):
+        judge(numbered(1))
+    monkeypatch.undo()
+    real = os.statvfs
+    flagged = SimpleNamespace(f_flag=real(tmp_path).f_flag | os.ST_NOEXEC)
+    monkeypatch.setattr(os, "statvfs", lambda path: flagged)
+    with pytest.raises(JudgeError, match="mounted noexec: set TMPDIR"):
+        judge(numbered(1))
 
 
 def test_no_programs_and_no_tests_are_no_exceptions():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import signal
 import sys
@@ -20,6 +19,7 @@ from composed.judges.engine import containment, judge
 from composed.judges.records import JudgeError, Limits, Program, Test, Verdict
 from composed.printable import printable
 
+_MOST = 1e9  # seconds, MiB, workers: more is a slip
 _TIERS = {
     "A": "bubblewrap's namespaces, seccomp, Landlock and resource limits",
     "B": "seccomp, Landlock and resource limits (no namespaces)",
@@ -35,7 +35,12 @@ class InputError(JudgeError):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0 if every line has its verdict, 1 if not, 2 if a line cannot be read, 130 if interrupted."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.out and options.predictions != "-" and options.out == Path(options.predictions).resolve():
+        parser.error(f"--out would overwrite the predictions in {options.out}")
+    if (options.predictions == "-" and sys.stdin is None) or (options.out is None and sys.stdout is None):
+        parser.error("standard input or output is closed; give files")
     for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background job starts with SIGINT ignored
         signal.signal(number, _interrupt)
     partial = options.out and options.out.with_name(options.out.name + ".partial")
@@ -85,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
         "predictions",
         help='a file of lines {"id", "code", "tests": [{"input", "output"}]}, or - for standard input',
     )
-    parser.add_argument("--out", type=Path, help="where the verdicts go (standard output); run again, it resumes")
+    parser.add_argument("--out", type=_to_write, help="where the verdicts go (standard output); run again, it resumes")
     parser.add_argument("--keep-going", action="store_true", help="leave out lines that cannot be read")
     parser.add_argument("--workers", type=_above_0(int), help="programs judged at the same time (all cores)")
     parser.add_argument("--cpu", type=_above_0(float), default=Limits().cpu, help="CPU seconds a test (%(default)s)")
@@ -102,12 +107,19 @@ def _parser() -> argparse.ArgumentParser:
 def _above_0(kind: type[int] | type[float]) -> Callable[[str], float]:
     def number(text: str) -> float:
         value = kind(text)
-        if not 0 < value < math.inf:
-            raise argparse.ArgumentTypeError(f"{text} is no number above 0")
+        if not 0 < value < _MOST:
+            raise argparse.ArgumentTypeError(f"{text} is no number above 0 and below {_MOST:.0e}")
         return value
 
     number.__name__ = f"{kind.__name__} above 0"
     return number
+
+
+def _to_write(text: str) -> Path:
+    path = Path(text).resolve()  # a link stays one, and leads to the verdicts
+    if not text or path.is_dir() or (path.exists() and not path.is_file()):
+        raise argparse.ArgumentTypeError(f"{text!r} is no file that verdicts can be written to")
+    return path
 
 
 def _read(source: str, keep_going: bool) -> tuple[list[Program], int]:
@@ -191,6 +203,8 @@ def _told_now_and_then(seconds: float = 30.0) -> Callable[[int, int], None]:
 
 
 def _say(message: str) -> None:
+    if sys.stderr is None:  # closed: print would take standard output
+        return
     print(printable(f"composed-judge: {message}"), file=sys.stderr, flush=True)
 
 
