@@ -34,6 +34,7 @@ from composed.models.transformer import Transformer
 from composed.models.translation import Translated
 from composed.models.weights import load_weights
 from composed.objects import instantiate
+from composed.printable import printable
 from composed.run_folder import RunFolder, content_key, of_trainer, provenance, without_later
 from composed.store import Store
 from composed.tasks.sequence import Optim, SequenceTask, Stage, Through
@@ -315,7 +316,7 @@ def sample(
                 rows.append(Composition(f, denoiser).denoise(written, max_length=task.max_length))
         f.train(training)
         texts = [" ".join(task.tokenizer.decode(row[0].tolist()).split()) for row in rows]
-        return "\n".join(f"    {name:<9} {_cut(text)}" for name, text in zip(names, texts, strict=False))
+        return "\n".join(f"    {name:<9} {_cut(printable(text))}" for name, text in zip(names, texts, strict=False))
 
     return tell
 

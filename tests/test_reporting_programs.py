@@ -155,3 +155,9 @@ def test_broken_json_is_named_by_file_and_line(tmp_path: Path) -> None:
         file.write('{"id": ')
     with pytest.raises(DataError, match=r"predictions-id\.jsonl:3"):
         read_examples(folder, "id")
+
+
+def test_what_a_model_wrote_does_not_control_the_terminal(tmp_path: Path) -> None:
+    evil = {"base": (BAD + " \x1b]52;c;YQ==\x07", "wrong_output"), "composition": ("\x9b2J " + GOOD, "correct")}
+    folder = make_run(tmp_path / "run", [evil], [RIGHT])
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", shown(folder, 2))

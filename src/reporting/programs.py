@@ -18,6 +18,7 @@ from rich.text import Text
 
 from composed.errors import ConfigError, DataError
 from composed.files import read_lines
+from composed.printable import printable
 from composed.reporting.runs import OUTPUTS, Run, split_word
 from composed.run_folder import RunFolder
 
@@ -121,10 +122,11 @@ def read_examples(run_folder: Path, split: str) -> list[Example]:
                     f"judge again with `composed-evaluate {shlex.quote(str(run_folder))}`"
                 )
             number, output = prediction["example"], prediction["output"]
-            example = examples.setdefault(number, Example(split, number, prediction["source"], prediction["target"]))
-            example.texts[output] = prediction["text"]
+            source, target, text = (printable(prediction[key]) for key in ("source", "target", "text"))
+            example = examples.setdefault(number, Example(split, number, source, target))
+            example.texts[output] = text
             example.verdicts[output] = verdict["verdict"]
-            example.diagnostics[output] = verdict.get("diagnostics", "")
+            example.diagnostics[output] = printable(verdict.get("diagnostics", ""))
         except (KeyError, TypeError) as error:
             raise DataError(
                 f"line {line} of {paths[0]} and of {paths[1].name} do not make one judged program ({error!r}); "
