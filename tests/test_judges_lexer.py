@@ -80,7 +80,12 @@ def test_code_that_cannot_be_given_a_place_is_known(code):
 
 
 @pytest.mark.parametrize(
-    "code", ["int a[5]; int main() { a[0] = a[a[1]] + f(a)[2]; }", "int main(void) { int b [3]; }"]
+    "code",
+    [
+        "int a[5]; int main() { a[0] = a[a[1]] + f(a)[2]; }",
+        "int main(void) { int b [3]; }",
+        "vector<int> v; int main() { v[0] = 1; }",
+    ],
 )
 def test_indexing_is_no_lambda(code):
     assert shareable(PRELUDE + code, TOY).confined

@@ -205,7 +205,7 @@ def shareable(code: str, header: HeaderNames) -> Shareable | None:
         elif kind == "open":
             if len(outer) == DEEPEST:
                 return None
-            if text == "[" and (not shape or letter not in "nhuxA0QPD"):
+            if text == "[" and (not shape or letter not in "nchuwxA0QPD"):
                 confined = False  # it may begin a lambda
             main = text == "{" and shape == "tmD" and not outer
             out.append(f"{{ int end{SUFFIX} = 0; {{" if main else text)
