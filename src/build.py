@@ -106,7 +106,7 @@ def make_tokenizer(config: dict[str, Any], data: TextData) -> tokenizers.Tokeniz
     settings = config["tokenizer"]
     if settings["file"] is not None:
         return tokenizers.Tokenizer.load(Path(settings["file"]))
-    texts = [*data.train.sources, *data.train.targets]
+    texts = data.vocabulary or [*data.train.sources, *data.train.targets]
     return tokenizers.train(settings["kind"], texts, settings["size"], outputs=data.unlabeled)
 
 

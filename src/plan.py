@@ -61,6 +61,8 @@ def _finished(runs: Path) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
 def _denoiser(config: dict[str, Any]) -> str:
     """The same where the denoiser is the same."""
     task = {key: value for key, value in config["task"].items() if key not in NOT_OF_DENOISER}
+    if "sizes" in task:
+        task["sizes"] = {**task["sizes"], "train": None}  # labeled examples
     config = without_later(config)
     groups = [config[key] for key in ("tokenizer", "noise", "model", "pretraining", "store")]
     return content_key([task, *groups, config["finetuning"]["depth"], of_trainer(config)])

@@ -69,15 +69,20 @@ def test_how_long_outputs_may_be_is_what_training_says_and_what_is_longer_is_tol
     assert f"task.max_length={tokens + 1} has room" in said
 
 
-def test_labels_do_not_decide_which_denoiser_there_is(tmp_path, monkeypatch):
+@pytest.mark.parametrize("kind", ["word", "bpe"])
+def test_labels_do_not_decide_which_denoiser_there_is(tmp_path, monkeypatch, kind):
     monkeypatch.setattr(
         build.judges, "execute", lambda codes, *_, **how: [SimpleNamespace(verdict="correct", stdout=b"")] * len(codes)
     )
     shapes = []
-    for labels in (600, 1200):  # both have all words of the pseudocode
-        words = [f"task.data={tmp_path}", f"task.sizes.train={labels}", "task.sizes.unlabeled=3000"]
-        settings = config(*words, "task.sizes.unlabeled_val=10", "task.sizes.test=10", "task.sizes.ood=10")
-        shapes.append(build.denoiser_shape(settings, build.text_task(settings)))
+    for labels in (5, 1200):  # so few have not all words of the pseudocode
+        words = [f"task.data={tmp_path}", f"task.sizes.train={labels}", "task.sizes.unlabeled=300"]
+        small = ("task.sizes.unlabeled_val=10", "task.sizes.test=10", "task.sizes.ood=10")
+        settings = config(*words, *small, f"tokenizer.kind={kind}")
+        task = build.text_task(settings)
+        shapes.append(build.denoiser_shape(settings, task))
+        known = [*task.data.train.sources, *task.data.train.targets, *task.data.unlabeled, *task.data.val.sources]
+        assert not any(task.tokenizer.unk in task.tokenizer.encode(text) for text in known)
     assert shapes[0] == shapes[1]
 
 

@@ -77,6 +77,14 @@ def test_a_denoiser_that_no_run_has_used_is_counted_once_with_the_time_of_its_ki
     assert "may have to be trained first: 1" in plan(jobs, at_a_time=1, retry_failed=False)
 
 
+def test_label_counts_share_a_denoiser_and_counts_of_unlabeled_outputs_do_not(job):
+    def sized(**sizes: int) -> Job:
+        return job(0, task={**CONFIG["task"], "sizes": {"train": 1, "unlabeled": 1, **sizes}})
+
+    said = plan([sized(train=1), sized(train=2), sized(unlabeled=2)], at_a_time=1, retry_failed=False)
+    assert "may have to be trained first: 2" in said
+
+
 def test_a_finished_run_is_to_do_where_it_is_to_be_done_again(job):
     finish(job(0), 60)
     assert "1 runs, 0 to do" in plan([job(0)], at_a_time=1, retry_failed=False)

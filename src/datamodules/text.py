@@ -69,6 +69,7 @@ class TextData:
     unlabeled_val: list[str]
     to_cpp: Callable[[str], str]  # of a target, or of a prediction in its format
     as_source: Callable[[str], str]  # of a line of pseudocode that a person wrote
+    vocabulary: Sequence[str] = ()  # texts that a tokenizer is trained on; none: those of the training pairs
     rules: Rules = Rules()
     about: str = ""  # which data these are, for the title of results
     notes: tuple[str, ...] = ()  # what a person should be told before these data are used

@@ -217,10 +217,10 @@ _KINDS: dict[str, type[WordTokenizer] | type[BpeTokenizer] | type[DictionaryToke
 
 
 def train(kind: str, texts: Iterable[str], size: int = 600, outputs: Sequence[str] = ()) -> Tokenizer:
-    """Train a tokenizer of `kind` on pairs of a task; `size` does not count for `word`, which takes every word.
+    """Train a tokenizer of `kind` on texts of a task; `size` does not count for `word`, which takes every word.
 
     `word` begins with the words of unlabeled `outputs`, where there are some: its order is that of these alone, so that
-    what is trained on them is the same for any choice of pairs with the same words. Raises ConfigError for an unknown
+    what is trained on them is the same for any choice of texts with the same words. Raises ConfigError for an unknown
     kind.
     """
     if kind == "word":

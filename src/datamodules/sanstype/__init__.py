@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from composed.datamodules.sanstype.files import UNLABELED, Sizes, as_source, prepare, read_any, tests_in, to_cpp
-from composed.datamodules.sanstype.grammar import Grammar
+from composed.datamodules.sanstype.grammar import Grammar, vocabulary
 from composed.datamodules.text import Execute, Split, TextData
 from composed.errors import DataError
 
@@ -57,5 +57,6 @@ def load(settings: Mapping[str, Any], execute: Execute) -> TextData:
         unlabeled_val=found["unlabeled_val"].targets if "unlabeled_val" in found else [],
         to_cpp=to_cpp,
         as_source=as_source,
+        vocabulary=[] if settings["folder"] else vocabulary(seed=settings["seed"], grammar=grammar),
         about=about,
     )

@@ -68,6 +68,7 @@ _VALUES = {
     "bool": ("true", "false"),
     "string": tuple(f'"str_{i}"' for i in range(10)),
 }
+_FUNCTIONS = ("max", "min")
 _KEYED = {"true": "1", "false": "0"}  # as read from standard input
 _UPDATES = {
     "int": ("plus", "minus", "set"),
@@ -130,6 +131,19 @@ def generate(
     return examples
 
 
+def vocabulary(*, seed: int, grammar: Grammar) -> list[str]:
+    """Texts for a tokenizer: every word of programs and of in-distribution pseudocode, then a thousand examples.
+
+    They are a function of the arguments alone, so that no size of a split changes a vocabulary.
+    """
+    values = (value for of_type in _VALUES.values() for value in of_type)
+    words = " ".join((HEADER, FOOTER, "$ ~ TAB", *TYPES, *NAMES, *_FUNCTIONS, *values))
+    parts = {"t": TYPES[0], "v": NAMES[0], "w": NAMES[1], "x": _VALUES["int"][0], "f": _FUNCTIONS[0]}
+    phrases = [form.format(**parts) for table in (_CODE, _ID) for forms in table.values() for form in forms]
+    examples = generate(1000, seed=seed, split="vocabulary", grammar=grammar)
+    return [words, *phrases, *(text for example in examples for text in (example.source, example.target))]
+
+
 def _draw(rng: random.Random, grammar: Grammar, wording: _Table) -> Example:
     program = _Program(rng, wording)
     first = rng.sample(NAMES, rng.randint(1, grammar.max_variables))
@@ -145,7 +159,7 @@ def _draw(rng: random.Random, grammar: Grammar, wording: _Table) -> Example:
         else:
             if len(integers) >= 2 and rng.random() < 0.1:
                 v, w = rng.sample(integers, 2)
-                program.say("apply", v=v, w=w, f=rng.choice(("max", "min")))
+                program.say("apply", v=v, w=w, f=rng.choice(_FUNCTIONS))
             program.update(rng.choice(list(program.types)))
     for name in program.types:
         program.say("print", v=name)
