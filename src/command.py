@@ -135,6 +135,10 @@ RANGES: tuple[tuple[str, str, Callable[[float], bool]], ...] = (
 NAMED = ("task", "profile", "finetuning")  # the groups whose names are in the name of a run's folder
 PATHS = ("runs", "store", "denoiser", "tokenizer", "finetuning")  # keys and groups with paths, beside those of the task
 LONGEST_NAME = 255  # bytes
+SEARCHED = "hydra.searchpath="  # begins the override that names the folders of own options
+_own: list[Path] = []  # these folders: of a process, as sys.path is
+# Groups whose options have the keys of each other, so that one of a person's own can have no further ones.
+ALIKE = ("judge", "logger", "optim", "pretraining", "tokenizer", "trainer")
 NOT_IN_A_PROJECT = "/\\#?%:"
 HANGING: dict[str, Any] = {"initial_indent": " " * 17, "subsequent_indent": " " * 17}
 SCORE_FUNCTIONS = ("rloo", "self_critical", "reinforce", "vimco", "posterior")
@@ -191,7 +195,46 @@ MODE_KEYS = (
 
 
 def options(group: str) -> list[str]:
-    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+    """Those of conf/, then those of `--config-dir`."""
+    return sorted(path.stem for folder in (CONF, *_own) for path in (folder / group).glob("*.yaml"))
+
+
+def groups() -> list[str]:
+    """Those of conf/, and further folders of `--config-dir`, for `+GROUP=OPTION`."""
+    own = (path.name for folder in _own for path in folder.iterdir() if path.is_dir() and path.name not in NO_GROUPS)
+    return sorted({*GROUPS, *own})
+
+
+def with_own_options(arguments: Sequence[str]) -> list[str]:
+    """The same words with `--config-dir DIR` as the override that Hydra takes for it, which every job can be given.
+
+    From then on `options` and `groups` know what is in the folder. Raises ConfigError where there is no such folder,
+    and where an option of it has the name of one of conf/, which would be taken instead.
+    """
+    words, rest = [], list(arguments)
+    while rest:
+        word = rest.pop(0)
+        flag, equals, folder = word.partition("=")
+        if flag not in ("--config-dir", "-cd"):
+            words.append(word)
+            continue
+        if not equals and not rest:
+            raise ConfigError(f"{flag}: a folder with your own options must follow")
+        path = Path(folder if equals else rest.pop(0)).resolve()
+        words.append(f"{SEARCHED}['file://{path}']")
+    _own[:] = [Path(place) for word in search_words(words) for place in re.findall(r"file://([^'\",\]]+)", word)]
+    for path in _own:
+        if not path.is_dir():
+            raise ConfigError(f"--config-dir {path}: no such folder")
+        for option in path.glob("*/*.yaml"):
+            if (CONF / option.relative_to(path)).exists():
+                raise ConfigError(f"{option}: conf/ has {option.parent.name}={option.stem} too; give it another name")
+    return words
+
+
+def search_words(words: Iterable[str]) -> list[str]:
+    """Those of the words that say where own options are."""
+    return [word for word in words if word.startswith(SEARCHED)]
 
 
 def help_text(program: str) -> str:
@@ -201,6 +244,7 @@ def help_text(program: str) -> str:
         f"usage: {program} [GROUP=OPTION ...] [KEY=VALUE ...]      one run",
         f"       {program} -m GROUP=OPTION,OPTION KEY=VALUE,VALUE ...   one run per combination",
         f"       {program} --cfg job [...]                       print the resolved config and stop",
+        f"       {program} --config-dir DIR [...]                also options of your own, DIR/GROUP/OPTION.yaml",
         "",
         "groups (the default first):",
     ]
@@ -238,14 +282,16 @@ def check_command_line(arguments: Sequence[str], *, write: bool = True, effects:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    known = get_args_parser().parse_args(arguments)
+    known = get_args_parser().parse_args(with_own_options(arguments))
     for word in known.overrides:
         plugin, extra = PLUGINS.get(word, ("", ""))
         if plugin and find_spec(f"hydra_plugins.{plugin}") is None:
             raise ConfigError(f"{word}: its plugin is not installed; pip install 'composed[{extra}]' does that")
 
+    places, every_group = search_words(known.overrides), groups()
+
     def resolved(words: Iterable[str]) -> dict[str, Any]:
-        return OmegaConf.to_container(compose("config", list(words)), resolve=True)  # type: ignore[return-value]
+        return OmegaConf.to_container(compose("config", [*places, *words]), resolve=True)  # type: ignore[return-value]
 
     try:
         with initialize_config_module("composed.conf", version_base="1.3"):
@@ -256,8 +302,12 @@ def check_command_line(arguments: Sequence[str], *, write: bool = True, effects:
             choices = [[(o, value) for value in _values(o, known.multirun, searched)] for o in overrides]
             idle: list[dict[str, str]] = []  # of each job, the overrides without effect, and why
             for job in itertools.islice(_every_value_once(choices), MOST_COMPOSED_JOBS):
-                default = resolved(_word(override, value) for override, value in job if override.key_or_group in GROUPS)
+                chosen = [(override, value) for override, value in job if override.key_or_group in every_group]
+                default = resolved(_word(override, value) for override, value in chosen)
                 keys = dict(_keys(default))
+                if places:
+                    built_in = [(o, value) for o, value in chosen if (CONF / o.key_or_group / f"{value}.yaml").exists()]
+                    keys |= _check_own_keys(default, resolved(_word(o, value) for o, value in built_in))
                 for override, _ in job:
                     _check_key(override, keys)
                 config = resolved(_word(override, value) for override, value in job)
@@ -281,6 +331,25 @@ def check_command_line(arguments: Sequence[str], *, write: bool = True, effects:
     except (HydraException, OmegaConfBaseException) as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise ConfigError("; ".join(lines[:3])) from error
+
+
+def _check_own_keys(config: dict[str, Any], built_in: dict[str, Any]) -> dict[str, Any]:
+    """Refuses keys of a person's own options that nothing reads, where the built-in ones say what there is.
+
+    `built_in` is the config without own options. Returns its keys, by which the types of others go.
+    """
+    for key in config.keys() - built_in.keys():
+        raise ConfigError(
+            f"an option of --config-dir sets {key}, which nothing reads{_nearest(key, [*built_in])} (a file whose keys "
+            "are those of the whole config begins with the line `# @package _global_`)"
+        )
+    for group in ALIKE:
+        files = [yaml.safe_load(path.read_text("utf-8")) for path in (CONF / group).glob("*.yaml")]
+        known = {key for settings in (*files, built_in[group]) for key, _ in _keys(settings)}
+        for key in sorted({key for key, _ in _keys(config[group])} - known):
+            if group != "trainer":  # which takes further arguments of Lightning's
+                raise ConfigError(f"an option of --config-dir: there is no key {group}.{key}{_nearest(key, [*known])}")
+    return {key: value for key, value in _keys({group: built_in[group] for group in ALIKE if group in config})}
 
 
 def _without_effect(
@@ -791,7 +860,8 @@ def _keys(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _word(override: Any, value: str) -> str:
-    return f"{'++' if override.is_force_add() else ''}{override.key_or_group}={value}"
+    added = "++" if override.is_force_add() else "+" if override.is_add() else ""
+    return f"{added}{override.key_or_group}={value}"
 
 
 def _values(override: Any, sweep: bool, searched: bool = False) -> list[str]:
@@ -813,7 +883,7 @@ def _values(override: Any, sweep: bool, searched: bool = False) -> list[str]:
         values = [str(override.value().start), str(override.value().end)]
     else:
         raise ConfigError(f"{override.input_line}: an interval needs hydra/sweeper=optuna; or write values with commas")
-    if override.key_or_group in GROUPS:
+    if override.key_or_group in groups():
         for value in values:
             _check_option(override.key_or_group, value)
     return values
@@ -835,10 +905,10 @@ def _check_option(group: str, value: str) -> None:
 
 def _check_key(override: Any, keys: dict[str, Any]) -> None:
     key = override.key_or_group
-    if isinstance(keys.get(key), dict) and key not in GROUPS:
+    if isinstance(keys.get(key), dict) and key not in groups():
         raise ConfigError(f"{override.input_line}: {key} has keys of its own, such as {key}.{next(iter(keys[key]))}")
-    if key not in keys and not (key in GROUPS or (override.is_force_add() and key.startswith("trainer."))):
-        raise ConfigError(f"there is no key {key}{_nearest(key, [*keys, *GROUPS])}")
+    if key not in keys and not (key in groups() or (override.is_force_add() and key.startswith("trainer."))):
+        raise ConfigError(f"there is no key {key}{_nearest(key, [*keys, *groups()])}")
 
 
 def _nearest(key: str, valid: list[str]) -> str:

@@ -28,6 +28,8 @@ from composed.command import (
     flags_first,
     help_text,
     options,
+    search_words,
+    with_own_options,
 )
 from composed.console import end_with_parent, in_sweep, launch, main_process, raise_on_signals, say, started_together
 from composed.errors import ComposedError, ConfigError, Interrupted, TrainingError
@@ -151,7 +153,7 @@ def _train_and_predict(folder: RunFolder, config: dict[str, Any], loggers: list[
 def _job(config: DictConfig) -> float | None:
     """Returns what sweepers minimise: the validation loss of the selected weights."""
     job = HydraConfig.get()
-    overrides = list(job.overrides.task)
+    overrides = [*search_words(job.overrides.hydra), *job.overrides.task]
     below_main = job.mode == RunMode.RUN or job.launcher["_target_"].endswith(".BasicLauncher")
     raise_on_signals()
     try:
@@ -202,7 +204,11 @@ def _register_launcher() -> None:
 
 
 def main() -> None:
-    arguments = flags_first(sys.argv[1:])
+    try:
+        arguments = flags_first(with_own_options(sys.argv[1:]))
+    except ConfigError as error:
+        say(f"error: {error}")
+        sys.exit(error.code)
     command = shlex.join([Path(sys.argv[0]).name, *arguments])
     if "--help" in arguments or "-h" in arguments:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` is no error

@@ -7,6 +7,7 @@ from hydra.plugins.launcher import Launcher as HydraLauncher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from composed.command import search_words
 from composed.files import read_json
 from composed.jobs import Job, run_jobs
 
@@ -30,7 +31,8 @@ class Launcher(HydraLauncher):
         config = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
         with open_dict(config):
             del config["hydra"]
-        return Job(tuple(overrides), OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
+        places = search_words(self.config.hydra.overrides.hydra)
+        return Job((*places, *overrides), OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
 
 
 def _ended(job: Job, well: bool) -> JobReturn:
