@@ -10,6 +10,7 @@ INSTALLED := .venv/.installed
 EXTRAS := .venv/.extras
 PACKAGE := build/typing/composed
 PYTEST := $(BIN)/python -m pytest
+WORKERS := $(shell echo $$(($$(nproc) + 1)))# one more than cores, since many tests wait
 ABLATIONS := $(basename $(notdir $(wildcard conf/table/ablation-*.yaml)))
 empty :=
 comma := ,
@@ -32,10 +33,10 @@ demo: $(INSTALLED)  ## the main job in minutes: train, judge, print the table; P
 	@echo "Open runs/demo/report/report.html"
 
 test: $(EXTRAS)  ## the tests that take minutes together; the others are marked `slow`, each with its reason
-	$(PYTEST) -n auto -m "not slow"
+	$(PYTEST) -n $(WORKERS) -m "not slow"
 
 test-all: $(EXTRAS)  ## every test
-	$(PYTEST) -n auto
+	$(PYTEST) -n $(WORKERS)
 
 test-faults: $(EXTRAS)  ## killed, full, damaged, hostile: each fault and its seed; COMPOSED_FAULT_SEED=N repeats one
 	$(PYTEST) tests/faults -vv -s -p no:xdist
@@ -43,7 +44,7 @@ test-faults: $(EXTRAS)  ## killed, full, damaged, hostile: each fault and its se
 test-newest: $(INSTALLED)  ## the tests with the newest that the ranges of setup.cfg allow, in build/newest
 	test -x build/newest/bin/python || $(BIN)/python -m venv build/newest
 	build/newest/bin/python -m pip install --quiet --upgrade --upgrade-strategy eager --editable ".[dev]"
-	build/newest/bin/python -m pytest -n auto -m "not slow"
+	build/newest/bin/python -m pytest -n $(WORKERS) -m "not slow"
 
 lint: $(EXTRAS)  ## ruff: rules and format
 	$(BIN)/ruff check .

@@ -211,6 +211,7 @@ def test_an_evaluation_that_fails_keeps_the_training(train, one, tmp_path):
     assert (folder / "checkpoints/last.ckpt").stat().st_mtime_ns == trained
 
 
+@long
 def test_a_failing_job_of_a_sweep_leaves_the_others_and_the_exit_code_tells(train):
     failed = train("-m", "finetuning=baseline,standard", "store=empty", "denoiser=auto,/dev/null", code=1)
     assert len(re.findall("denoiser=/dev/null: cannot read the weights", failed.stderr)) == 2

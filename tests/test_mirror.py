@@ -171,7 +171,10 @@ def test_a_mirror_that_hangs_is_left_alone_after_a_while(
     assert "(no answer for 1 s)" in capsys.readouterr().err
 
 
-@pytest.fixture(params=["no account", "nobody there", "no answer"])
+silent = pytest.param("no answer", marks=pytest.mark.slow("waits for its whole patience, as for a server that refuses"))
+
+
+@pytest.fixture(params=["no account", "nobody there", silent])
 def unreachable(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Three ways in which W&B cannot be reached."""
     if request.param != "no account":
