@@ -133,7 +133,7 @@ $(EXTRAS): $(INSTALLED) requirements/dev.txt
 $(PACKAGE):
 	@mkdir -p build/typing/more/composed build/typing/more/hydra_plugins
 	@ln -sfn ../../../../conf build/typing/more/composed/conf
-	@ln -sfn ../../../../src/launcher build/typing/more/hydra_plugins/composed
+	@ln -sfn ../../../../src/sweeps/launcher build/typing/more/hydra_plugins/composed
 	@ln -sfn ../../src $@
 
 machine:

@@ -27,8 +27,8 @@ from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 from torch import Tensor
 
-from composed import build
 from composed.datamodules.batching import Batch, Updates
+from composed.experiment import build
 from composed.models.composition import as_source
 from composed.models.estimators import Estimator, posterior, reinforce, rloo, self_critical, vimco
 from composed.models.relaxations import expected_embedding, gumbel, straight_through

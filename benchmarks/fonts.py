@@ -17,11 +17,11 @@ import torch
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
-from composed import image
 from composed.datamodules.fonts import outlines
 from composed.datamodules.fonts.noise import NOISES
-from composed.files import write_text
-from composed.run_folder import environment
+from composed.experiment import image
+from composed.runs.folder import environment
+from composed.system.files import write_text
 
 ROUNDS, REPEATS, BATCH = 7, 3, 128
 

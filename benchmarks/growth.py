@@ -23,7 +23,7 @@ import composed  # noqa: F401  (sets how threads wait, before torch loads)
 import torch
 
 from composed.models.transformer import Transformer
-from composed.run_folder import environment
+from composed.runs.folder import environment
 
 TOKENS, LENGTH, WIDTH = 3960, 90, 256
 POINTS = {

@@ -29,7 +29,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from unittest.mock import patch
 
-from composed.judges import PRELUDE, Program, Test, box, containment, engine, judge, unit
+from composed.judges import PRELUDE, Program, Test, box, containment, engine, judge
+from composed.judges import translation_unit as unit
 from composed.judges.box import Box
 from composed.judges.toolchain import Toolchain, open_toolchain
 

@@ -15,7 +15,7 @@ import yaml
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
-from composed.command import CHOICES, CONF, GROUPS, RANGES, TYPE_NAMES, TYPES, options
+from composed.config.command_line import CHOICES, CONF, GROUPS, RANGES, TYPE_NAMES, TYPES, options
 
 PAGE = Path(__file__).parents[1] / "docs" / "configuration.md"
 NOT_KEYS = ("defaults", "hydra", "_target_")

@@ -9,12 +9,12 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from composed.curve import staircases
 from composed.datamodules.staircase import Staircase
 from composed.errors import ComposedError, DataError
-from composed.files import read_json, read_lines, write_atomically, write_text
+from composed.experiment.curve import staircases
 from composed.reporting.statistics import Estimate, estimate
-from composed.run_folder import RunFolder
+from composed.runs.folder import RunFolder
+from composed.system.files import read_json, read_lines, write_atomically, write_text
 
 DIRECT, COMPOSED = "baseline", "composed_pathwise"
 WORDS = {DIRECT: "f trained alone", COMPOSED: "f trained through rounding"}

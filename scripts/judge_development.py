@@ -10,12 +10,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from composed import build, evaluate
-from composed.console import say
 from composed.datamodules.text import Split
 from composed.errors import ComposedError, ConfigError
-from composed.files import read_json, write_json
-from composed.run_folder import RunFolder
+from composed.experiment import build, evaluate
+from composed.runs.folder import RunFolder
+from composed.system.console import say
+from composed.system.files import read_json, write_json
 
 UNUSED = {"train": 1, "val": 1, "unlabeled": 1, "unlabeled_val": 1}  # splits that have to be there
 

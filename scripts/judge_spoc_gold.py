@@ -16,7 +16,7 @@ from composed.datamodules.spoc import release
 from composed.datamodules.spoc.code import to_cpp
 from composed.datamodules.spoc.release import PARTS, Program, Skipped
 from composed.errors import ComposedError
-from composed.files import write_text
+from composed.system.files import write_text
 
 CAUSES = (
     (r"'gets' was not declared", "`gets`, which C++14 removed"),

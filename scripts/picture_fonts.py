@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from composed.errors import ComposedError, DataError
-from composed.files import read_json, write_bytes
 from composed.reporting.pictures import sheet
+from composed.system.files import read_json, write_bytes
 
 FACES, LETTERS = 4, 22
 ROWS = (

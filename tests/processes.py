@@ -9,7 +9,7 @@ from typing import Any
 
 import torch.distributed
 
-from composed import ranks
+from composed.system import processes as ranks
 
 
 def together(processes: int, work: Callable[[int], Any], folder: Path) -> list[Any]:

@@ -5,11 +5,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from composed import build
 from composed.datamodules.batching import Redrawn
 from composed.datamodules.text import Split, TextData
 from composed.datamodules.tokenizers import train
 from composed.errors import ConfigError, DataError
+from composed.experiment import build
 from tests.test_configs import config
 
 PROGRAMS = [f"int main ( ) {{ $ ~ int a , b = {n} ; $ ~ cin >> a ; $ ~ cout << a + b ; $ }}" for n in range(60)]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from composed.command import GROUPS
-from composed.completion import main, words
+from composed.cli.completion import main, words
+from composed.config.command_line import GROUPS
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from composed.command import CONF, GROUPS, options
+from composed.config.command_line import CONF, GROUPS, options
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "config_reference.py"
 spec = importlib.util.spec_from_file_location("config_reference", SCRIPT)

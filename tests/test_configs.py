@@ -11,15 +11,15 @@ from hydra import compose, initialize_config_module
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from composed import build, curve, image
-from composed.command import CHOICES, GROUPS, TYPES, _keys, check, options
 from composed.conf import fastest_precision
+from composed.config.command_line import CHOICES, GROUPS, TYPES, _keys, check, options
 from composed.datamodules import tokenizers
 from composed.datamodules.sanstype.files import Sizes
 from composed.datamodules.sanstype.grammar import Grammar
 from composed.errors import ConfigError
+from composed.experiment import build, curve, image
 from composed.models.composition import freeze
-from composed.tasks.training import check_trainer
+from composed.training.fit import check_trainer
 
 PROGRAM = "int main () { int var_0; var_0 = 3; cout << var_0; return 0; }"
 ALL = [(group, option) for group in GROUPS for option in options(group)]
@@ -209,10 +209,12 @@ def test_what_a_model_lacks_is_refused_with_what_is_valid(words, says):
 
 
 def test_without_the_extra_its_command_is_named(monkeypatch):
-    monkeypatch.setattr("composed.command.find_spec", lambda package: None if package == "transformers" else ...)
+    monkeypatch.setattr(
+        "composed.config.command_line.find_spec", lambda package: None if package == "transformers" else ...
+    )
     with pytest.raises(ConfigError, match=r"need the package transformers: pip install 'composed\[hf\]'"):
         check(config("profile=smoke", *T5))
-    monkeypatch.setattr("composed.command.find_spec", lambda package: None if package == "peft" else ...)
+    monkeypatch.setattr("composed.config.command_line.find_spec", lambda package: None if package == "peft" else ...)
     check(config("profile=smoke", *T5))
     with pytest.raises(ConfigError, match="need the package peft"):
         check(config("profile=smoke", *T5, "finetuning=lora"))

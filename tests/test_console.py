@@ -5,8 +5,10 @@ import signal
 
 import pytest
 
-from composed import report, train
-from composed.console import (
+from composed.cli import report
+from composed.errors import Interrupted
+from composed.experiment import run as train
+from composed.system.console import (
     LAUNCH,
     RANKS,
     STOPPING,
@@ -16,8 +18,7 @@ from composed.console import (
     started_together,
     without_first,
 )
-from composed.errors import Interrupted
-from composed.tasks.progress import StopSignals
+from composed.training.recorder import StopSignals
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +71,7 @@ def test_a_process_that_the_first_one_waits_for_leaves_signals_to_it(monkeypatch
                 for _ in range(2):
                     os.kill(os.getpid(), signal.SIGINT)
             assert signals.received == signal.SIGINT
-            helping.setattr("composed.ranks.joined", lambda: True)
+            helping.setattr("composed.system.processes.joined", lambda: True)
             with pytest.raises(Interrupted):
                 os.kill(os.getpid(), signal.SIGINT)
     finally:

@@ -6,9 +6,9 @@ from pathlib import Path
 import matplotlib
 import pytest
 
-from composed import image
 from composed.datamodules.tokenizers import BpeTokenizer, DictionaryTokenizer, Tokenizer, train
-from composed.run_folder import RunFolder
+from composed.experiment import image
+from composed.runs.folder import RunFolder
 from tests.test_configs import config
 from tests.test_test_sets import write_data
 

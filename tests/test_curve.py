@@ -8,11 +8,12 @@ import torch
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
-from composed import evaluate, train
 from composed.errors import TrainingError
-from composed.files import read_json, read_lines
-from composed.run_folder import RunFolder
-from composed.tasks.training import threads
+from composed.experiment import evaluate
+from composed.experiment import run as train
+from composed.runs.folder import RunFolder
+from composed.system.files import read_json, read_lines
+from composed.training.fit import threads
 
 
 def run(folder: Path, *words: str) -> RunFolder:

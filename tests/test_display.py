@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from composed.tasks import display
-from composed.tasks.display import Display
+from composed.training import display
+from composed.training.display import Display
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import torch
 
-from composed.files import read_lines
-from composed.tasks.progress import Recorder
+from composed.system.files import read_lines
+from composed.training.recorder import Recorder
 from tests import toys
 from tests.commands import BASELINE, ENVIRONMENT, LONG, command, end, result, run_folders, start, wait_for
 from tests.processes import together
@@ -38,7 +38,7 @@ def torchrun(processes: int, trainer: str, settings: list[str], cwd: Path) -> Pa
         "--nproc-per-node",
         str(processes),
     ]
-    command = [sys.executable, *launch, "-m", "composed.train", *words]
+    command = [sys.executable, *launch, "-m", "composed.experiment.run", *words]
     ended = subprocess.run(command, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.count("correct") == 4
@@ -132,7 +132,7 @@ def test_a_metric_of_several_processes_is_a_mean_over_what_they_saw_together(tmp
 @pytest.mark.parametrize("denoising", [False, True])
 def test_every_parameter_that_learns_has_a_gradient_in_every_update(denoising, tmp_path, monkeypatch):
     """What several processes need: none of them waits for a gradient that never comes."""
-    from composed.tasks.sequence import SequenceTask
+    from composed.tasks.module import SequenceTask
 
     unused: list[str] = []
 

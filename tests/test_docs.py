@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from composed.command import options
+from composed.config.command_line import options
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-MODULES = {"import": "composed.importing", "judge": "composed.judges.command"}
+MODULES = {"import": "composed.exchange.import_run", "judge": "composed.cli.judge"}
 # Commands with these words are checked, not run, because:
 TOO_LONG = {
     "trainer=gpu": "needs a GPU",
@@ -36,7 +36,7 @@ if "{name}" in ("train", "table") and words != ["--help"]:
     if "{name}" == "table":
         words = [*dict.fromkeys([*words, "--dry-run"])]
     if any(word in {too_long!r} for word in words):
-        from composed.command import check_command_line, flags_first
+        from composed.config.command_line import check_command_line, flags_first
         sys.exit(check_command_line(flags_first(words)))
 sys.argv = ["composed-{name}", *words]
 runpy.run_module("{module}", run_name="__main__", alter_sys=True)

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from composed import doctor
+from composed.cli import doctor
 from composed.judges import JudgeError
 
 

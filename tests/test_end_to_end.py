@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from composed.command import options
-from composed.files import read_lines
+from composed.config.command_line import options
+from composed.system.files import read_lines
 from tests.commands import BASELINE, ENVIRONMENT, LONG, command, end, result, run_folders, same_bits, start, wait_for
 
 # The others of this file are what `make test` has of whole commands, beside tests/acceptance.

@@ -7,10 +7,13 @@ import json
 import pytest
 import yaml
 
-from composed import build, evaluate, export, judges, predict
+from composed import judges
+from composed.cli import predict
 from composed.errors import ComposedError, ConfigError, Interrupted
-from composed.files import write_json, write_lines
-from composed.run_folder import RunFolder
+from composed.exchange import export
+from composed.experiment import build, evaluate
+from composed.runs.folder import RunFolder
+from composed.system.files import write_json, write_lines
 from tests.test_configs import config
 
 CONFIG = config("profile=smoke", "seed=1", "logger=csv")
@@ -235,9 +238,9 @@ def test_prediction_keeps_the_order_of_the_data_and_feeds_the_denoiser_what_f_sa
     """f repeats its source, Pi what it is given; rows of unequal length are batched in another order than they come."""
     import torch
 
-    from composed.build import TextTask
     from composed.datamodules.text import Split, TextData
     from composed.datamodules.tokenizers import train
+    from composed.experiment.build import TextTask
     from composed.models.composition import Composition
     from tests import toys
 

@@ -7,9 +7,11 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from composed import evaluate, predict, report, train
-from composed.export import FORMATS, main
-from composed.run_folder import RunFolder
+from composed.cli import predict, report
+from composed.exchange.export import FORMATS, main
+from composed.experiment import evaluate
+from composed.experiment import run as train
+from composed.runs.folder import RunFolder
 from tests.commands import BASELINE
 from tests.test_configs import config
 from tests.test_evaluate import CONFIG, FACTS
@@ -79,7 +81,7 @@ def test_what_a_library_has_no_class_for_is_named(form, run, tmp_path, capsys):
 
 
 def test_a_missing_package_is_named(run, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("composed.export.find_spec", lambda name: None)
+    monkeypatch.setattr("composed.exchange.export.find_spec", lambda name: None)
     assert main(["huggingface", str(run), str(tmp_path / "out")]) == 2
     assert "pip install 'composed[hf]'" in capsys.readouterr().err
 

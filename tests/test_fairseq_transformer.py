@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from composed import export
-from composed.command import check_command_line
+from composed.config.command_line import check_command_line
 from composed.errors import ConfigError
+from composed.exchange import export
 from composed.models.composition import fingerprint, freeze
 from composed.models.estimators import rloo
 from composed.models.fairseq_weights import Found, read, write
@@ -169,7 +169,7 @@ def test_fairseq_loads_what_was_exported_and_scores_alike(tmp_path, model):
 import warnings; warnings.simplefilter("ignore")
 from pathlib import Path
 import torch
-from composed.neighbours import fairseq_compat
+from composed.models import fairseq_compat
 fairseq_compat.mend()
 from fairseq.checkpoint_utils import load_model_ensemble_and_task
 from composed.models.fairseq_weights import read
@@ -225,8 +225,8 @@ def test_gradient_checkpointing_is_refused():
 def test_the_smoke_table_runs(tmp_path_factory, monkeypatch, mode):
     place = tmp_path_factory.getbasetemp() / "fairseq-table"
     place.mkdir(exist_ok=True)
-    command = [sys.executable, "-m", "composed.train", "task=sanstype", "profile=smoke", "model=fairseq_transformer",
-               f"finetuning={mode}", "logger=csv"]  # fmt: skip
+    words = ["task=sanstype", "profile=smoke", "model=fairseq_transformer", f"finetuning={mode}", "logger=csv"]
+    command = [sys.executable, "-m", "composed.experiment.run", *words]
     done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "% correct" in done.stdout
@@ -238,6 +238,6 @@ def test_the_smoke_table_runs(tmp_path_factory, monkeypatch, mode):
 
 
 def test_without_fairseq_the_command_to_install_it_is_named(monkeypatch):
-    monkeypatch.setattr("composed.command.find_spec", lambda name: None)
+    monkeypatch.setattr("composed.config.command_line.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match="make fairseq"):
         check_command_line(["model=fairseq_transformer"], write=False)

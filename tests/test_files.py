@@ -10,7 +10,7 @@ import time
 import pytest
 
 from composed.errors import ComposedError, DataError
-from composed.files import locked, read_json, read_lines, write_atomically, write_bytes, write_json, write_lines
+from composed.system.files import locked, read_json, read_lines, write_atomically, write_bytes, write_json, write_lines
 
 
 def test_what_is_written_is_read_again(tmp_path):
@@ -61,7 +61,7 @@ def test_broken_json_is_named_with_its_line(tmp_path):
 
 def test_a_second_process_is_told_and_waits(tmp_path):
     code = (
-        "import sys, pathlib; from composed.files import locked\n"
+        "import sys, pathlib; from composed.system.files import locked\n"
         "with locked(pathlib.Path(sys.argv[1]), lambda: None):\n    print('in', flush=True); sys.stdin.readline()"
     )
     words = [sys.executable, "-c", code, str(tmp_path)]

@@ -11,7 +11,7 @@ pytest.importorskip("transformers")
 
 from composed.datamodules.sanstype.grammar import generate
 from composed.errors import DataError
-from composed.export import main
+from composed.exchange.export import main
 from composed.pipeline import ComposedPipeline
 from tests import hf_models
 from tests.commands import BASELINE, result

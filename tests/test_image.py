@@ -12,13 +12,15 @@ from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 from PIL import Image
 
-from composed import evaluate, image, predict, train
-from composed.command import check_command_line
+from composed.cli import predict
+from composed.config.command_line import check_command_line
 from composed.datamodules.fonts.glyphs import Glyphs
 from composed.errors import ComposedError, ConfigError, Interrupted
-from composed.files import read_json, read_lines
+from composed.experiment import evaluate, image
+from composed.experiment import run as train
 from composed.models.composition import fingerprint
-from composed.run_folder import RunFolder
+from composed.runs.folder import RunFolder
+from composed.system.files import read_json, read_lines
 from composed.tasks.images import ImageTask
 
 

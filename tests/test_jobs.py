@@ -12,10 +12,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from composed import jobs
-from composed.console import SWEEP, end_with_parent, raise_on_signals
 from composed.errors import ComposedError, Interrupted
-from composed.jobs import Job, run_jobs
+from composed.sweeps import jobs
+from composed.sweeps.jobs import Job, run_jobs
+from composed.system.console import SWEEP, end_with_parent, raise_on_signals
 from tests.test_run_folder import CONFIG
 
 # Stands for `composed-train`: `do` says how it ends, `folder` where it writes. It notes that it ran, and the cores.
@@ -166,12 +166,12 @@ def test_a_signal_stops_every_job_in_order_and_starts_no_other(job, number):
 def test_a_job_ends_with_its_sweep_even_where_that_is_killed(tmp_path):
     """What `composed-train` asks for: SIGTERM when the process that started it is gone."""
     child = (
-        "import pathlib, signal, sys, time; from composed.console import end_with_parent\n"
+        "import pathlib, signal, sys, time; from composed.system.console import end_with_parent\n"
         "signal.signal(signal.SIGTERM, lambda *_: sys.exit(pathlib.Path('ended').touch()))\n"
         "end_with_parent(); pathlib.Path('ready').touch(); time.sleep(60)"
     )
     parent = (
-        "import os, subprocess, sys, time; from composed.console import SWEEP\n"
+        "import os, subprocess, sys, time; from composed.system.console import SWEEP\n"
         f"subprocess.Popen([sys.executable, '-c', {child!r}], env={{**os.environ, SWEEP: str(os.getpid())}})\n"
         "time.sleep(60)"
     )

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from composed.judges import PRELUDE, Limits, Verdict, box, command
+from composed.cli import judge as command
+from composed.cli.judge import main
+from composed.judges import PRELUDE, Limits, Verdict, box
 from composed.judges.box import Box
-from composed.judges.command import main
 from tests.judges import each_tier, require
 
 
@@ -243,7 +244,7 @@ def test_files_that_cannot_be_read_or_written_are_named(folder, capsys):
 def test_a_stopped_judge_leaves_its_verdicts_and_nothing_that_runs(folder, tier, how):
     require(tier)
     (folder / "predictions").write_text(GOOD + SLEEPS_ALONE)
-    command = [sys.executable, "-m", "composed.judges.command", "predictions", "--out", "verdicts", "--tier", tier]
+    command = [sys.executable, "-m", "composed.cli.judge", "predictions", "--out", "verdicts", "--tier", tier]
     environment = {"PATH": "/usr/bin:/bin", "TMPDIR": str(folder), "HOME": str(Path.home())}
     environment |= {name: value for name, value in os.environ.items() if name == "XDG_CACHE_HOME"}
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)

@@ -76,4 +76,4 @@ def test_every_package_is_named_for_installation():
     settings.read(SOURCE.parent / "setup.cfg")
     named = set(settings["options"]["packages"].split())
     found = {".".join(("composed", *path.parent.relative_to(SOURCE).parts)) for path in SOURCE.rglob("__init__.py")}
-    assert named == found - {"composed.launcher"} | {"composed.conf", "hydra_plugins.composed"}
+    assert named == found - {"composed.sweeps.launcher"} | {"composed.conf", "hydra_plugins.composed"}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from composed.loggers import Sheltered, open_logger, wandb_settings
+from composed.training.loggers import Sheltered, open_logger, wandb_settings
 from tests.test_configs import config
 
 CSV = {"name": "csv"}

@@ -47,7 +47,7 @@ def python(installed: Path, cwd: Path, *words: str) -> str:
 
 
 def test_every_module_and_every_data_file_is_in_the_wheel(installed):
-    places = (("src", "composed"), ("conf", "composed/conf"), ("src/launcher", "hydra_plugins/composed"))
+    places = (("src", "composed"), ("conf", "composed/conf"), ("src/sweeps/launcher", "hydra_plugins/composed"))
     for folder, below in places:
         for path in (ROOT / folder).rglob("*"):
             elsewhere = folder == "src" and path.parent.name == "launcher"
@@ -59,7 +59,7 @@ def test_every_module_and_every_data_file_is_in_the_wheel(installed):
 
 
 def test_help_and_configs_come_from_the_installed_copy(installed, tmp_path):
-    train = "from composed.train import main; main()"
+    train = "from composed.experiment.run import main; main()"
     assert "groups (the default first)" in python(installed, tmp_path, train, "--help")
     assert "name: smoke" in python(installed, tmp_path, train, "--cfg", "job", "profile=smoke")
 

@@ -6,13 +6,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from composed import build
+from composed.cli.predict import _lines, main, predict
 from composed.datamodules.sanstype.files import as_source
 from composed.datamodules.text import Split, TextData
 from composed.datamodules.tokenizers import train
 from composed.errors import DataError
+from composed.experiment import build
 from composed.models.composition import Composition
-from composed.predict import _lines, main, predict
 from tests import toys
 
 
@@ -31,7 +31,7 @@ def test_statements_are_put_between_separators_unless_they_are(line, source):
 
 @pytest.mark.parametrize(("text", "answer"), [("", "nothing on standard input"), ("print var_1;", "is no run folder")])
 def test_what_cannot_be_predicted_is_named(tmp_path, capsys, monkeypatch, text, answer):
-    monkeypatch.setattr("composed.predict.raise_on_signals", lambda: None)
+    monkeypatch.setattr("composed.cli.predict.raise_on_signals", lambda: None)
     monkeypatch.setattr("sys.stdin", io.StringIO(text))
     assert main([str(tmp_path)]) == 1
     captured = capsys.readouterr()
@@ -62,7 +62,7 @@ def test_an_unknown_word_is_named_once_and_without_its_punctuation(tmp_path, mon
     split = Split(["let a be 1;"], ["a"], [()])
     data = TextData(split, split, {}, [], [], to_cpp=str, as_source=str)
     task = build.TextTask(data, train("word", split.sources), max_length=9)
-    monkeypatch.setattr("composed.predict._trained", lambda *_: (None, {}))
+    monkeypatch.setattr("composed.cli.predict._trained", lambda *_: (None, {}))
     monkeypatch.setattr(build, "text_task", lambda _: task)
     with pytest.raises(DataError, match=r"line 2 of the input: no such words in the training data: x, be@$"):
         predict(tmp_path, ["let a be 1;", "let x be@ 1; x; (x, x) 1;"])
@@ -87,7 +87,7 @@ def test_a_run_predicts_with_its_own_beams(tmp_path, monkeypatch):
     task = build.TextTask(data, train("word", ["a b"], 0), max_length=9)
     config = {"denoiser": "auto", "task": {"beams": 5}, "finetuning": {"predict_through": "denoiser"}}
     run = SimpleNamespace(checkpoints=tmp_path, command=lambda **_: "")
-    monkeypatch.setattr("composed.predict._trained", lambda *_: (run, config))
+    monkeypatch.setattr("composed.cli.predict._trained", lambda *_: (run, config))
     monkeypatch.setattr(build, "text_task", lambda _: task)
     monkeypatch.setattr(build, "finished_predictor", lambda *_: Echo())
     monkeypatch.setattr(build, "denoiser_weights", lambda *_: None)

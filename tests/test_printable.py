@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from composed.console import say
 from composed.printable import printable
+from composed.system.console import say
 
 
 @pytest.mark.parametrize(

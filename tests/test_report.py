@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from composed.report import main
+from composed.cli.report import main
 from tests.run_folders import counts, write_predictions, write_run, write_sweep
 
 FILES = ["report.html", "table.csv", "table.md", "table.png", "table.tex"]
@@ -119,6 +119,6 @@ def test_a_place_that_cannot_be_written_is_an_error_in_words(
 
 def test_start_loads_no_heavy_library() -> None:
     heavy = "('torch', 'hydra', 'omegaconf', 'matplotlib', 'numpy', 'wandb')"
-    code = f"import sys, composed.report; print([name for name in {heavy} if name in sys.modules])"
+    code = f"import sys, composed.cli.report; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -8,7 +8,7 @@ from threading import Thread
 
 import pytest
 
-from composed.report import main
+from composed.cli.report import main
 from tests.pages import write_full_sweep
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")

@@ -8,11 +8,11 @@ import subprocess
 import pytest
 import yaml
 
-from composed import run_folder
-from composed.command import CONF
-from composed.console import LAUNCH, launch
+from composed.config.command_line import CONF
 from composed.errors import ComposedError, DataError
-from composed.run_folder import TRAINER, RunFolder, content_key, environment, of_trainer, shaping
+from composed.runs import folder as run_folder
+from composed.runs.folder import TRAINER, RunFolder, content_key, environment, of_trainer, shaping
+from composed.system.console import LAUNCH, launch
 from tests.test_configs import config
 
 CONFIG = config("profile=smoke", "finetuning=composed", "seed=3", "logger=csv")

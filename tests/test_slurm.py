@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from composed import command, slurm
+from composed.config import command_line as command
 from composed.errors import ConfigError
+from composed.sweeps import slurm
 from tests.commands import BASELINE, ENVIRONMENT, LONG, end, run_folders, same_bits, start
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "scontrol")

@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from composed.console import LAUNCH
 from composed.errors import ComposedError
-from composed.store import Store
+from composed.runs.store import Store
+from composed.system.console import LAUNCH
 
 SHAPE = {"noise": "template", "seed": 0}
 WEIGHTS = ("denoiser", "best.safetensors")

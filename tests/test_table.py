@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from composed import table
-from composed.command import every_job
+from composed.config.command_line import every_job
 from composed.errors import ConfigError
-from composed.jobs import Job
-from composed.table import TABLES, Table, main
+from composed.sweeps import table
+from composed.sweeps.jobs import Job
+from composed.sweeps.table import TABLES, Table, main
 from tests.commands import command
 from tests.run_folders import write_run
 

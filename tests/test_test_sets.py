@@ -9,14 +9,14 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
+from composed.cli.report import main
 from composed.datamodules.sanstype import load
 from composed.errors import DataError
-from composed.files import read_json
-from composed.report import main
 from composed.reporting.formats import to_csv, to_latex, to_markdown
 from composed.reporting.programs import programs
 from composed.reporting.runs import find_runs
 from composed.reporting.table import build_table
+from composed.system.files import read_json
 from tests.commands import command
 from tests.run_folders import write_predictions, write_run
 from tests.test_reporting_page import Elements, text_of

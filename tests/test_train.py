@@ -5,7 +5,7 @@ import shlex
 import pytest
 import yaml
 
-from composed import train
+from composed.experiment import run as train
 
 
 @pytest.mark.parametrize(("characters", "text"), [("ABCDEFGH", "ABCDE"), ("Helo W", "Hello"), ("' $", "' $")])

@@ -19,9 +19,9 @@ from composed.models.anchor import Anchor
 from composed.models.composition import fingerprint, freeze
 from composed.models.estimators import rloo
 from composed.models.weights import load_weights
-from composed.tasks import training
-from composed.tasks.progress import Interrupted, Recorder
-from composed.tasks.sequence import OTHERS, SequenceTask, Stage, Through
+from composed.tasks.module import OTHERS, SequenceTask, Stage, Through
+from composed.training import fit as training
+from composed.training.recorder import Interrupted, Recorder
 from tests import toys
 
 
@@ -88,7 +88,7 @@ def test_a_stopped_training_ends_bit_identical_to_an_uninterrupted_one(
     }
     fit(tmp_path / "whole", **settings)
     with monkeypatch.context() as patches:
-        patches.setattr("composed.tasks.progress.say", lambda _line: None)
+        patches.setattr("composed.training.recorder.say", lambda _line: None)
         stop_at(update, number)
         with pytest.raises(Interrupted) as stopped:
             fit(tmp_path / "parts", **settings)
@@ -110,7 +110,7 @@ def test_a_stopped_training_of_16_bits_goes_on_with_its_scale_of_the_loss(tmp_pa
 
     fit(tmp_path / "whole", trainer=half())
     with monkeypatch.context() as patches:
-        patches.setattr("composed.tasks.progress.say", lambda _line: None)
+        patches.setattr("composed.training.recorder.say", lambda _line: None)
         stop_at(6)
         with pytest.raises(Interrupted):
             fit(tmp_path / "parts", trainer=half())

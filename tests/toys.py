@@ -5,7 +5,7 @@ import torch
 
 from composed.datamodules.batching import Pairs
 from composed.models.transformer import Transformer
-from composed.tasks.sequence import Optim
+from composed.tasks.module import Optim
 
 PAD, BOS, EOS = 0, 1, 2
 VOCABULARY = 12

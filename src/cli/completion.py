@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from composed.command import CONF, GROUPS, options
+from composed.config.command_line import CONF, GROUPS, options
 
 SCRIPT = """\
 _composed_words='{words}'

@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from composed.judges import JudgeError, containment
-from composed.run_folder import RECORDED_PACKAGES, git_revision, processor
+from composed.runs.folder import RECORDED_PACKAGES, git_revision, processor
 
 TIERS = {"A": "bubblewrap, namespaces, seccomp", "B": "seccomp and Landlock; apt-get install bubblewrap makes it A"}
 LEAST_DISK_GIB = 2
@@ -40,7 +40,7 @@ class Problem(Exception):
 
 
 def _composed() -> str:
-    return f"{version('composed')} ({git_revision() or 'not from a clone'}), {Path(__file__).parent}"
+    return f"{version('composed')} ({git_revision() or 'not from a clone'}), {Path(__file__).parents[1]}"
 
 
 def _python() -> str:

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from composed import judges
-from composed.console import alone, raise_on_signals, say
 from composed.errors import ComposedError, ConfigError, DataError, Interrupted
-from composed.files import as_text
 from composed.printable import printable
-from composed.run_folder import RunFolder
+from composed.runs.folder import RunFolder
+from composed.system.console import alone, raise_on_signals, say
+from composed.system.files import as_text
 
 if TYPE_CHECKING:
     from composed.datamodules.tokenizers import Tokenizer
@@ -33,8 +33,8 @@ def predict(path: Path, lines: list[str]) -> list[dict[str, str]]:
     Raises DataError for an empty line, for words that the vocabulary does not have, and for a run that is not finished.
     """
     run, config = _trained(path, "text", "it takes --font N --text T -o FILE.png")
-    from composed import build, evaluate
     from composed.datamodules.batching import Pairs, encode
+    from composed.experiment import build, evaluate
 
     task = build.text_task(config)
     sources = [task.data.as_source(line) for line in lines]
@@ -82,7 +82,7 @@ def picture(path: Path, text: str, face: int, out: Path, *, show_base: bool) -> 
     if out.suffix.lower() not in ("", ".png"):
         raise ConfigError(f"-o {out}: the picture is a PNG; name it {out.with_suffix('.png').name}")
 
-    from composed import image
+    from composed.experiment import image
     from composed.reporting.pictures import sheet
 
     images = image.write(run, config, text, face)

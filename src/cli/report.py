@@ -12,14 +12,14 @@ from pathlib import Path
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from composed.console import alone, say
 from composed.errors import ComposedError, ConfigError
-from composed.files import write_text
 from composed.reporting.formats import to_csv, to_latex, to_markdown, to_rich
 from composed.reporting.plot import draw
 from composed.reporting.programs import programs
 from composed.reporting.runs import Run, find_runs, missing_runs
 from composed.reporting.table import build_table
+from composed.system.console import alone, say
+from composed.system.files import write_text
 
 PLAIN_TEXT_COLUMNS = 140
 
@@ -93,7 +93,7 @@ def _report(arguments: argparse.Namespace) -> None:
 
 
 def _send(arguments: argparse.Namespace, out: Path, runs: list[str]) -> None:
-    from composed.mirror import Mirror, switched_off
+    from composed.training.wandb_process import Mirror, switched_off
 
     if off := switched_off():
         return say(f"{off} in the environment: wandb gets nothing")

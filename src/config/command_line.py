@@ -20,10 +20,10 @@ from typing import Any
 import yaml
 
 import composed.conf
-from composed.console import without_first
-from composed.effects import below, without_effect
+from composed.config.effects import below, without_effect
 from composed.errors import ConfigError
-from composed.run_folder import KINDS, RunFolder
+from composed.runs.folder import KINDS, RunFolder
+from composed.system.console import without_first
 
 CONF = Path(composed.conf.__file__).parent
 NO_GROUPS = ("hydra", "table", "__pycache__")

@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from composed.files import digest, plain_files
+from composed.system.files import digest, plain_files
 
 FONTS = (".ttf", ".otf", ".pfb", ".ttc", ".woff", ".woff2", ".t1")
 OF_CURVES = ("threads",)  # of the trainer

@@ -13,7 +13,7 @@ import numpy as np
 
 from composed.datamodules.tokenizers import MARK, SPECIALS, DictionaryTokenizer
 from composed.errors import DataError
-from composed.files import text_lines, write_text
+from composed.system.files import text_lines, write_text
 
 _MAGIC = b"MMIDIDX\x00\x00"
 _TYPES = {1: "u1", 2: "i1", 3: "<i2", 4: "<i4", 5: "<i8", 8: "<u2", 9: "<u4", 10: "<u8"}  # of ids

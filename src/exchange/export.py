@@ -11,9 +11,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from composed.console import alone, raise_on_signals, say
 from composed.errors import ComposedError, ConfigError, DataError, Interrupted
-from composed.run_folder import RunFolder
+from composed.runs.folder import RunFolder
+from composed.system.console import alone, raise_on_signals, say
 
 if TYPE_CHECKING:
     from composed.models.fairseq_weights import Found
@@ -55,7 +55,7 @@ def _check(run: RunFolder, config: dict[str, Any], holder: str, model: dict[str,
 
 def _found(config: dict[str, Any], model: Any) -> "Found":
     """A transformer of ours or of fairseq's, as what it holds."""
-    from composed import build
+    from composed.experiment import build
     from composed.models.fairseq_transformer import FairseqTransformer
     from composed.models.fairseq_weights import OF_TARGET, Found
 
@@ -66,8 +66,8 @@ def _found(config: dict[str, Any], model: Any) -> "Found":
 def fairseq(run: RunFolder, out: Path) -> None:
     """A checkpoint of f that fairseq 0.12.2 loads, its dictionaries, and denoiser.pt where there is a denoiser."""
     config = run.trained()
-    from composed import build
     from composed.datamodules.fairseq import write_dictionary
+    from composed.experiment import build
     from composed.models.fairseq_weights import OF_TARGET, write
 
     _check(run, config, "fairseq's transformer", config["model"], OF_TARGET)
@@ -86,8 +86,8 @@ def huggingface(run: RunFolder, out: Path) -> None:
     if find_spec("transformers") is None:
         raise ConfigError("this format needs the package transformers: pip install 'composed[hf]'")
     config = run.trained()
-    from composed import build
     from composed.datamodules.tokenizers_huggingface import as_huggingface
+    from composed.experiment import build
     from composed.models.fairseq_weights import OF_TARGET
     from composed.models.huggingface import HuggingFace
     from composed.models.huggingface_weights import pegasus

@@ -15,11 +15,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from composed.command import check_command_line, every_job
-from composed.console import alone, raise_on_signals, say
+from composed.config.command_line import check_command_line, every_job
 from composed.errors import ComposedError, ConfigError, DataError, Interrupted
-from composed.files import write_json
-from composed.run_folder import RunFolder
+from composed.runs.folder import RunFolder
+from composed.system.console import alone, raise_on_signals, say
+from composed.system.files import write_json
 
 
 def fairseq(
@@ -38,9 +38,9 @@ def fairseq(
     """
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
         raise ConfigError(f"{out} holds something already; name a folder that is new or empty")
-    from composed import build
     from composed.datamodules.fairseq import read_dictionary
     from composed.datamodules.tokenizers import DictionaryTokenizer
+    from composed.experiment import build
     from composed.models.fairseq_weights import read
     from composed.models.weights import save_weights
 

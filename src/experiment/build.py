@@ -14,16 +14,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from composed import judges, ranks
-from composed.command import options
-from composed.console import main_process, say
+from composed import judges
+from composed.config.command_line import options
+from composed.config.instantiate import instantiate
 from composed.datamodules import tokenizers
 from composed.datamodules.batching import Pairs, Redrawn, encode
 from composed.datamodules.noise import corrupt
 from composed.datamodules.text import Split, TextData
 from composed.errors import ConfigError, DataError
-from composed.evaluate import decode_all
-from composed.files import read_json, read_lines, write_lines
+from composed.experiment.evaluate import decode_all
 from composed.judges.records import JudgeError
 from composed.models.adaptation import add_adapters, add_low_rank
 from composed.models.anchor import Anchor, fisher
@@ -33,12 +32,14 @@ from composed.models.sequence import SequenceModel, Specials
 from composed.models.transformer import Transformer
 from composed.models.translation import Translated
 from composed.models.weights import load_weights
-from composed.objects import instantiate
 from composed.printable import printable
-from composed.run_folder import RunFolder, content_key, of_trainer, provenance, without_later
-from composed.store import Store
-from composed.tasks.sequence import Optim, SequenceTask, Stage, Through
-from composed.tasks.training import train
+from composed.runs.folder import RunFolder, content_key, of_trainer, provenance, without_later
+from composed.runs.store import Store
+from composed.system import processes as ranks
+from composed.system.console import main_process, say
+from composed.system.files import read_json, read_lines, write_lines
+from composed.tasks.module import Optim, SequenceTask, Stage, Through
+from composed.training.fit import train
 
 SAMPLE_COLUMNS = 120  # of a line of a sample
 

@@ -11,15 +11,15 @@ from typing import Any
 
 import torch
 
+from composed.config.instantiate import instantiate
 from composed.datamodules.staircase import Staircase
 from composed.errors import TrainingError
-from composed.files import read_json, read_lines, write_json, write_lines, write_text
 from composed.models.pathwise import squared_error
 from composed.models.staircase import Networks, Rounding, turns
 from composed.models.weights import load_weights, save_weights
-from composed.objects import instantiate
-from composed.run_folder import RunFolder
-from composed.tasks.training import threads
+from composed.runs.folder import RunFolder
+from composed.system.files import read_json, read_lines, write_json, write_lines, write_text
+from composed.training.fit import threads
 
 TEST_POINTS = 25  # of a step, both edges included
 MEASURES = {"error": "lower", "wrong steps, %": "lower", "complexity": "lower", "turns": "lower"}

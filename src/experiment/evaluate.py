@@ -15,25 +15,26 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, get_args
 
-from composed import judges, ranks
-from composed.console import alone, main_process, raise_on_signals, say
+from composed import judges
 from composed.errors import ComposedError, DataError, Interrupted
-from composed.files import read_json, read_lines, write_json, write_lines
 from composed.judges.records import Class
 from composed.reporting.runs import split_word
-from composed.run_folder import RunFolder, configuration_key, content_key
+from composed.runs.folder import RunFolder, configuration_key, content_key
+from composed.system import processes as ranks
+from composed.system.console import alone, main_process, raise_on_signals, say
+from composed.system.files import read_json, read_lines, write_json, write_lines
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from composed.build import TextTask
     from composed.datamodules.batching import Pairs
+    from composed.experiment.build import TextTask
     from composed.models.composition import Composition
     from composed.models.sequence import SequenceModel
 
 CLASSES = get_args(Class)
-MODULES = {"image": "composed.image", "curve": "composed.curve"}  # of kinds that are no text
+MODULES = {"image": "composed.experiment.image", "curve": "composed.experiment.curve"}  # of kinds that are no text
 
 
 def predict(
@@ -290,8 +291,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _predict_again(run: RunFolder, config: dict[str, Any]) -> None:
-    from composed import build
-    from composed.command import check
+    from composed.config.command_line import check
+    from composed.experiment import build
 
     check(config)
     if config["task"]["kind"] != "text":

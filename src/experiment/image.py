@@ -13,22 +13,22 @@ import numpy as np
 import torch
 from torch import nn
 
-from composed import ranks
-from composed.console import main_process, say
+from composed.config.instantiate import instantiate
 from composed.datamodules.fonts import faces
 from composed.datamodules.fonts.glyphs import Sizes, Splits, split
 from composed.errors import ComposedError, ConfigError, DataError
-from composed.files import read_json, write_atomically, write_json
 from composed.judges.images import BETTER, MEASURES
 from composed.models.composition import fingerprint, freeze
 from composed.models.weights import load_weights
-from composed.objects import instantiate
 from composed.reporting.pictures import curves, sheet
-from composed.run_folder import RunFolder, content_key, of_trainer, provenance, shaping, without_later
-from composed.store import Store
+from composed.runs.folder import RunFolder, content_key, of_trainer, provenance, shaping, without_later
+from composed.runs.store import Store
+from composed.system import processes as ranks
+from composed.system.console import main_process, say
+from composed.system.files import read_json, write_atomically, write_json
 from composed.tasks.images import ImageTask
-from composed.tasks.sequence import Optim, Through
-from composed.tasks.training import train
+from composed.tasks.module import Optim, Through
+from composed.training.fit import train
 
 NORM = "L2 norm of f"
 SHOWN_FACES, SHOWN_CHARACTERS = 4, 20  # of the picture of a run

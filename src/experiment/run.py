@@ -19,8 +19,7 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from composed import evaluate, ranks, slurm
-from composed.command import (
+from composed.config.command_line import (
     check,
     check_command_line,
     check_first_process,
@@ -31,10 +30,21 @@ from composed.command import (
     search_words,
     with_own_options,
 )
-from composed.console import end_with_parent, in_sweep, launch, main_process, raise_on_signals, say, started_together
 from composed.errors import ComposedError, ConfigError, Interrupted, TrainingError
-from composed.files import read_json, write_json
-from composed.run_folder import RunFolder, provenance, shaping
+from composed.experiment import evaluate
+from composed.runs.folder import RunFolder, provenance, shaping
+from composed.sweeps import slurm
+from composed.system import processes as ranks
+from composed.system.console import (
+    end_with_parent,
+    in_sweep,
+    launch,
+    main_process,
+    raise_on_signals,
+    say,
+    started_together,
+)
+from composed.system.files import read_json, write_json
 
 _failures: list[str] = []
 
@@ -54,8 +64,8 @@ def run(config: dict[str, Any], overrides: list[str], *, wait: bool = False) -> 
     if started_together():
         check_processes(config["trainer"], started_together())
 
-    from composed.loggers import open_logger
-    from composed.tasks.training import check_trainer, threads
+    from composed.training.fit import check_trainer, threads
+    from composed.training.loggers import open_logger
 
     check_trainer(config["trainer"])
     if config["redo"] and started_together():
@@ -102,9 +112,9 @@ def _train_and_predict(folder: RunFolder, config: dict[str, Any], loggers: list[
     if config["task"]["kind"] != "text":
         evaluate.kind(config).train_and_predict(folder, config, loggers)
         return
-    from composed import build
+    from composed.experiment import build
     from composed.models.composition import fingerprint
-    from composed.tasks.training import train
+    from composed.training.fit import train
 
     task = build.text_task(config)
     if main_process():

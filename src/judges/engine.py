@@ -23,9 +23,9 @@ from composed.judges.box import ENDED, MEMORY_LIMIT, OUTPUT_LIMIT, TIME_LIMIT, B
 from composed.judges.cache import Cache
 from composed.judges.lexer import PRELUDE, Shareable, shareable
 from composed.judges.records import Class, Compare, Execution, JudgeError, Limits, Program, Verdict
+from composed.judges.scratch import Folder, Workplace
 from composed.judges.toolchain import in_use, open_toolchain
-from composed.judges.unit import FIRST_LINE, Names
-from composed.judges.workplace import Folder, Workplace
+from composed.judges.translation_unit import FIRST_LINE, Names
 from composed.printable import printable
 
 PROGRAMS_A_UNIT = 250

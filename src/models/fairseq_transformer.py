@@ -16,10 +16,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from composed.errors import ConfigError
-from composed.models import decoding
+from composed.models import decoding, fairseq_compat
 from composed.models.fairseq_weights import from_fairseq
 from composed.models.sequence import OURS, SequenceModel, Specials
-from composed.neighbours import fairseq_compat
 
 _ALIASES = ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight")  # of embedding.weight
 # Parameters of an encoder layer that copy others, for a faster path of torch's which pre-norm layers never take.

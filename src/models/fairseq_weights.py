@@ -22,8 +22,8 @@ import torch
 from torch import Tensor
 
 from composed.errors import DataError
-from composed.files import write_atomically
 from composed.models.transformer import sinusoids
+from composed.system.files import write_atomically
 
 OURS, THEIRS = "transformer", "transformer_fairseq_positions"  # options of conf/model, by whose positions they have
 OF_TARGET = {

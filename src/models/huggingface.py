@@ -16,10 +16,10 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from composed.errors import ConfigError, DataError
-from composed.files import digest as content_digest
-from composed.files import plain_files
 from composed.models.decoding import draw
 from composed.models.sequence import SequenceModel, Specials
+from composed.system.files import digest as content_digest
+from composed.system.files import plain_files
 
 DROPOUTS = ("dropout", "dropout_rate")  # what configs call the dropout after each sublayer
 

@@ -14,8 +14,8 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from composed.errors import DataError
-from composed.files import write_bytes
 from composed.models.adaptation import merged_state
+from composed.system.files import write_bytes
 
 
 def save_weights(path: Path, model: nn.Module, metadata: dict[str, str]) -> None:

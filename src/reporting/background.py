@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from composed.errors import DataError
-from composed.files import read_json, read_lines
 from composed.reporting.runs import Run, cores, shaping_entries
 from composed.reporting.table import variant_words
+from composed.system.files import read_json, read_lines
 
 UNPLOTTED = ("stage", "split", "update", "lr", "selection")
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from composed.errors import ComposedError
-from composed.files import read_json
 from composed.reporting.runs import cores, find_runs
+from composed.system.files import read_json
 
 
 def describe(runs: Sequence[Path], command: str, title: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from composed.files import write_atomically
+from composed.system.files import write_atomically
 
 GAP = 2  # pixels between images
 BAND = 8  # pixels between groups of rows

@@ -7,9 +7,9 @@ import textwrap
 from functools import partial
 from pathlib import Path
 
-from composed.files import write_atomically
 from composed.reporting.runs import split_name
 from composed.reporting.table import Table
+from composed.system.files import write_atomically
 
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")  # of test sets; further ones repeat them
 WIDTH_INCHES, DOTS_PER_INCH = 7.0, 200

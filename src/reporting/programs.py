@@ -17,10 +17,10 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from composed.errors import ConfigError, DataError
-from composed.files import read_lines
 from composed.printable import printable
 from composed.reporting.runs import OUTPUTS, Run, split_word
-from composed.run_folder import RunFolder
+from composed.runs.folder import RunFolder
+from composed.system.files import read_lines
 
 REPAIRED, BOTH_WRONG, BOTH_RIGHT, BROKEN = (
     "repaired by Pi",

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from composed.errors import ConfigError, DataError
-from composed.files import read_json
-from composed.run_folder import NOT_SHAPING, RunFolder
+from composed.runs.folder import NOT_SHAPING, RunFolder
+from composed.system.files import read_json
 
 OUTPUTS = ("base", "composition")
 SPLIT_NAMES = {"id": "In distribution", "ood": "Out of distribution", "test": "Test"}  # others have their own

@@ -23,11 +23,11 @@ from typing import Any
 
 import yaml
 
-from composed.console import launch, say
+from composed.config.effects import contents, starts_from_a_mode, without_effect
 from composed.datamodules.text import TEST_SET, TEST_SET_WORDS
-from composed.effects import contents, starts_from_a_mode, without_effect
 from composed.errors import ComposedError, DataError
-from composed.files import locked, read_json, write_json, write_text
+from composed.system.console import launch, say
+from composed.system.files import locked, read_json, write_json, write_text
 
 # Where things lie, how many processes judge, who else gets the metrics: keys that shape no number of a result.
 NOT_SHAPING = ("runs", "store", "redo", "logger", "judge")
@@ -56,7 +56,7 @@ NEEDED: dict[tuple[str, str], Any] = {
     ("seed", ""): int,
     **{(group, ""): dict for group in ("model", "noise", "optim", "estimator", "logger", "tokenizer")},
 }
-CODE = Path(__file__).resolve().parents[1]
+CODE = Path(__file__).resolve().parents[2]
 NOT_SHAPING_TRAINER = ("checkpoints", "gradient_checkpointing")
 # What the trainer group has in every run, and what of it shapes no weights: devices share out the same batches.
 TRAINER = (*NOT_SHAPING_TRAINER, "accelerator", "devices", "num_nodes", "strategy", "precision", "threads")

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from composed.console import launch, say
 from composed.errors import ComposedError
-from composed.files import locked, write_json, write_text
-from composed.run_folder import content_key
+from composed.runs.folder import content_key
+from composed.system.console import launch, say
+from composed.system.files import locked, write_json, write_text
 
 
 class Store:

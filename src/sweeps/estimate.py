@@ -8,9 +8,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from composed.files import read_json
-from composed.jobs import Job
-from composed.run_folder import RunFolder, content_key, of_trainer, without_later
+from composed.runs.folder import RunFolder, content_key, of_trainer, without_later
+from composed.sweeps.jobs import Job
+from composed.system.files import read_json
 
 NOT_OF_DENOISER = ("data", "title", "beams", "max_length")  # of the task
 

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from composed.console import SWEEP, say
-from composed.files import read_json, write_json, writing
-from composed.run_folder import RunFolder
+from composed.runs.folder import RunFolder
+from composed.system.console import SWEEP, say
+from composed.system.files import read_json, write_json, writing
 
-COMMAND = [sys.executable, "-m", "composed.train"]
+COMMAND = [sys.executable, "-m", "composed.experiment.run"]
 POLL_SECONDS = 0.2
 BEGUN = "$ composed-train "  # how the log of each start begins
 

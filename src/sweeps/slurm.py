@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 
-from composed.console import in_sweep, main_process, say
+from composed.system.console import in_sweep, main_process, say
 
 WARNINGS = (signal.SIGUSR1, signal.SIGUSR2)
 MOST_RETURNS = 100

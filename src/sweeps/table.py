@@ -14,16 +14,17 @@ from pathlib import Path
 
 import yaml
 
-from composed import report, slurm
-from composed.command import CONF, check, check_command_line, every_job
-from composed.console import alone, raise_on_signals, say
+from composed.cli import report
+from composed.config.command_line import CONF, check, check_command_line, every_job
 from composed.errors import ComposedError, ConfigError, Interrupted
-from composed.files import write_text
-from composed.jobs import Job, run_jobs
-from composed.plan import plan
 from composed.reporting.description import describe
 from composed.reporting.runs import find_runs
 from composed.reporting.table import build_table
+from composed.sweeps import slurm
+from composed.sweeps.estimate import plan
+from composed.sweeps.jobs import Job, run_jobs
+from composed.system.console import alone, raise_on_signals, say
+from composed.system.files import write_text
 
 TABLES = CONF / "table"
 KEYS = {"every": str, "seeds": list, "rows": list, "by": list}

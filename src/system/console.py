@@ -8,9 +8,9 @@ import os
 import signal
 import sys
 
-from composed import ranks
 from composed.errors import Interrupted
 from composed.printable import printable
+from composed.system import processes as ranks
 
 SWEEP = "COMPOSED_SWEEP"  # in the environment of a sweep's jobs: the process that started them
 LAUNCH = "COMPOSED_LAUNCH"  # in the environment of a training's processes: which one it is

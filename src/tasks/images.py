@@ -13,7 +13,7 @@ from torch import Tensor
 from composed.datamodules.batching import Batch
 from composed.errors import TrainingError
 from composed.models.pathwise import squared_error
-from composed.tasks.sequence import SequenceTask
+from composed.tasks.module import SequenceTask
 
 
 class ImageTask(SequenceTask):

@@ -14,14 +14,14 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from composed.console import main_process, say
 from composed.errors import DataError, Interrupted
-from composed.files import write_bytes
 from composed.models.adaptation import merged_state
 from composed.models.sharding import gathered, load_optimizer
 from composed.models.weights import save_tensors
-from composed.tasks.progress import StopSignals
-from composed.tasks.sequence import SequenceTask
+from composed.system.console import main_process, say
+from composed.system.files import write_bytes
+from composed.tasks.module import SequenceTask
+from composed.training.recorder import StopSignals
 
 
 class Checkpoints(pl.Callback):

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from composed.console import main_process, say
+from composed.system.console import main_process, say
 
 SECONDS = 10  # between two lines where there is no terminal
 

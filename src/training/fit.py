@@ -19,9 +19,9 @@ from composed.errors import ConfigError, Interrupted, TrainingError
 from composed.models.adaptation import merge_low_rank
 from composed.models.sequence import SequenceModel
 from composed.models.weights import load_weights
-from composed.tasks.checkpoints import Checkpoints
-from composed.tasks.progress import Recorder, StopSignals
-from composed.tasks.sequence import SequenceTask
+from composed.tasks.module import SequenceTask
+from composed.training.checkpoints import Checkpoints
+from composed.training.recorder import Recorder, StopSignals
 
 for name in ("pytorch_lightning", "lightning_fabric"):
     logging.getLogger(name).setLevel(logging.ERROR)

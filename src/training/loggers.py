@@ -14,9 +14,9 @@ from typing import Any
 
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 
-from composed.console import main_process, say
-from composed.mirror import Mirror, switched_off
-from composed.run_folder import configuration_key, content_key, shaping
+from composed.runs.folder import configuration_key, content_key, shaping
+from composed.system.console import main_process, say
+from composed.training.wandb_process import Mirror, switched_off
 
 MOST_OF_A_TAG, MOST_OF_AN_ID = 64, 128  # characters, in W&B
 

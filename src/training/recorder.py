@@ -11,11 +11,11 @@ import pytorch_lightning as pl
 import torch
 import torch.distributed
 
-from composed.console import STOPPING, awaited, main_process, say
 from composed.errors import Interrupted
-from composed.files import write_text, writing
-from composed.tasks.display import Display
-from composed.tasks.sequence import SequenceTask
+from composed.system.console import STOPPING, awaited, main_process, say
+from composed.system.files import write_text, writing
+from composed.tasks.module import SequenceTask
+from composed.training.display import Display
 
 
 class StopSignals:

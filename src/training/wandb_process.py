@@ -16,10 +16,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from composed.console import say
 from composed.errors import ComposedError
-from composed.files import read_json
 from composed.reporting.programs import read_examples
+from composed.system.console import say
+from composed.system.files import read_json
 
 PATIENCE = 25  # seconds that the training waits in the end
 INIT_SECONDS, FINISH_SECONDS = 15, 15  # that W&B has for reaching its server, and for sending what is left
@@ -37,7 +37,7 @@ class Mirror:
         quiet = {"WANDB_ERROR_REPORTING": "false", "WANDB_SILENT": "true"}
         with open(self._log, "w", encoding="utf-8") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "composed.mirror"],
+                [sys.executable, "-m", "composed.training.wandb_process"],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,

@@ -18,10 +18,10 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from composed.command import CONF, options
-from composed.evaluate import metrics
+from composed.config.command_line import CONF, options
+from composed.experiment.evaluate import metrics
 from tests.commands import ENVIRONMENT, command, end, result, run_folders, start
-from tests.test_mirror import read_back
+from tests.test_wandb_process import read_back
 
 ROOT = Path(__file__).parents[2]
 SMOKE = ("profile=smoke", "logger=csv")
@@ -172,7 +172,7 @@ def test_06_what_is_wrong_in_a_file_is_named_with_its_line(line: str, answer: st
     text = f"# Mine.\ndefaults:\n  - composed\nname: mine\n{line}\n"
     (tmp_path / "conf/finetuning/mine.yaml").write_text(text)
     done = subprocess.run(
-        [sys.executable, "-m", "composed.train", "finetuning=mine"],
+        [sys.executable, "-m", "composed.experiment.run", "finetuning=mine"],
         cwd=tmp_path,
         env={**ENVIRONMENT, "PYTHONPATH": str(tmp_path)},
         capture_output=True,
@@ -185,7 +185,7 @@ def test_06_what_is_wrong_in_a_file_is_named_with_its_line(line: str, answer: st
 
 
 def test_08_help_shows_every_group_with_its_meaning(tmp_path: Path) -> None:
-    words = [sys.executable, "-X", "importtime", "-m", "composed.train", "--help"]
+    words = [sys.executable, "-X", "importtime", "-m", "composed.experiment.run", "--help"]
     done = subprocess.run(words, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=True)
     for group in ("task", "finetuning", "model", "trainer", "logger"):
         assert re.search(rf"^  {group} +\w", done.stdout, re.MULTILINE)

@@ -30,8 +30,8 @@ from composed.models.mlp import GlyphPredictor
 from composed.models.pathwise import Pathwise
 from composed.models.translation import Translated
 from composed.models.unet import UNet
-from composed.tasks.sequence import SequenceTask, Stage, Through
-from composed.tasks.training import train
+from composed.tasks.module import SequenceTask, Stage, Through
+from composed.training.fit import train
 from tests import device, toy_models, toys
 
 LONGEST = 7

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save_file
 
 from composed.datamodules.sanstype.grammar import Grammar, generate
-from composed.neighbours import fairseq_compat
+from composed.models import fairseq_compat
 
 HERE = Path(__file__).parent
 SIZES = {"embed-dim": 16, "ffn-embed-dim": 32, "layers": 2, "attention-heads": 2}

@@ -12,13 +12,13 @@ import pytest
 import torch
 import yaml
 
-from composed.command import check
+from composed.config.command_line import check
+from composed.config.instantiate import instantiate
 from composed.errors import ConfigError, DataError
-from composed.files import read_json, read_lines, write_json
 from composed.models.weights import load_weights
-from composed.objects import instantiate
-from composed.run_folder import RunFolder
-from composed.tasks.checkpoints import _read
+from composed.runs.folder import RunFolder
+from composed.system.files import read_json, read_lines, write_json
+from composed.training.checkpoints import _read
 from tests import toys
 from tests.commands import BASELINE, command
 from tests.test_configs import config

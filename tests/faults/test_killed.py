@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from composed import files
-from composed.files import locked
 from composed.models.composition import freeze
 from composed.models.estimators import rloo
-from composed.tasks import checkpoints
-from composed.tasks.sequence import Stage, Through
+from composed.system import files
+from composed.system.files import locked
+from composed.tasks.module import Stage, Through
+from composed.training import checkpoints
 from tests import toys
 from tests.commands import BASELINE, LONG, LONG_COMPOSED, command, end, run_folders, same_bits, start, wait_for
 from tests.test_training import fit, last, same

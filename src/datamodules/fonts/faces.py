@@ -17,7 +17,7 @@ import torch.nn.functional as F
 
 from composed.datamodules.fonts import outlines
 from composed.errors import DataError
-from composed.files import locked, read_json, write_json, writing
+from composed.system.files import locked, read_json, write_json, writing
 
 VERSION = 2  # of how faces are drawn; part of the cache's key
 HDF5 = (".hdf5", ".h5")

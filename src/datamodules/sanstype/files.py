@@ -20,7 +20,7 @@ from composed.datamodules import fairseq
 from composed.datamodules.sanstype.grammar import Grammar, generate
 from composed.datamodules.text import PRELUDE, TEST_SET, TEST_SET_WORDS, Execute
 from composed.errors import DataError
-from composed.files import read_lines, text_lines
+from composed.system.files import read_lines, text_lines
 
 LABELED = ("train", "val", "test", "ood")
 UNLABELED = ("unlabeled", "unlabeled_val")

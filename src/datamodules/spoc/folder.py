@@ -10,7 +10,7 @@ from pathlib import Path
 from composed.datamodules.spoc.code import spell, to_line
 from composed.datamodules.spoc.release import LONGEST, Skipped
 from composed.errors import DataError
-from composed.files import as_text
+from composed.system.files import as_text
 
 _LITERAL_OR_COMMENT = re.compile(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])+\'|//[^\n]*|/\*.*?\*/', re.DOTALL)
 _SUPPLIED = re.compile(r"\s*(?:#\s*include\b.*|using\s+namespace\s+std\s*;)?\s*")

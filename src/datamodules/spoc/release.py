@@ -14,7 +14,7 @@ from typing import NamedTuple
 from composed.datamodules.spoc import code as code_lines
 from composed.datamodules.text import Tests
 from composed.errors import DataError
-from composed.files import as_text, text_lines
+from composed.system.files import as_text, text_lines
 
 COLUMNS = ("text", "code", "workerid", "probid", "subid", "line", "indent")
 LONGEST = 10_000  # characters of a line

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from composed.datamodules.spoc.release import COLUMNS, PARTS
-from composed.files import write_text
+from composed.system.files import write_text
 
 _PROGRAMS = r"""
 int main() {

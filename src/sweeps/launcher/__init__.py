@@ -7,9 +7,9 @@ from hydra.plugins.launcher import Launcher as HydraLauncher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from composed.command import search_words
-from composed.files import read_json
-from composed.jobs import Job, run_jobs
+from composed.config.command_line import search_words
+from composed.sweeps.jobs import Job, run_jobs
+from composed.system.files import read_json
 
 
 class Launcher(HydraLauncher):

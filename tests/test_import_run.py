@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from composed import evaluate, export, importing, predict
+from composed.cli import predict
 from composed.datamodules.tokenizers import Tokenizer
-from composed.files import read_json
-from composed.run_folder import RunFolder
+from composed.exchange import export
+from composed.exchange import import_run as importing
+from composed.experiment import evaluate
+from composed.runs.folder import RunFolder
+from composed.system.files import read_json
 
 HERE = Path(__file__).parent / "fairseq"
 CHECKPOINT, DICTIONARY = HERE / "checkpoint.pt", HERE / "data" / "dict.src.txt"
@@ -68,7 +71,7 @@ def read_tensors(path: Path) -> dict[str, bytes]:
 def test_it_is_f_and_pi_of_a_training_that_can_be_exported(run, tmp_path):
     like = yaml.safe_load((run / "overrides.yaml").read_text())
     words = [word for word in like if not word.startswith(("finetuning", "pretraining"))]
-    command = [sys.executable, "-m", "composed.train", *words, "finetuning=composed", "pretraining=none",
+    command = [sys.executable, "-m", "composed.experiment.run", *words, "finetuning=composed", "pretraining=none",
                f"denoiser={run}", f"finetuning.start_from={run}", "logger=csv"]  # fmt: skip
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

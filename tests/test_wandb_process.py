@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from composed import mirror
-from composed.mirror import Mirror
+from composed.training import wandb_process as mirror
+from composed.training.wandb_process import Mirror
 from tests.run_folders import write_predictions, write_run
 from tests.test_reporting_programs import REPAIRED, RIGHT, SOURCE
 
@@ -106,7 +106,7 @@ def test_an_offline_run_read_back_holds_metrics_samples_pictures_and_the_denoise
 
 
 def test_a_report_is_an_artefact_with_its_table(tmp_path: Path) -> None:
-    from composed.report import main
+    from composed.cli.report import main
 
     run = write_run(tmp_path / "run")
     assert main([str(run), "--out", str(tmp_path / "out"), "--wandb", "offline"]) == 0

@@ -5,7 +5,7 @@ import tempfile
 
 import pytest
 
-from composed.judges.workplace import Workplace
+from composed.judges.scratch import Workplace
 
 
 @pytest.fixture(autouse=True)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from composed.jobs import Job
-from composed.plan import plan
+from composed.sweeps.estimate import plan
+from composed.sweeps.jobs import Job
 from tests.test_run_folder import CONFIG
 
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from composed.command import (
+from composed.config.command_line import (
     CONF,
     GROUPS,
     PLUGINS,
@@ -101,7 +101,7 @@ def own_options(tmp_path):
         ("finetuning.train_through=f", "valid values are denoiser and null"),
         ("model._target_=os.system", "model._target_=os.system: only names in modules below composed.models"),
         ("model._target_=composed.models.transformer.torch.load", "only names in modules below"),
-        ("model._target_=composed.run_folder.subprocess.run", "only names in modules below"),
+        ("model._target_=composed.runs.folder.subprocess.run", "only names in modules below"),
         ("pretraining=none", "needs a denoiser .*pretraining=none makes none"),
         ("finetuning.train_through=null", "finetuning.composed_weight=.* has no effect"),
         ("finetuning.start_from=elsewhere", "there is no such folder"),
@@ -290,7 +290,7 @@ def test_every_value_of_a_sweep_is_checked_before_its_first_job(arguments, answe
 
 @pytest.mark.parametrize("word", PLUGINS)
 def test_a_plugin_that_is_not_installed_is_named_with_what_installs_it(word, monkeypatch):
-    monkeypatch.setattr("composed.command.find_spec", lambda name: None)
+    monkeypatch.setattr("composed.config.command_line.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=rf"{word}: .* pip install 'composed\[(sweeps|slurm)\]'"):
         check_command_line(["-m", word, "seed=0,1"])
 
@@ -372,7 +372,7 @@ def test_a_wrong_word_is_answered_without_importing_torch():
 
 
 def test_a_key_that_no_mode_has_is_named_with_its_place(tmp_path, monkeypatch):
-    from composed import command as module
+    from composed.config import command_line as module
 
     shutil.copytree(CONF / "finetuning", tmp_path / "finetuning")
     (tmp_path / "finetuning" / "mine.yaml").write_text("# Mine.\nname: mine\ncompose_afer: 0.5\n")
@@ -385,7 +385,7 @@ def test_a_key_that_no_mode_has_is_named_with_its_place(tmp_path, monkeypatch):
 
 def test_a_model_of_ones_own_needs_no_entry_in_a_list(tmp_path, monkeypatch):
     """And is asked for nothing that no entry says it can."""
-    from composed import command as module
+    from composed.config import command_line as module
 
     shutil.copytree(CONF, tmp_path / "conf", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "conf" / "model" / "mine.yaml").write_text(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from composed.judges.lexer import MAIN_PLACE, PLACE
-from composed.judges.unit import Names
+from composed.judges.translation_unit import Names
 
 NAMES = Names("N")
 GUARD = "N-guard-{0}:1:25: error: static assertion failed: N-guard-{0}\n"

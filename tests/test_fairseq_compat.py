@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-FILE = Path(__file__).parents[1] / "src/neighbours/fairseq_compat.py"
+FILE = Path(__file__).parents[1] / "src/models/fairseq_compat.py"
 SCRIPT = f"""
 import runpy, sys, types
 mend = runpy.run_path({str(FILE)!r})["mend"]

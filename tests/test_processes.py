@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from composed import evaluate, ranks
 from composed.errors import DataError
+from composed.experiment import evaluate
+from composed.system import processes as ranks
 from tests import toys
 from tests.processes import together
 

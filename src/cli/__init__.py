@@ -1,0 +1,1 @@
+"""The commands: one file each, words in, one call, words out."""

@@ -1,0 +1,1 @@
+"""What lies on disk: a run's folder, and the store of what runs share. Without torch."""

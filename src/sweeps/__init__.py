@@ -1,0 +1,1 @@
+"""Many runs: as jobs of a sweep, as a table, on SLURM."""

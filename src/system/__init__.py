@@ -1,0 +1,1 @@
+"""Processes, signals, files. Nothing here knows of learning."""

@@ -1,0 +1,1 @@
+"""One training, from its checkpoint to its last update, and where its metrics go."""
