@@ -31,6 +31,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             raise pytest.UsageError(f"{item.nodeid} is marked slow and does not say why")
 
 
+@pytest.fixture(autouse=True)
+def signals_are_left_alone(monkeypatch):
+    """A command within the tests' own process answers no signals."""
+    monkeypatch.setattr("composed.cli.frame.raise_on_signals", lambda: None)
+
+
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory) -> Path:
     """One folder for all workers of one test session."""

@@ -364,7 +364,7 @@ def test_cfg_job_prints_the_resolved_config_with_flags_in_any_place(tmp_path):
 
 def test_a_wrong_word_is_answered_without_importing_torch():
     code = (
-        "import sys; from composed import train; sys.argv = ['composed-train', 'optim.lrr=1']\n"
+        "import sys; from composed.cli import train; sys.argv = ['composed-train', 'optim.lrr=1']\n"
         "try:\n    train.main()\nexcept SystemExit as end:\n    print(end.code, 'torch' in sys.modules)"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -474,8 +474,8 @@ def test_what_is_wrong_in_ones_own_options_is_told(own_options, files, arguments
         check_command_line([*own_options(**files), *arguments])
 
 
-def test_a_folder_of_options_has_to_be_there():
-    with pytest.raises(ConfigError, match="--config-dir /nowhere: no such folder"):
-        check_command_line(["--config-dir", "/nowhere"])
+def test_a_folder_of_options_has_to_be_there(tmp_path):
+    with pytest.raises(ConfigError, match=f"--config-dir {tmp_path}/nowhere: no such folder"):
+        check_command_line(["--config-dir", str(tmp_path / "nowhere")])
     with pytest.raises(ConfigError, match="--config-dir: a folder with your own options must follow"):
         check_command_line(["--config-dir"])

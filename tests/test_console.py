@@ -5,9 +5,8 @@ import signal
 
 import pytest
 
-from composed.cli import report
+from composed.cli import report, train
 from composed.errors import Interrupted
-from composed.experiment import run as train
 from composed.system.console import (
     LAUNCH,
     RANKS,

@@ -8,9 +8,10 @@ import torch
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
+from composed.cli.evaluate import main as evaluate_again
 from composed.errors import TrainingError
 from composed.experiment import evaluate
-from composed.experiment import run as train
+from composed.experiment.run import run as train_run
 from composed.runs.folder import RunFolder
 from composed.system.files import read_json, read_lines
 from composed.training.fit import threads
@@ -20,7 +21,7 @@ def run(folder: Path, *words: str) -> RunFolder:
     settings = ["task=staircase", "profile=smoke", "logger=csv", f"runs={folder}", *words]
     with initialize_config_module("composed.conf", version_base="1.3"):
         config = OmegaConf.to_container(compose("config", settings), resolve=True)
-    return train.run(config, settings)  # type: ignore[arg-type]
+    return train_run(config, settings)  # type: ignore[arg-type]
 
 
 def test_a_run_leaves_predictions_metrics_and_values_of_every_staircase(tmp_path):
@@ -56,7 +57,7 @@ def test_the_same_seed_gives_the_same_bytes_and_predictions_can_be_made_again(tm
     assert weights[0] == weights[1] != weights[2]
     predictions = first.predictions("ood").read_bytes()
     first.predictions("ood").unlink()
-    assert evaluate.main(["--predict", str(first.path)]) == 0
+    assert evaluate_again(["--predict", str(first.path)]) == 0
     assert first.predictions("ood").read_bytes() == predictions
 
 

@@ -38,7 +38,7 @@ def torchrun(processes: int, trainer: str, settings: list[str], cwd: Path) -> Pa
         "--nproc-per-node",
         str(processes),
     ]
-    command = [sys.executable, *launch, "-m", "composed.experiment.run", *words]
+    command = [sys.executable, *launch, "-m", "composed.cli.train", *words]
     ended = subprocess.run(command, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.count("correct") == 4

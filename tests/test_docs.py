@@ -17,7 +17,6 @@ from composed.config.command_line import options
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-MODULES = {"import": "composed.exchange.import_run", "judge": "composed.cli.judge"}
 # Commands with these words are checked, not run, because:
 TOO_LONG = {
     "trainer=gpu": "needs a GPU",
@@ -71,7 +70,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (place / name).mkdir()
     for path in Path(sys.executable).parent.glob("composed-*"):
         name = path.name.removeprefix("composed-")
-        module = MODULES.get(name, f"composed.{name}")
+        module = f"composed.cli.{'import_run' if name == 'import' else name}"
         shim = SHIM.format(python=sys.executable, name=name, module=module, too_long=[*TOO_LONG])
         (place / "bin" / path.name).write_text(shim)
     (place / "bin" / "make").write_text(MAKE.format(make=shutil.which("make"), root=ROOT))

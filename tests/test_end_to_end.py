@@ -221,7 +221,7 @@ def test_a_failing_job_of_a_sweep_leaves_the_others_and_the_exit_code_tells(trai
 
 def test_wandb_is_offline_silent_and_ends(train, one):
     """No account, no prompt, no network: what it writes lies in the run folder."""
-    ended = train(*BASELINE, "logger=wandb", HOME="/nowhere", WANDB_BASE_URL="http://127.0.0.1:9")
+    ended = train(*BASELINE, "logger=wandb", HOME="/proc/nowhere", WANDB_BASE_URL="http://127.0.0.1:9")
     assert len(list((one() / "wandb").glob("offline-run-*/*.wandb"))) == 1
     assert "wandb" not in ended.stderr.lower()
     assert "    f(x) " in ended.stderr  # a sample of predictions

@@ -8,10 +8,10 @@ import pytest
 import yaml
 
 from composed import judges
-from composed.cli import predict
+from composed.cli import evaluate, export, predict
 from composed.errors import ComposedError, ConfigError, Interrupted
-from composed.exchange import export
-from composed.experiment import build, evaluate
+from composed.experiment import build
+from composed.experiment import evaluate as results
 from composed.runs.folder import RunFolder
 from composed.system.files import write_json, write_lines
 from tests.test_configs import config
@@ -23,11 +23,6 @@ VERDICTS = {
     "id": {"base": ["correct", "compile_error", "wrong_output"], "composition": ["correct", "correct", "time_limit"]},
     "ood": {"base": ["runtime_error", "compile_error"], "composition": ["correct", "memory_limit"]},
 }
-
-
-@pytest.fixture(autouse=True)
-def signals_are_left_alone(monkeypatch):
-    monkeypatch.setattr(evaluate, "raise_on_signals", lambda: None)
 
 
 def rows(split: str) -> list[dict]:
@@ -65,7 +60,7 @@ def judge(monkeypatch):
 
 
 def test_the_result_counts_each_verdict_of_each_output_and_split(run, judge):
-    result = evaluate.conclude(run, CONFIG)
+    result = results.conclude(run, CONFIG)
     assert json.loads(run.result.read_text()) == result
     seen = {
         (output, split): {name: count for name, count in of.items() if count}
@@ -92,7 +87,7 @@ def test_the_result_counts_each_verdict_of_each_output_and_split(run, judge):
 def test_gold_programs_are_counted_apart_and_their_share_is_in_the_title(run, judge, monkeypatch):
     monkeypatch.setitem(VERDICTS, "id", {"base": ["correct", "correct"], "gold": ["correct", "compile_error"]})
     write_lines(run.predictions("id"), rows("id"))
-    result = evaluate.conclude(run, CONFIG)
+    result = results.conclude(run, CONFIG)
     assert set(result["counts"]) == {"base", "composition"}
     assert {name: count for name, count in result["gold"]["id"].items() if count} == {
         "n": 2,
@@ -103,13 +98,13 @@ def test_gold_programs_are_counted_apart_and_their_share_is_in_the_title(run, ju
 
 
 def test_shares_are_logged_and_summed_up(run, judge):
-    result = evaluate.conclude(run, CONFIG)
-    shares = evaluate.metrics(result)
+    result = results.conclude(run, CONFIG)
+    shares = results.metrics(result)
     assert shares["test/id/composition/correct"] == pytest.approx(2 / 3)
     assert shares["test/ood/base/compile_error"] == 0.5
     assert shares["test/id/own/correct"] == pytest.approx(2 / 3)
     assert {"seconds/training", "seconds/judging"} <= shares.keys()
-    summary = evaluate.summary(result, run.path)
+    summary = results.summary(result, run.path)
     assert "f(x)      id  33.3% correct,  33.3% do not compile (n 3)   ood   0.0% correct" in summary
     assert "Pi(f(x))  id  66.7% correct" in summary
 
@@ -118,7 +113,7 @@ def test_runs_of_other_seeds_share_the_key_of_their_config(run, judge):
     keys = []
     for changed in ({}, {"seed": 2}, {"profile": {"name": "x"}}):
         run.describe({**CONFIG, **changed}, [])
-        keys.append(evaluate.conclude(run, {**CONFIG, **changed})["config_key"])
+        keys.append(results.conclude(run, {**CONFIG, **changed})["config_key"])
     assert keys[0] == keys[1] != keys[2]
 
 
@@ -130,7 +125,7 @@ def test_a_judge_that_fails_loses_nothing_and_the_message_says_how_to_go_on(run,
 
     monkeypatch.setattr(judges, "judge", fail)
     with pytest.raises(ComposedError, match=f"no compiler\n.*\n  composed-evaluate {run.path}"):
-        evaluate.conclude(run, CONFIG)
+        results.conclude(run, CONFIG)
     assert evaluate.main([str(run.path)]) == 1
     assert "error: there is no compiler" in capsys.readouterr().err
     assert not run.finished()
@@ -261,7 +256,7 @@ def test_prediction_keeps_the_order_of_the_data_and_feeds_the_denoiser_what_f_sa
     task = TextTask(data, train("word", lines, 0), max_length=9)
     run, f, pi = RunFolder(tmp_path), Echo(), Echo()
     config = {"task": {"beams": 1}}
-    assert evaluate.predict(run, config, task, f, Composition(f, pi)) >= 0  # type: ignore[arg-type]
+    assert results.predict(run, config, task, f, Composition(f, pi)) >= 0  # type: ignore[arg-type]
     found = [json.loads(line) for line in run.predictions("id").read_text().splitlines()]
     assert [row["id"] for row in found] == [f"{n}-{output}" for output in ("base", "composition") for n in range(9)]
     assert [row["text"] for row in found] == lines * 2
@@ -274,10 +269,10 @@ def test_a_machine_that_cannot_judge_is_told_before_the_training(run, monkeypatc
     def without(**_):
         raise judges.JudgeError("there is no compiler")
 
-    evaluate.warn_of_no_judge(CONFIG, run)
+    results.warn_of_no_judge(CONFIG, run)
     assert capsys.readouterr().err == ""
     monkeypatch.setattr(judges, "containment", without)
-    evaluate.warn_of_no_judge(CONFIG, run)
+    results.warn_of_no_judge(CONFIG, run)
     said = capsys.readouterr().err
     assert said.startswith("warning: there is no compiler\nThe training goes on, but its predictions cannot be judged")
     assert said.endswith(f"composed-evaluate {run.path}\n")

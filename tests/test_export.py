@@ -7,10 +7,10 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from composed.cli import predict, report
-from composed.exchange.export import FORMATS, main
-from composed.experiment import evaluate
-from composed.experiment import run as train
+from composed.cli import evaluate, predict, report
+from composed.cli.export import main
+from composed.exchange.export import FORMATS
+from composed.experiment.run import run as train_run
 from composed.runs.folder import RunFolder
 from tests.commands import BASELINE
 from tests.test_configs import config
@@ -99,7 +99,7 @@ def test_a_file_that_is_no_weights_leaves_no_folder_whoever_names_it(run, tmp_pa
 def test_every_command_takes_every_kind_of_run_or_says_what_does(tmp_path, capsys, monkeypatch, task, mode):
     monkeypatch.chdir(tmp_path)
     words = [f"task={task}", "profile=smoke", "logger=csv", *(mode if task == "fonts" else mode[:1])]
-    run = train.run(config(*words), words)
+    run = train_run(config(*words), words)
     path, kind = str(run.path), run.config()["task"]["kind"]
     weights = {"f.safetensors"} | ({"pi.safetensors"} if run.facts()["denoiser"] else set())
     for form in FORMATS:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from composed.cli import export
 from composed.config.command_line import check_command_line
 from composed.errors import ConfigError
-from composed.exchange import export
 from composed.models.composition import fingerprint, freeze
 from composed.models.estimators import rloo
 from composed.models.fairseq_weights import Found, read, write
@@ -226,7 +226,7 @@ def test_the_smoke_table_runs(tmp_path_factory, monkeypatch, mode):
     place = tmp_path_factory.getbasetemp() / "fairseq-table"
     place.mkdir(exist_ok=True)
     words = ["task=sanstype", "profile=smoke", "model=fairseq_transformer", f"finetuning={mode}", "logger=csv"]
-    command = [sys.executable, "-m", "composed.experiment.run", *words]
+    command = [sys.executable, "-m", "composed.cli.train", *words]
     done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "% correct" in done.stdout

@@ -13,11 +13,12 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from composed.cli import predict
+from composed.cli.evaluate import main as evaluate_again
 from composed.config.command_line import check_command_line
 from composed.datamodules.fonts.glyphs import Glyphs
 from composed.errors import ComposedError, ConfigError, Interrupted
 from composed.experiment import evaluate, image
-from composed.experiment import run as train
+from composed.experiment.run import run as train_run
 from composed.models.composition import fingerprint
 from composed.runs.folder import RunFolder
 from composed.system.files import read_json, read_lines
@@ -34,7 +35,7 @@ def run(shared, tmp_path):
     def of(runs: str, *words: str) -> RunFolder:
         kept = [f"task.data={shared / 'data'}", f"store={shared / 'store'}", "trainer.precision=32-true"]
         settings = ["task=fonts", "profile=smoke", "logger=csv", f"runs={tmp_path / runs}", *kept, *words]
-        return train.run(config(*settings), settings)
+        return train_run(config(*settings), settings)
 
     return of
 
@@ -72,7 +73,7 @@ def test_the_same_seed_gives_the_same_bits_and_predictions_can_be_made_again(run
     values = read_json(first.result)["values"]
     assert values == read_json(second.result)["values"]
     (first.path / "predictions-test.npz").unlink()
-    assert evaluate.main(["--predict", str(first.path)]) == 0
+    assert evaluate_again(["--predict", str(first.path)]) == 0
     assert read_json(first.result)["values"] == values
 
 

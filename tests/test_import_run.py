@@ -8,11 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from composed.cli import predict
+from composed.cli import evaluate, export, import_run, predict
 from composed.datamodules.tokenizers import Tokenizer
-from composed.exchange import export
-from composed.exchange import import_run as importing
-from composed.experiment import evaluate
 from composed.runs.folder import RunFolder
 from composed.system.files import read_json
 
@@ -22,7 +19,7 @@ WORDS = (f"task.folder={HERE / 'data'}", "profile=smoke", "judge.workers=1")
 
 
 def import_(out: Path, *words: str, dictionary: Path = DICTIONARY, checkpoint: Path = CHECKPOINT) -> int:
-    return importing.main(["fairseq", str(checkpoint), str(out), "--dict", str(dictionary), *words])
+    return import_run.main(["fairseq", str(checkpoint), str(out), "--dict", str(dictionary), *words])
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,6 @@ def test_statements_are_put_between_separators_unless_they_are(line, source):
 
 @pytest.mark.parametrize(("text", "answer"), [("", "nothing on standard input"), ("print var_1;", "is no run folder")])
 def test_what_cannot_be_predicted_is_named(tmp_path, capsys, monkeypatch, text, answer):
-    monkeypatch.setattr("composed.cli.predict.raise_on_signals", lambda: None)
     monkeypatch.setattr("sys.stdin", io.StringIO(text))
     assert main([str(tmp_path)]) == 1
     captured = capsys.readouterr()

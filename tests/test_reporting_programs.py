@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from composed.errors import ConfigError, DataError
-from composed.reporting.programs import code_lines, programs, pseudocode, read_examples
+from composed.reporting.programs import MOST_LINES, code_lines, programs, pseudocode, read_examples
 from composed.reporting.runs import read_run
 from tests.run_folders import write_predictions, write_run
 
@@ -161,3 +161,10 @@ def test_what_a_model_wrote_does_not_control_the_terminal(tmp_path: Path) -> Non
     evil = {"base": (BAD + " \x1b]52;c;YQ==\x07", "wrong_output"), "composition": ("\x9b2J " + GOOD, "correct")}
     folder = make_run(tmp_path / "run", [evil], [RIGHT])
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", shown(folder, 2))
+
+
+def test_a_program_that_a_model_did_not_end_is_cut(tmp_path: Path) -> None:
+    endless = {"base": (" $ ".join(["x ;"] * 500), "compile_error"), "composition": (GOOD, "correct")}
+    text = shown(make_run(tmp_path / "run", [endless], []), 1)
+    assert f"... and {500 - MOST_LINES} more lines" in text
+    assert len(text.splitlines()) < MOST_LINES + 10

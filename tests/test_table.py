@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from composed.cli.table import main
 from composed.config.command_line import every_job
 from composed.errors import ConfigError
 from composed.sweeps import table
 from composed.sweeps.jobs import Job
-from composed.sweeps.table import TABLES, Table, main
+from composed.sweeps.table import TABLES, Table
 from tests.commands import command
 from tests.run_folders import write_run
 
@@ -103,7 +104,7 @@ def test_rows_are_compared_with_the_tables_reference_below_its_title(name, tmp_p
     monkeypatch.chdir(tmp_path)
     made = Table.named(name)
     folders = [finished(job) for job in made.jobs(["seed=0"])]
-    assert table._report(made, folders, Path("out"), "the command") == 0
+    table.report(made, folders, Path("out"), "the command")
     assert f"− ({made.reference})" in (tmp_path / "out/table.md").read_text().replace("\\", "")
     for file in ("table.md", "README.md"):
         assert f"{made.title}: SansType, quick profile" in (tmp_path / "out" / file).read_text()
@@ -114,7 +115,7 @@ def test_a_reference_without_a_run_is_named_and_the_rest_reported(tmp_path, monk
     monkeypatch.chdir(tmp_path)
     made = Table.named("ablation-lambda")
     folders = [finished(job) for job in made.jobs(["seed=0", "finetuning.base_weight=0.1"])]
-    assert table._report(made, folders, Path("out"), "the command") == 0
+    table.report(made, folders, Path("out"), "the command")
     assert "no finished run is the reference, composed, base_weight 1.0" in capsys.readouterr().err
     assert (tmp_path / "out/report.html").exists()
 

@@ -5,7 +5,7 @@ import shlex
 import pytest
 import yaml
 
-from composed.experiment import run as train
+from composed.cli import train
 
 
 @pytest.mark.parametrize(("characters", "text"), [("ABCDEFGH", "ABCDE"), ("Helo W", "Hello"), ("' $", "' $")])

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from composed import judges
-from composed.errors import ComposedError, ConfigError, DataError, Interrupted
+from composed.cli.frame import framed
+from composed.errors import ComposedError, ConfigError, DataError
 from composed.printable import printable
 from composed.runs.folder import RunFolder
-from composed.system.console import alone, raise_on_signals, say
+from composed.system.console import say
 from composed.system.files import as_text
 
 if TYPE_CHECKING:
@@ -112,30 +113,24 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--text", metavar="T", help="what to write in it")
     parser.add_argument("-o", "--out", type=Path, metavar="FILE", help="the picture to write")
     options = parser.parse_args(arguments)
-    alone()
-    raise_on_signals()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # as the input is read, whatever the locale
-    try:
-        wanted = (options.font, options.text, options.out)
-        if any(each is not None for each in wanted):
-            if any(each is None for each in wanted):
-                raise ConfigError("a picture needs all of --font, --text and -o")
-            picture(options.run, options.text, options.font, options.out, show_base=options.show_base)
-            return 0
-        predictions = predict(options.run, _lines(sys.stdin))
-        for number, texts in enumerate(predictions, 1):
-            if options.show_base:
-                say(f"{number}: f(x)  {_plain(texts['base'])}")
-            print(_plain(texts["own"]))
-        if options.judge:
-            _judge([texts["own"] for texts in predictions])
-    except ComposedError as error:
-        say(f"error: {error}")
-        return error.code
-    except Interrupted as interrupted:
-        return interrupted.code
-    return 0
+    return framed(lambda: _predict(options))
+
+
+def _predict(options: argparse.Namespace) -> None:
+    wanted = (options.font, options.text, options.out)
+    if any(each is not None for each in wanted):
+        if any(each is None for each in wanted):
+            raise ConfigError("a picture needs all of --font, --text and -o")
+        return picture(options.run, options.text, options.font, options.out, show_base=options.show_base)
+    predictions = predict(options.run, _lines(sys.stdin))
+    for number, texts in enumerate(predictions, 1):
+        if options.show_base:
+            say(f"{number}: f(x)  {_plain(texts['base'])}")
+        print(_plain(texts["own"]))
+    if options.judge:
+        _judge([texts["own"] for texts in predictions])
 
 
 def _lines(stream: TextIO) -> list[str]:

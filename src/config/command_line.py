@@ -860,7 +860,8 @@ def _keys(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _word(override: Any, value: str) -> str:
-    added = "++" if override.is_force_add() else "+" if override.is_add() else ""
+    own = override.is_add() and override.key_or_group in groups() and override.key_or_group not in GROUPS
+    added = "++" if override.is_force_add() else "+" if own else ""
     return f"{added}{override.key_or_group}={value}"
 
 

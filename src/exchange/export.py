@@ -1,19 +1,14 @@
-"""`composed-export FORMAT RUN OUT`: what a finished run learned, f and Pi, as files that others read.
+"""What a finished run learned, f and Pi, as files that others read; each format is a function that writes a folder."""
 
-A format is a function below: it writes into the folder OUT, which must not be there yet or be empty.
-"""
-
-import argparse
 import shutil
-import sys
 from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from composed.errors import ComposedError, ConfigError, DataError, Interrupted
+from composed.errors import ConfigError, DataError
 from composed.runs.folder import RunFolder
-from composed.system.console import alone, raise_on_signals, say
+from composed.system.console import say
 
 if TYPE_CHECKING:
     from composed.models.fairseq_weights import Found
@@ -137,29 +132,3 @@ def export(form: str, run: RunFolder, out: Path) -> None:
     except BaseException:
         shutil.rmtree(out, ignore_errors=True)
         raise
-
-
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="composed-export", description=__doc__.split("\n", 1)[0])
-    forms = parser.add_subparsers(dest="form", required=True, metavar="FORMAT")
-    for name, write in FORMATS.items():
-        about = (write.__doc__ or "").split("\n", 1)[0]
-        form = forms.add_parser(name, help=about, description=about)
-        form.add_argument("run", type=Path, metavar="RUN", help="folder of a finished run")
-        form.add_argument("out", type=Path, metavar="OUT", help="folder to write")
-    options = parser.parse_args(arguments)
-    alone()
-    raise_on_signals()
-    try:
-        export(options.form, RunFolder.existing(options.run), options.out)
-        print("\n".join(str(path) for path in sorted(options.out.rglob("*")) if path.is_file()))
-    except ComposedError as error:
-        say(f"error: {error}")
-        return error.code
-    except Interrupted as interrupted:
-        return interrupted.code
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

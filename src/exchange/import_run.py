@@ -1,24 +1,14 @@
-"""`composed-import fairseq CHECKPOINT OUT --dict dict.txt`: another library's model becomes a finished run of ours.
+"""Another library's model becomes a finished run of ours, which every command takes."""
 
-    composed-import fairseq checkpoint_best.pt runs/theirs --dict dict.txt --trust profile=quick task.folder=data-bin
-    composed-predict runs/theirs < PSEUDOCODE
-
-OUT is then what composed-predict and composed-evaluate --predict take, and `denoiser=` and `finetuning.start_from=`.
-The words with `=` choose the task, whose data say how long an output may be, as for composed-train.
-"""
-
-import argparse
 import base64
-import shlex
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
 from composed.config.command_line import check_command_line, every_job
-from composed.errors import ComposedError, ConfigError, DataError, Interrupted
+from composed.errors import ConfigError, DataError
 from composed.runs.folder import RunFolder
-from composed.system.console import alone, raise_on_signals, say
+from composed.system.console import say
 from composed.system.files import write_json
 
 
@@ -85,45 +75,3 @@ def _tell_unknown(task: Any) -> None:
             f"{unknown:.1%} of the training data's tokens are unknown to this dictionary"
             + ("; are these the data that the checkpoint is for?" if unknown > 0.1 else "")
         )
-
-
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="composed-import", description=(__doc__ or "").split("\n", 1)[0])
-    form = parser.add_subparsers(dest="form", required=True, metavar="FORMAT").add_parser(
-        "fairseq", help="a pre-norm transformer of fairseq, with its dict.txt", usage="%(prog)s CHECKPOINT OUT --dict "
-        "FILE --trust [--sentencepiece FILE] [KEY=VALUE ...]",
-    )  # fmt: skip
-    form.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="checkpoint_best.pt or the like")
-    form.add_argument("out", type=Path, metavar="OUT", help="folder of the run to write")
-    form.add_argument("--dict", type=Path, required=True, metavar="FILE", help="the dict.txt of its data")
-    form.add_argument(
-        "--sentencepiece", type=Path, metavar="FILE", help="the model that cut its data into pieces, where one did"
-    )
-    form.add_argument(
-        "--trust", action="store_true", help="read the pickle that a checkpoint is; code in it is refused all the same"
-    )
-    options, overrides = parser.parse_known_args(arguments)
-    if unknown := [word for word in overrides if "=" not in word or word.startswith("-")]:
-        parser.error(f"unknown: {' '.join(unknown)}")
-    alone()
-    raise_on_signals()
-    try:
-        words = fairseq(
-            options.checkpoint, options.out, options.dict, overrides,
-            sentencepiece=options.sentencepiece, trust=options.trust,
-        )  # fmt: skip
-    except ComposedError as error:
-        say(f"error: {error}")
-        return error.code
-    except Interrupted as interrupted:
-        return interrupted.code
-    like = shlex.join([*overrides, *words])
-    out = shlex.quote(str(options.out))
-    say(f"next:\n  composed-predict {out} < PSEUDOCODE\n  composed-evaluate {out} --predict")
-    say(f"or as f or Pi of a training:\n  composed-train {like} finetuning.start_from={out} ...")
-    say(f"  composed-train {like} denoiser={out} ...")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

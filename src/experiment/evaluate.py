@@ -1,12 +1,7 @@
-"""From weights to a result in three steps that each read and write a file: predict, judge, count.
+"""From weights to a result in three steps that each read and write a file: predict, judge, count."""
 
-`composed-evaluate RUN...` judges the predictions of trained runs (again); `--predict` makes the predictions anew first.
-"""
-
-import argparse
 import dataclasses
 import shlex
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -16,12 +11,12 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, get_args
 
 from composed import judges
-from composed.errors import ComposedError, DataError, Interrupted
+from composed.errors import ComposedError, DataError
 from composed.judges.records import Class
 from composed.reporting.runs import split_word
 from composed.runs.folder import RunFolder, configuration_key, content_key
 from composed.system import processes as ranks
-from composed.system.console import alone, main_process, raise_on_signals, say
+from composed.system.console import main_process, say
 from composed.system.files import read_json, read_lines, write_json, write_lines
 
 if TYPE_CHECKING:
@@ -263,34 +258,8 @@ def summary(result: dict[str, Any], path: Path) -> str:
     return "\n".join([*lines, f"  {path}"])
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="composed-evaluate", description=__doc__)
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folder of a run")
-    parser.add_argument("--unsafe", action="store_true", help="go on where programs cannot be contained")
-    parser.add_argument("--predict", action="store_true", help="predict anew from the best checkpoint before judging")
-    options = parser.parse_args(arguments)
-    alone()
-    raise_on_signals()
-    try:
-        for path in options.runs:
-            run = RunFolder.existing(path)
-            config = run.trained()
-            config["judge"]["unsafe"] = options.unsafe
-            with run.locked():
-                if options.predict:
-                    _predict_again(run, config)
-                result = conclude(run, config)
-            print(summary(result, run.path))
-    except ComposedError as error:
-        say(f"error: {error}")
-        return error.code
-    except Interrupted as interrupted:
-        say("stopped; the runs are as they were, but for those named above")
-        return interrupted.code
-    return 0
-
-
-def _predict_again(run: RunFolder, config: dict[str, Any]) -> None:
+def predict_again(run: RunFolder, config: dict[str, Any]) -> None:
+    """Makes the predictions of a trained run anew, from its best checkpoint. Raises ComposedError."""
     from composed.config.command_line import check
     from composed.experiment import build
 
@@ -307,7 +276,3 @@ def _predict_again(run: RunFolder, config: dict[str, Any]) -> None:
     predict(run, config, task, model, build.composition(config, task, model, pi, command))
     if main_process():
         write_json(run.training, {**read_json(run.training), **build.facts(task)})
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -28,6 +28,7 @@ REPAIRED, BOTH_WRONG, BOTH_RIGHT, BROKEN = (
     "right both times",
     "broken by Pi",
 )
+MOST_LINES = 40  # of a program on a console; one that a model does not end may have hundreds
 FATES = {(False, True): REPAIRED, (False, False): BOTH_WRONG, (True, True): BOTH_RIGHT, (True, False): BROKEN}
 
 
@@ -204,10 +205,12 @@ def code_lines(text: str) -> list[Line]:
 def _marked(lines: Sequence[tuple[int, list[Token]]], mark: str, style: str) -> Text:
     """The lines as text: tokens that the other output lacks in `style`, their lines preceded by `mark`."""
     texts = []
-    for depth, tokens in lines:
+    for depth, tokens in lines[:MOST_LINES]:
         changed = any(not token.kept for token in tokens)
         text = Text.assemble((mark, style) if changed else "  ", "    " * depth)
         for token in tokens:
             text.append(token.gap).append(token.text, "" if token.kept else style)
         texts.append(text)
+    if more := lines[MOST_LINES:]:
+        texts.append(Text(f"  ... and {len(more)} more lines"))
     return Text("\n").join(texts)

@@ -20,7 +20,7 @@ from composed.runs.folder import RunFolder
 from composed.system.console import SWEEP, say
 from composed.system.files import read_json, write_json, writing
 
-COMMAND = [sys.executable, "-m", "composed.experiment.run"]
+COMMAND = [sys.executable, "-m", "composed.cli.train"]
 POLL_SECONDS = 0.2
 BEGUN = "$ composed-train "  # how the log of each start begins
 

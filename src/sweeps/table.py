@@ -1,29 +1,21 @@
-"""`composed-table NAME`: everything behind a table, from the file that lists its runs to the files that show it.
+"""Tables: the runs that conf/table/NAME.yaml lists, one for each of its rows and seeds."""
 
-conf/table/NAME.yaml lists the runs; those that are missing are run (`jobs.py`), then all of them are reported
-(`report.py`) into results/NAME-PROFILE. Given again it goes on; when nothing is missing it writes the same bytes.
-"""
-
-import argparse
 import difflib
 import shlex
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
-from composed.cli import report
 from composed.config.command_line import CONF, check, check_command_line, every_job
-from composed.errors import ComposedError, ConfigError, Interrupted
+from composed.errors import ConfigError
 from composed.reporting.description import describe
+from composed.reporting.report import write_report
 from composed.reporting.runs import find_runs
 from composed.reporting.table import build_table
-from composed.sweeps import slurm
-from composed.sweeps.estimate import plan
-from composed.sweeps.jobs import Job, run_jobs
-from composed.system.console import alone, raise_on_signals, say
+from composed.sweeps.jobs import Job
+from composed.system.console import say
 from composed.system.files import write_text
 
 TABLES = CONF / "table"
@@ -94,68 +86,13 @@ def _by_key(words: Iterable[str]) -> dict[str, str]:
     return {word.partition("=")[0].lstrip("+"): word for word in words}
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="composed-table", description=__doc__.partition("\n")[0])
-    parser.add_argument("name", help=f"one of {', '.join(sorted(path.stem for path in TABLES.glob('*.yaml')))}")
-    parser.add_argument("overrides", nargs="*", help="for every run, such as profile=paper seed=0,1 trainer=gpu")
-    parser.add_argument(
-        "--jobs", type=int, default=1, metavar="N", help="runs at a time, each on its share of the cores"
-    )
-    parser.add_argument("--retry-failed", action="store_true", help="also the runs that failed before")
-    parser.add_argument(
-        "--dry-run", action="store_true", help="only say what there is to do, and about how long it takes"
-    )
-    parser.add_argument("--no-report", action="store_true", help="only the runs")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="instead of results/NAME-PROFILE")
-    options = parser.parse_intermixed_args(arguments)
-    alone()
-    raise_on_signals()
-    command = shlex.join(["composed-table", *(sys.argv[1:] if arguments is None else arguments)])
-    try:
-        return _make(options)
-    except ComposedError as error:
-        say(f"error: {error}")
-        return error.code
-    except Interrupted as interrupted:
-        say(f"{interrupted}\ngo on with the same command:\n  {command}")
-        if refused := slurm.back_into_the_queue(interrupted.number):
-            say(refused)
-        return interrupted.code
-
-
-def _make(options: argparse.Namespace) -> int:
-    if options.jobs < 1:
-        raise ConfigError(f"--jobs {options.jobs}: must be above 0")
-    table = Table.named(options.name)
-    jobs = table.jobs(options.overrides)
-    if options.dry_run:
-        print(plan(jobs, at_a_time=options.jobs, retry_failed=options.retry_failed))
-        return 0
-    failed = run_jobs(jobs, at_a_time=options.jobs, retry_failed=options.retry_failed)
-    finished = [job.folder.path for job in jobs if job.folder.finished()]
-    if finished and not options.no_report:
-        out = options.out or Path("results") / table.place(options.overrides)
-        code = _report(table, finished, out, shlex.join(["composed-table", table.name, *options.overrides]))
-        if code:
-            return code
-    return 1 if failed else 0
-
-
-def _report(table: Table, finished: Sequence[Path], out: Path, command: str) -> int:
-    """The exit code of `composed-report`, which says what is wrong."""
+def report(table: Table, finished: Sequence[Path], out: Path, command: str) -> None:
+    """Writes what the table's finished runs say into `out`, with the `command` that does. Raises ComposedError."""
     runs = find_runs(finished, table.by).runs
-    words = [word for key in table.by for word in ("--by", key)]
     labels = [row.label for row in build_table(runs).rows]
-    if table.reference in labels:
-        words += ["--against", table.reference]
-    elif table.reference:
+    if table.reference not in ("", *labels):
         say(f"no finished run is the reference, {table.reference}: no row is compared with it")
     title = ": ".join(filter(None, (table.title, runs[0].title)))
-    code = report.main([*map(str, finished), *words, "--title", title, "--out", str(out)])
-    if code == 0:
-        write_text(out / "README.md", describe(finished, command, title))
-    return code
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    against = table.reference if table.reference in labels else ""
+    write_report(finished, out, by=table.by, against=against, title=title)
+    write_text(out / "README.md", describe(finished, command, title))
