@@ -132,14 +132,14 @@ def test_a_metric_of_several_processes_is_a_mean_over_what_they_saw_together(tmp
 @pytest.mark.parametrize("denoising", [False, True])
 def test_every_parameter_that_learns_has_a_gradient_in_every_update(denoising, tmp_path, monkeypatch):
     """What several processes need: none of them waits for a gradient that never comes."""
-    from composed.tasks.module import SequenceTask
+    from composed.tasks.module import Training
 
     unused: list[str] = []
 
     def on_before_optimizer_step(self, _optimizer) -> None:
         unused.extend(name for name, p in self.model.named_parameters() if p.requires_grad and p.grad is None)
 
-    monkeypatch.setattr(SequenceTask, "on_before_optimizer_step", on_before_optimizer_step)
+    monkeypatch.setattr(Training, "on_before_optimizer_step", on_before_optimizer_step)
     objective = {"through": composed_term(after=4), **({"denoising_weight": 0.5} if denoising else {})}
     fit(tmp_path, denoising=toys.reversals(30, 2) if denoising else None, objective=objective)
     assert not unused

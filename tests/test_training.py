@@ -19,7 +19,7 @@ from composed.models.anchor import Anchor
 from composed.models.composition import fingerprint, freeze
 from composed.models.estimators import rloo
 from composed.models.weights import load_weights
-from composed.tasks.module import OTHERS, SequenceTask, Stage, Through
+from composed.tasks.module import OTHERS, Stage, Through, Training
 from composed.training import fit as training
 from composed.training.recorder import Interrupted, Recorder
 from tests import toys
@@ -37,8 +37,8 @@ def fit(
     trainer=toys.CPU,
     **changes,
 ):
-    """`objective`: more of SequenceTask's arguments; `train`: the pairs of its stages."""
-    task = SequenceTask(model or toys.model(seed), toys.optim(**changes), seed=seed, **(objective or {}))
+    """`objective`: more of Training's arguments; `train`: the pairs of its stages."""
+    task = Training(model or toys.model(seed), toys.optim(**changes), seed=seed, **(objective or {}))
     best = training.train(
         task,
         train or [toys.reversals(40, 0)] * len(task.stages),
@@ -188,7 +188,7 @@ def test_what_a_trainer_refuses_for_the_job_it_is_in_is_told_in_words(monkeypatc
 
 def test_a_sample_is_told_at_the_first_validation_and_at_the_end(tmp_path):
     asked: list[int] = []
-    task = SequenceTask(toys.model(), toys.optim(updates=30), seed=0)
+    task = Training(toys.model(), toys.optim(updates=30), seed=0)
     recorder = Recorder(tmp_path / "metrics.jsonl", task, "test", [], lambda one: asked.append(one.updates) or "")
     recorder.start()
     for task.updates in (4, 8, 28, 30):
@@ -258,7 +258,7 @@ def test_where_memory_does_not_suffice_the_error_says_what_to_lower(tmp_path, mo
     def too_much(*_arguments, **_knobs):
         raise error
 
-    monkeypatch.setattr(SequenceTask, "training_step", too_much)
+    monkeypatch.setattr(Training, "training_step", too_much)
     with pytest.raises(TrainingError, match=r"(?s)out of memory at update 0: .*optim.accumulate=4 .*precision=bf16"):
         fit(tmp_path, accumulate=2)
 
@@ -267,7 +267,7 @@ def test_another_runtime_error_stays_what_it_is(tmp_path, monkeypatch):
     def wrong(*_arguments, **_knobs):
         raise RuntimeError("shapes do not match")
 
-    monkeypatch.setattr(SequenceTask, "training_step", wrong)
+    monkeypatch.setattr(Training, "training_step", wrong)
     with pytest.raises(RuntimeError, match="shapes do not match"):
         fit(tmp_path)
 
@@ -370,14 +370,14 @@ def test_a_factor_scales_the_learning_rate(tmp_path):
 
 def test_no_parameter_that_learns_is_refused():
     with pytest.raises(ConfigError, match="no parameter"):
-        SequenceTask(toys.model(), toys.optim(), seed=0, stages=[Stage(1.0, {OTHERS: 0})])
+        Training(toys.model(), toys.optim(), seed=0, stages=[Stage(1.0, {OTHERS: 0})])
 
 
 def test_stages_have_their_shares_and_one_schedule():
-    task = SequenceTask(
+    task = Training(
         toys.model(), toys.optim(updates=40, warmup=4), seed=0, stages=[Stage(0.3), Stage(0.03), Stage(0.67)]
     )
-    plain = SequenceTask(toys.model(), toys.optim(updates=40, warmup=4), seed=0)
+    plain = Training(toys.model(), toys.optim(updates=40, warmup=4), seed=0)
     assert task.starts == [0, 12, 13]
     assert [task.stage(update) for update in (0, 11, 12, 39)] == [0, 0, 1, 2]
     assert [task.rate(update) for update in range(40)] == [plain.rate(update) for update in range(40)]
@@ -385,7 +385,7 @@ def test_stages_have_their_shares_and_one_schedule():
 
 def test_a_stage_without_an_update_is_named():
     with pytest.raises(ConfigError, match=r"stage 2 of 3 has a share of 0\.01 of 8 updates, which is none"):
-        SequenceTask(toys.model(), toys.optim(updates=8), seed=0, stages=[Stage(0.5), Stage(0.01), Stage(0.49)])
+        Training(toys.model(), toys.optim(updates=8), seed=0, stages=[Stage(0.5), Stage(0.01), Stage(0.49)])
 
 
 def test_a_stage_ends_between_two_validations_and_a_resumed_training_does_not_notice(tmp_path, stop_at):
@@ -452,7 +452,7 @@ def test_an_anchor_holds(tmp_path):
 
 
 def test_lambda_goes_from_its_start_to_its_end_once_the_composed_term_has_joined():
-    task = SequenceTask(
+    task = Training(
         toys.model(),
         toys.optim(updates=11),
         seed=0,
@@ -462,7 +462,7 @@ def test_lambda_goes_from_its_start_to_its_end_once_the_composed_term_has_joined
     )
     assert [task.base_weight(update) for update in (0, 5, 10)] == pytest.approx([1.0, 1.0, 0.0])
     assert task.base_weight(6) == pytest.approx(0.8)
-    constant = SequenceTask(toys.model(), toys.optim(), seed=0, base_weight=0.7)
+    constant = Training(toys.model(), toys.optim(), seed=0, base_weight=0.7)
     assert constant.base_weight(0) == constant.base_weight(11) == 0.7
 
 
@@ -486,7 +486,7 @@ def test_low_rank_updates_are_saved_merged_and_resume(tmp_path):
 
 def test_every_process_has_as_many_validation_batches_and_every_row_counts_once():
     val = toys.reversals(40, 1)
-    task = SequenceTask(toys.model(), toys.optim(batch_tokens=40), seed=0)
+    task = Training(toys.model(), toys.optim(batch_tokens=40), seed=0)
     for processes in (1, 2, 3, 30):
         loaders = []
         for rank in range(processes):

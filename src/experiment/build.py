@@ -38,7 +38,7 @@ from composed.runs.store import Store
 from composed.system import processes as ranks
 from composed.system.console import main_process, say
 from composed.system.files import read_json, read_lines, write_lines
-from composed.tasks.module import Optim, SequenceTask, Stage, Through
+from composed.tasks.module import Optim, Stage, Through, Training
 from composed.training.fit import train
 
 SAMPLE_COLUMNS = 120  # of a line of a sample
@@ -301,11 +301,11 @@ def sample(
     pairs: Pairs,
     pi: SequenceModel | None = None,
     names: Sequence[str] = ("x", "f(x)", "Pi(f(x))"),
-) -> Callable[[SequenceTask], str]:
+) -> Callable[[Training], str]:
     """Tells what f, and Pi where there is one, makes of a pair of median length, in a line each."""
     batch = pairs.batch([int(pairs.cost().argsort(kind="stable")[len(pairs) // 2])])
 
-    def tell(trained: SequenceTask) -> str:
+    def tell(trained: Training) -> str:
         f, denoiser = trained.model, trained.through.denoiser if trained.through else pi
         training = f.training
         f.eval()
@@ -337,7 +337,7 @@ def _pretrain(config: dict[str, Any], task: TextTask, folder: Path) -> None:
         stages.insert(0, (settings["linewise"], [*lines]))
     val = denoising_pairs(config, task, task.data.unlabeled_val, settings["seed"] + 1)
     train(
-        SequenceTask(pi, optim(settings["optim"]), seed=settings["seed"], stages=[Stage(share) for share, _ in stages]),
+        Training(pi, optim(settings["optim"]), seed=settings["seed"], stages=[Stage(share) for share, _ in stages]),
         [denoising_pairs(config, task, of, settings["seed"], fresh=settings["fresh"]) for _, of in stages],
         val,
         stage="denoising",
@@ -362,7 +362,7 @@ def classifier(config: dict[str, Any], task: TextTask, pi: SequenceModel, comman
     def make(folder: Path) -> None:
         say(f"training the classifier {folder}")
         train(
-            SequenceTask(found, optim(budget), seed=settings["seed"]),  # type: ignore[arg-type]
+            Training(found, optim(budget), seed=settings["seed"]),  # type: ignore[arg-type]
             [denoising_pairs(config, task, task.data.unlabeled, settings["seed"], fresh=settings["fresh"])],
             denoising_pairs(config, task, task.data.unlabeled_val, settings["seed"] + 1),
             stage="classifier",
@@ -411,7 +411,7 @@ def backtranslated(config: dict[str, Any], task: TextTask, command: str) -> Pair
         say(f"training the reverse model {folder}")
         reverse = model(config, task.tokenizer, seed=settings["seed"])
         train(
-            SequenceTask(reverse, optim(budget), seed=settings["seed"]),
+            Training(reverse, optim(budget), seed=settings["seed"]),
             [reversed_pairs(task.pairs(task.data.train))],
             reversed_pairs(task.pairs(task.data.val)),
             stage="reverse",
@@ -482,7 +482,7 @@ def finished_predictor(config: dict[str, Any], task: TextTask, weights: Path) ->
 class FineTuning:
     """What fine-tuning trains, and on what."""
 
-    task: SequenceTask
+    task: Training
     train: list[Pairs]  # of each stage
     denoising: Pairs | None
 
@@ -509,7 +509,7 @@ def fine_tuning(config: dict[str, Any], task: TextTask, pi: SequenceModel | None
             importance = fisher(f, [(one.source, one.target) for one in examples])
         anchor = Anchor(f, mode["anchor"], importance)
     return FineTuning(
-        SequenceTask(
+        Training(
             f,
             settings,
             seed=config["seed"],

@@ -13,11 +13,11 @@ from torch import Tensor
 from composed.datamodules.batching import Batch
 from composed.errors import TrainingError
 from composed.models.pathwise import squared_error
-from composed.tasks.module import SequenceTask
+from composed.tasks.module import Training
 
 
-class ImageTask(SequenceTask):
-    """As SequenceTask, for models that map a tensor to an image; `l2` weighs the published penalty."""
+class ImageTask(Training):
+    """As Training, for models that map a tensor to an image; `l2` weighs the published penalty."""
 
     unit = "images"
 

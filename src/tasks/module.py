@@ -94,7 +94,7 @@ class Through:
     max_length: int = field(kw_only=True)
 
 
-class SequenceTask(pl.LightningModule):
+class Training(pl.LightningModule):
     """One model, one loss, one optimiser.
 
     Args:

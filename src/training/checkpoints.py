@@ -20,7 +20,7 @@ from composed.models.sharding import gathered, load_optimizer
 from composed.models.weights import save_tensors
 from composed.system.console import main_process, say
 from composed.system.files import write_bytes
-from composed.tasks.module import SequenceTask
+from composed.tasks.module import Training
 from composed.training.recorder import StopSignals
 
 
@@ -33,7 +33,7 @@ class Checkpoints(pl.Callback):
     """
 
     def __init__(
-        self, folder: Path, task: SequenceTask, metadata: dict[str, str], signals: StopSignals, earlier: int = 1
+        self, folder: Path, task: Training, metadata: dict[str, str], signals: StopSignals, earlier: int = 1
     ) -> None:
         self.last = folder / "last.ckpt"
         self.kept = [self.last, *(folder / f"last-{age}.ckpt" for age in range(1, earlier + 1))]

@@ -19,7 +19,7 @@ from composed.errors import ConfigError, Interrupted, TrainingError
 from composed.models.adaptation import merge_low_rank
 from composed.models.sequence import SequenceModel
 from composed.models.weights import load_weights
-from composed.tasks.module import SequenceTask
+from composed.tasks.module import Training
 from composed.training.checkpoints import Checkpoints
 from composed.training.recorder import Recorder, StopSignals
 
@@ -33,7 +33,7 @@ OURS = ("threads", "checkpoints", "gradient_checkpointing")  # keys of the train
 class Data(pl.LightningDataModule):
     """Each Lightning epoch is the updates up to the next validation, counted from the task's position."""
 
-    def __init__(self, task: SequenceTask, train: Sequence[Pairs], val: Pairs, denoising: Pairs | None) -> None:
+    def __init__(self, task: Training, train: Sequence[Pairs], val: Pairs, denoising: Pairs | None) -> None:
         super().__init__()
         self.task = task
         self.train, self.val, self.denoising = train, val, denoising
@@ -131,7 +131,7 @@ def threads(count: int | None) -> Iterator[None]:
             torch.set_num_threads(before)
 
 
-def _too_large(error: RuntimeError, task: SequenceTask) -> TrainingError:
+def _too_large(error: RuntimeError, task: Training) -> TrainingError:
     """What to lower, in the order of what costs least."""
     optim = task.optim
     samples = getattr(task.through.estimator, "samples", 1) if task.through else 1
@@ -145,7 +145,7 @@ def _too_large(error: RuntimeError, task: SequenceTask) -> TrainingError:
 
 
 def train(
-    task: SequenceTask,
+    task: Training,
     train: Sequence[Pairs],
     val: Pairs,
     *,
@@ -156,7 +156,7 @@ def train(
     metadata: dict[str, str],
     trainer: dict[str, Any],
     loggers: list[Any],
-    sample: Callable[[SequenceTask], str] | None = None,
+    sample: Callable[[Training], str] | None = None,
 ) -> dict[str, float]:
     """Trains to the last update, leaves the best weights in the model, on the trainer's device.
 

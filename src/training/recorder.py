@@ -14,7 +14,7 @@ import torch.distributed
 from composed.errors import Interrupted
 from composed.system.console import STOPPING, awaited, main_process, say
 from composed.system.files import write_text, writing
-from composed.tasks.module import SequenceTask
+from composed.tasks.module import Training
 from composed.training.display import Display
 
 
@@ -55,10 +55,10 @@ class Recorder(pl.Callback):
     def __init__(
         self,
         path: Path,
-        task: SequenceTask,
+        task: Training,
         stage: str,
         loggers: Sequence[Any],
-        sample: Callable[[SequenceTask], str] | None = None,
+        sample: Callable[[Training], str] | None = None,
         every: int = 10,
     ) -> None:
         self.path = path
