@@ -86,7 +86,7 @@ def build_text(settings: dict[str, Any]) -> None:
     pi = freeze(build.model(settings, tokenizer, seed=0))
     if settings["finetuning"]["start_from"] in ("scratch", "denoiser"):
         build.predictor(settings, folder, pi)  # type: ignore[arg-type]
-    build.through(settings, folder, pi, optim)  # type: ignore[arg-type]
+    build.composed_term(settings, folder, pi, optim)  # type: ignore[arg-type]
     if settings["pretraining"]["name"] != "none":
         build.optim(settings["pretraining"]["optim"])
     noise = instantiate(settings["noise"], _convert_="all")

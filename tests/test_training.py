@@ -19,7 +19,7 @@ from composed.models.anchor import Anchor
 from composed.models.composition import fingerprint, freeze
 from composed.models.estimators import rloo
 from composed.models.weights import load_weights
-from composed.tasks.module import OTHERS, Stage, Through, Training
+from composed.tasks.module import OTHERS, ComposedTerm, Stage, Training
 from composed.training import fit as training
 from composed.training.recorder import Interrupted, Recorder
 from tests import toys
@@ -69,8 +69,8 @@ def same(first: object, second: object) -> bool:
     return first == second
 
 
-def composed_term(after: int = 4) -> Through:
-    return Through(freeze(toys.model(5)), rloo(2), 0.1, after, max_length=8)  # type: ignore[arg-type]
+def composed_term(after: int = 4) -> ComposedTerm:
+    return ComposedTerm(freeze(toys.model(5)), rloo(2), 0.1, after, max_length=8)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -38,7 +38,7 @@ from composed.runs.store import Store
 from composed.system import processes as ranks
 from composed.system.console import main_process, say
 from composed.system.files import read_json, read_lines, write_lines
-from composed.tasks.module import Optim, Stage, Through, Training
+from composed.tasks.module import ComposedTerm, Optim, Stage, Training
 from composed.training.fit import train
 
 SAMPLE_COLUMNS = 120  # of a line of a sample
@@ -515,7 +515,7 @@ def fine_tuning(config: dict[str, Any], task: TextTask, pi: SequenceModel | None
             seed=config["seed"],
             base_weight=mode["base_weight"],
             base_weight_end=mode["base_weight_end"],
-            through=through(config, task, pi, settings),
+            through=composed_term(config, task, pi, settings),
             denoising_weight=mode["denoising_weight"],
             anchor=anchor,
             stages=[Stage(stage["share"], stage["rates"]) for stage in mode["stages"]],
@@ -525,14 +525,16 @@ def fine_tuning(config: dict[str, Any], task: TextTask, pi: SequenceModel | None
     )
 
 
-def through(config: dict[str, Any], task: TextTask, pi: SequenceModel | None, settings: Optim) -> Through | None:
+def composed_term(
+    config: dict[str, Any], task: TextTask, pi: SequenceModel | None, settings: Optim
+) -> ComposedTerm | None:
     """The composed term of the loss, where the mode has one."""
     mode = config["finetuning"]
     if mode["train_through"] is None:
         return None
     if pi is None:
         raise ConfigError("finetuning.train_through=denoiser, but there is no denoiser")
-    return Through(
+    return ComposedTerm(
         pi,
         instantiate(config["estimator"], _convert_="all"),
         mode["composed_weight"],

@@ -27,7 +27,7 @@ from composed.system import processes as ranks
 from composed.system.console import main_process, say
 from composed.system.files import read_json, write_atomically, write_json
 from composed.tasks.images import ImageTask
-from composed.tasks.module import Optim, Through
+from composed.tasks.module import ComposedTerm, Optim
 from composed.training.fit import train
 
 NORM = "L2 norm of f"
@@ -153,7 +153,7 @@ def image_task(config: dict[str, Any], data: ImageData, pi: nn.Module | None) ->
             raise ConfigError("finetuning.train_through=denoiser, but there is no denoiser")
         estimator = instantiate(config["estimator"], _convert_="all")
         after = round(mode["compose_after"] * settings.updates)
-        through = Through(pi, estimator, mode["composed_weight"], after, max_length=0)  # type: ignore[arg-type]
+        through = ComposedTerm(pi, estimator, mode["composed_weight"], after, max_length=0)  # type: ignore[arg-type]
     weight = mode["base_weight"]
     return ImageTask(f, settings, seed=config["seed"], base_weight=weight, through=through, l2=config["optim"]["l2"])
 

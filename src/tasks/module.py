@@ -84,7 +84,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Through:
+class ComposedTerm:
     """How f is trained through the denoiser."""
 
     denoiser: SequenceModel
@@ -119,7 +119,7 @@ class Training(pl.LightningModule):
         seed: int,
         base_weight: float = 1.0,
         base_weight_end: float | None = None,
-        through: Through | None = None,
+        through: ComposedTerm | None = None,
         denoising_weight: float = 0.0,
         anchor: Anchor | None = None,
         stages: Sequence[Stage] = (Stage(),),
@@ -158,7 +158,7 @@ class Training(pl.LightningModule):
         self.validation: dict[str, float] = {}
 
     @property
-    def through(self) -> Through | None:
+    def composed_term(self) -> ComposedTerm | None:
         return self._through[0]
 
     @property
@@ -271,7 +271,7 @@ class Training(pl.LightningModule):
             )
         return loss
 
-    def _numbers(self, batch: Batch, through: Through) -> Tensor:
+    def _numbers(self, batch: Batch, through: ComposedTerm) -> Tensor:
         """What the samples of the batch's rows are drawn by, whichever process has them."""
         generator = torch.Generator(self.device).manual_seed(_mix(self.seed, batch.update, batch.part, 0))
         shape = (

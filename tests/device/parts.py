@@ -30,7 +30,7 @@ from composed.models.mlp import GlyphPredictor
 from composed.models.pathwise import Pathwise
 from composed.models.translation import Translated
 from composed.models.unet import UNet
-from composed.tasks.module import Stage, Through, Training
+from composed.tasks.module import ComposedTerm, Stage, Training
 from composed.training.fit import train
 from tests import device, toy_models, toys
 
@@ -159,7 +159,7 @@ def rows_of(folder: Path, how: dict[str, Any], adapt: Callable[[Any], Anchor | N
     """The metrics of a training with everything in it."""
     model = toys.model(dropout=0.0)
     anchor = adapt(model)
-    through = Through(freeze(toys.model(5)), estimators.rloo(2), 0.1, 4, max_length=8)  # type: ignore[arg-type]
+    through = ComposedTerm(freeze(toys.model(5)), estimators.rloo(2), 0.1, 4, max_length=8)  # type: ignore[arg-type]
     stages = [Stage(0.67, {"decoder": 0.5}), Stage(0.33)]
     task = Training(
         model, toys.optim(**changes), seed=0, through=through, denoising_weight=0.5, anchor=anchor, stages=stages
