@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from composed.training import wandb_process as mirror
-from composed.training.wandb_process import Mirror
+from composed.training import wandb_process
+from composed.training.wandb_process import WandbProcess
 from tests.run_folders import write_predictions, write_run
 from tests.test_reporting_programs import REPAIRED, RIGHT, SOURCE
 
@@ -80,7 +80,7 @@ def test_an_offline_run_read_back_holds_metrics_samples_pictures_and_the_denoise
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     folder = finished_run(tmp_path / "run")
-    logger = Mirror(SETTINGS, folder)
+    logger = WandbProcess(SETTINGS, folder)
     for step in (10, 20):
         logger.log_metrics({"training/loss": 1 / step}, step)
     logger.log_metrics({"test/id/own/correct": 0.75}, 20)
@@ -133,7 +133,7 @@ def test_w_and_b_that_is_not_installed_is_named_once(
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "wandb.py").write_text("raise ModuleNotFoundError(\"No module named 'wandb'\")")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "broken"))
-    logger = Mirror(SETTINGS, tmp_path)
+    logger = WandbProcess(SETTINGS, tmp_path)
     for step in range(100):
         logger.log_metrics({"loss": 1.0}, step)
     logger.close()
@@ -144,7 +144,7 @@ def test_w_and_b_that_is_not_installed_is_named_once(
 
 
 def test_a_mirror_that_dies_in_the_middle_delays_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    logger = Mirror(SETTINGS, tmp_path)
+    logger = WandbProcess(SETTINGS, tmp_path)
     logger.log_metrics({"loss": 1.0}, 1)
     wait_for(lambda: [*tmp_path.glob("wandb/offline-run-*")])
     os.killpg(logger._process.pid, signal.SIGKILL)
@@ -153,15 +153,15 @@ def test_a_mirror_that_dies_in_the_middle_delays_nothing(tmp_path: Path, capsys:
     for step in range(1000):
         logger.log_metrics({"loss": 1.0}, step)
     logger.close()
-    assert time.monotonic() - before < mirror.PATIENCE
+    assert time.monotonic() - before < wandb_process.PATIENCE
     assert capsys.readouterr().err.count("wandb gets no metrics from here on") == 1
 
 
 def test_a_mirror_that_hangs_is_left_alone_after_a_while(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(mirror, "PATIENCE", 1)
-    logger = Mirror(SETTINGS, tmp_path)
+    monkeypatch.setattr(wandb_process, "PATIENCE", 1)
+    logger = WandbProcess(SETTINGS, tmp_path)
     os.killpg(logger._process.pid, signal.SIGSTOP)
     before = time.monotonic()
     for step in range(20_000):  # more than a pipe holds
@@ -190,10 +190,10 @@ def test_a_server_out_of_reach_delays_a_training_by_less_than_30_s_and_metrics_a
     unreachable: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     began = time.monotonic()
-    logger = Mirror({**SETTINGS, "mode": "online", "resume": "allow"}, tmp_path)
+    logger = WandbProcess({**SETTINGS, "mode": "online", "resume": "allow"}, tmp_path)
     logger.log_metrics({"loss": 2.0}, 1)
-    assert time.monotonic() - began < mirror.INIT_SECONDS
-    log = tmp_path / "wandb" / mirror.LOG
+    assert time.monotonic() - began < wandb_process.INIT_SECONDS
+    log = tmp_path / "wandb" / wandb_process.LOG
     wait_for(lambda: "recording offline instead" in log.read_text())  # as long as a training may well take
     began = time.monotonic()
     logger.close()
@@ -205,14 +205,14 @@ def test_a_server_out_of_reach_delays_a_training_by_less_than_30_s_and_metrics_a
 def test_a_training_that_ends_before_the_server_is_given_up_waits_less_than_30_s(
     unreachable: None, tmp_path: Path
 ) -> None:
-    logger = Mirror({**SETTINGS, "mode": "online", "resume": "allow"}, tmp_path)
+    logger = WandbProcess({**SETTINGS, "mode": "online", "resume": "allow"}, tmp_path)
     began = time.monotonic()
     logger.close()
     assert time.monotonic() - began < 30
 
 
 def test_why_wandb_refused_a_setting_is_quoted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    Mirror({**SETTINGS, "tags": ["x" * 70]}, tmp_path).close()
+    WandbProcess({**SETTINGS, "tags": ["x" * 70]}, tmp_path).close()
     said = capsys.readouterr().err
     assert "ValidationError: run_tags: Value error, Tag 'x" in said
     assert "is 70 characters" in said

@@ -57,13 +57,13 @@ def _report(options: argparse.Namespace) -> None:
 
 def _send(options: argparse.Namespace, runs: list[str]) -> None:
     from composed.system.console import say
-    from composed.training.wandb_process import Mirror, switched_off
+    from composed.training.wandb_process import WandbProcess, switched_off
 
     if off := switched_off():
         return say(f"{off} in the environment: wandb gets nothing")
     name = re.sub(r"\W+", "-", f"table-{options.out.resolve().name}")
     settings = {"project": options.project, "mode": options.wandb, "name": name, "job_type": "report"}
-    mirror = Mirror({**settings, "config": {"runs": runs}}, options.out)
+    mirror = WandbProcess({**settings, "config": {"runs": runs}}, options.out)
     mirror.log_report(options.out)
     mirror.close()
 

@@ -16,7 +16,7 @@ from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from composed.runs.folder import configuration_key, content_key, shaping
 from composed.system.console import main_process, say
-from composed.training.wandb_process import Mirror, switched_off
+from composed.training.wandb_process import WandbProcess, switched_off
 
 MOST_OF_A_TAG, MOST_OF_AN_ID = 64, 128  # characters, in W&B
 
@@ -73,14 +73,16 @@ class _Csv(CSVLogger):
 
 
 @contextmanager
-def open_logger(settings: dict[str, Any], folder: Path, config: dict[str, Any]) -> Iterator[list[Sheltered | Mirror]]:
+def open_logger(
+    settings: dict[str, Any], folder: Path, config: dict[str, Any]
+) -> Iterator[list[Sheltered | WandbProcess]]:
     """The logger of the settings (conf/logger) for the run in `folder`, if this process is the one that writes."""
-    make: dict[str, Callable[[], Sheltered | Mirror]] = {
+    make: dict[str, Callable[[], Sheltered | WandbProcess]] = {
         "csv": lambda: Sheltered("csv", lambda: _Csv(folder)),
         "tensorboard": lambda: Sheltered(
             "tensorboard", lambda: TensorBoardLogger(folder, name="tensorboard", version="")
         ),
-        "wandb": lambda: Mirror(wandb_settings(settings, folder.name, config), folder),
+        "wandb": lambda: WandbProcess(wandb_settings(settings, folder.name, config), folder),
     }
     off = switched_off() if settings["name"] == "wandb" else ""
     if not main_process() or off:

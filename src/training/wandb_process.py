@@ -24,10 +24,10 @@ from composed.system.files import read_json
 PATIENCE = 25  # seconds that the training waits in the end
 INIT_SECONDS, FINISH_SECONDS = 15, 15  # that W&B has for reaching its server, and for sending what is left
 MOST_SAMPLES = 50  # of each split
-LOG = "mirror.log"
+LOG = "wandb.log"
 
 
-class Mirror:
+class WandbProcess:
     """The training's side: sends and never waits, but for the end; says once if the mirror is gone."""
 
     def __init__(self, settings: dict[str, Any], folder: Path) -> None:
