@@ -234,7 +234,7 @@ def denoiser_weights(config: dict[str, Any], task: TextTask, command: str) -> Pa
             denoiser_shape(config, task),
             (lambda folder: _pretrain(config, task, folder)) if may_train else None,
             command,
-            alone=main_process(),
+            leads=main_process(),
         )
     return weights
 
@@ -375,7 +375,7 @@ def classifier(config: dict[str, Any], task: TextTask, pi: SequenceModel, comman
 
     shape = {"denoiser": fingerprint(pi.parameters()), "classifier": budget, **denoiser_shape(config, task)}
     weights = Store(Path(config["store"])).find(
-        "classifier", "best.safetensors", shape, make, command, alone=main_process()
+        "classifier", "best.safetensors", shape, make, command, leads=main_process()
     )
     load_weights(weights, found, vocabulary=task.tokenizer.hash)
     return freeze(found)  # type: ignore[return-value]
@@ -435,7 +435,7 @@ def backtranslated(config: dict[str, Any], task: TextTask, command: str) -> Pair
         ranks.wait()
 
     path = Store(Path(config["store"])).find(
-        "backtranslation", "sources.jsonl", shape, make, command, alone=main_process()
+        "backtranslation", "sources.jsonl", shape, make, command, leads=main_process()
     )
     sources = list(read_lines(path))
     return Pairs(encode(task.tokenizer, sources), encode(task.tokenizer, targets), task.tokenizer.pad)

@@ -111,7 +111,7 @@ def denoiser_weights(config: dict[str, Any], data: ImageData, command: str) -> P
         **of_trainer(config),
     }
     make = (lambda folder: _pretrain(config, data, folder)) if config["denoiser"] == "auto" else None
-    return Store(Path(config["store"])).find("denoiser", "best.safetensors", shape, make, command, alone=main_process())
+    return Store(Path(config["store"])).find("denoiser", "best.safetensors", shape, make, command, leads=main_process())
 
 
 def denoiser(config: dict[str, Any], data: ImageData, weights: Path | None) -> nn.Module | None:

@@ -27,7 +27,7 @@ class Store:
         shape: dict[str, Any],
         make: Callable[[Path], None] | None,
         command: str,
-        alone: bool = True,
+        leads: bool = True,
     ) -> Path:
         """`file` of the entry `what` of this shape; `make(folder)` writes it where it is missing.
 
@@ -42,7 +42,7 @@ class Store:
         if make is None:
             raise ComposedError(f"{folder} is missing, and denoiser=store makes none. Make it with:\n  {command}")
         maker = folder / "maker"  # the launch whose processes make it
-        if not alone:
+        if not leads:
             while (ours := launch()) and not done.exists() and not (maker.exists() and maker.read_text() == ours):
                 time.sleep(0.1)
             if not done.exists():
