@@ -219,7 +219,7 @@ def test_a_program_is_corrupted_alike_whatever_stands_beside_it(noise):
 @pytest.mark.parametrize("noise", [*ALL, CodeErrors()])
 def test_several_processes_corrupt_as_one_does(noise, monkeypatch):
     alone = corrupt(PROGRAMS[:70], noise, seed=5)
-    monkeypatch.setattr(module, "ALONE", 60)
+    monkeypatch.setattr(module, "TOO_FEW_FOR_PROCESSES", 60)
     monkeypatch.setattr(module, "CHUNK", 20)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
     assert corrupt(PROGRAMS[:70], noise, seed=5) == alone

@@ -19,7 +19,7 @@ from composed.errors import ConfigError
 
 Noise = Callable[[str, random.Random], str]
 
-ALONE = 50_000  # programs for which it does not pay to start processes
+TOO_FEW_FOR_PROCESSES = 50_000  # programs for which it does not pay to start processes
 CHUNK = 2_000  # programs that a process gets at a time
 
 MASK = "<unk>"  # which every vocabulary has and no program does: a mask is an unknown token
@@ -194,7 +194,7 @@ def corrupt(programs: Sequence[str], noise: Noise, seed: int) -> list[str]:
     """
     one = partial(_nth, noise, seed)
     cores = len(os.sched_getaffinity(0))
-    if cores == 1 or len(programs) <= ALONE:
+    if cores == 1 or len(programs) <= TOO_FEW_FOR_PROCESSES:
         return [*map(one, range(len(programs)), programs)]
     with ProcessPoolExecutor(cores, get_context("forkserver")) as pool:
         return [*pool.map(one, range(len(programs)), programs, chunksize=CHUNK)]
