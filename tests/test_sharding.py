@@ -18,7 +18,7 @@ from composed.models.adaptation import add_adapters
 from composed.models.composition import fingerprint, freeze
 from composed.models.estimators import Estimator, rloo, self_critical
 from composed.models.relaxations import straight_through
-from composed.models.sequence import OURS, SequenceModel
+from composed.models.sequence import DEFAULT_SPECIALS, SequenceModel
 from composed.models.sharding import gathered, layers, load_optimizer, shard
 from composed.models.transformer import Transformer
 from composed.models.translation import Translated
@@ -45,7 +45,7 @@ def with_adapters() -> SequenceModel:
 
 
 def translated() -> SequenceModel:
-    return Translated(transformer(), list, list, OURS, LENGTH)
+    return Translated(transformer(), list, list, DEFAULT_SPECIALS, LENGTH)
 
 
 def hugging_face(kind: str) -> SequenceModel:
@@ -58,7 +58,7 @@ def hugging_face(kind: str) -> SequenceModel:
                     "num_heads": 2}}[kind]  # fmt: skip
     torch.manual_seed(0)
     how: dict[str, Any] = {"pretrained": False, "own_tokenizer": False, "settings": sizes, "dropout": 0.0}
-    return HuggingFace(toys.VOCABULARY, name=kind, specials=OURS, **how)
+    return HuggingFace(toys.VOCABULARY, name=kind, specials=DEFAULT_SPECIALS, **how)
 
 
 def fairseq() -> SequenceModel:

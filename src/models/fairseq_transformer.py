@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from composed.errors import ConfigError
 from composed.models import decoding, fairseq_compat
 from composed.models.fairseq_weights import from_fairseq
-from composed.models.sequence import OURS, SequenceModel, Specials
+from composed.models.sequence import DEFAULT_SPECIALS, SequenceModel, Specials
 
 _ALIASES = ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight")  # of embedding.weight
 # Parameters of an encoder layer that copy others, for a faster path of torch's which pre-norm layers never take.
@@ -56,10 +56,10 @@ class FairseqTransformer(SequenceModel):
         dropout: float = 0.0,
         attention_dropout: float = 0.0,
         activation_dropout: float = 0.0,
-        specials: Specials = OURS,
+        specials: Specials = DEFAULT_SPECIALS,
     ) -> None:
         super().__init__()
-        assert specials == OURS
+        assert specials == DEFAULT_SPECIALS
         self.specials = specials
         sizes = {"embed_dim": width, "layers": layers, "attention_heads": heads, "ffn_embed_dim": feedforward}
         model = _build(
@@ -119,7 +119,9 @@ class FairseqTransformer(SequenceModel):
             pads = ~source.any(-1)
             with torch.autocast(source.device.type, enabled=False):
                 embedded = source @ self.embedding.weight[self.specials.eos :]
-            read = self.encoder(_swapped(torch.where(pads, self.specials.pad, OURS.unk)), token_embeddings=embedded)
+            read = self.encoder(
+                _swapped(torch.where(pads, self.specials.pad, DEFAULT_SPECIALS.unk)), token_embeddings=embedded
+            )
         else:
             pads = source == self.specials.pad
             read = self.encoder(_swapped(source))
@@ -219,7 +221,7 @@ def _build(vocabulary: int, args: Namespace) -> Any:
 
 def _swapped(rows: Tensor) -> Tensor:
     """`<pad>` and `<s>`, 0 and 1 of ours, are 1 and 0 of fairseq's."""
-    return torch.where(rows < OURS.eos, 1 - rows, rows)
+    return torch.where(rows < DEFAULT_SPECIALS.eos, 1 - rows, rows)
 
 
 def _drop_aliases(_model: Any, state: dict[str, Tensor], prefix: str, _metadata: Any) -> None:

@@ -24,7 +24,7 @@ class Specials:
     unk: int = 3
 
 
-OURS = Specials()  # of every tokenizer that we train
+DEFAULT_SPECIALS = Specials()  # of every tokenizer that we train
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
 from composed.models import decoding, native
-from composed.models.sequence import OURS, SequenceModel, Specials, training_mode
+from composed.models.sequence import DEFAULT_SPECIALS, SequenceModel, Specials, training_mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +198,7 @@ class Transformer(SequenceModel):
         dropout: float = 0.0,
         attention_dropout: float = 0.0,
         activation_dropout: float = 0.0,
-        specials: Specials = OURS,
+        specials: Specials = DEFAULT_SPECIALS,
         sinusoids: Callable[[int, int], Tensor] = sinusoids,
     ) -> None:
         super().__init__()
