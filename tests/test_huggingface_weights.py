@@ -9,7 +9,7 @@ pytest.importorskip("transformers")
 
 from transformers import AutoModelForSeq2SeqLM
 
-from composed.models.fairseq_weights import OURS, THEIRS, Found
+from composed.models.fairseq_weights import FAIRSEQ_POSITIONS, OUR_POSITIONS, Found
 from composed.models.huggingface import HuggingFace
 from composed.models.huggingface_weights import pegasus
 from composed.models.sequence import Specials
@@ -24,10 +24,12 @@ SOURCE = torch.tensor([[5, 9, 4, 2], [7, 2, 0, 0], [3, 3, 2, 0]])
 TARGET = torch.tensor([[8, 2, 0, 0, 0], [6, 11, 4, 9, 2], [22, 5, 3, 2, 0]])
 
 
-@pytest.fixture(params=[OURS, THEIRS])
+@pytest.fixture(params=[OUR_POSITIONS, FAIRSEQ_POSITIONS])
 def ours(request) -> tuple[Transformer, Found]:
     torch.manual_seed(3)
-    model = {OURS: Transformer, THEIRS: with_fairseq_positions}[request.param](VOCABULARY, **SETTINGS).eval()
+    model = {OUR_POSITIONS: Transformer, FAIRSEQ_POSITIONS: with_fairseq_positions}[request.param](
+        VOCABULARY, **SETTINGS
+    ).eval()
     with torch.no_grad():
         for parameter in model.parameters():  # norms and biases count, too
             parameter.add_(0.3 * torch.randn_like(parameter))

@@ -25,11 +25,14 @@ from composed.errors import DataError
 from composed.models.transformer import sinusoids
 from composed.system.files import write_atomically
 
-OURS, THEIRS = "transformer", "transformer_fairseq_positions"  # options of conf/model, by whose positions they have
+OUR_POSITIONS, FAIRSEQ_POSITIONS = (
+    "transformer",
+    "transformer_fairseq_positions",
+)  # options of conf/model, by whose positions they have
 OF_TARGET = {
-    "composed.models.transformer.Transformer": OURS,
-    "composed.models.transformer.with_fairseq_positions": THEIRS,
-    "composed.models.fairseq_transformer.FairseqTransformer": THEIRS,  # by its `as_ours`
+    "composed.models.transformer.Transformer": OUR_POSITIONS,
+    "composed.models.transformer.with_fairseq_positions": FAIRSEQ_POSITIONS,
+    "composed.models.fairseq_transformer.FairseqTransformer": FAIRSEQ_POSITIONS,  # by its `as_ours`
 }
 
 # What our transformer is, in fairseq's words, and what `transformer` is where a checkpoint does not tell.
@@ -100,7 +103,7 @@ def read(path: Path, vocabulary: int, *, trust: bool) -> Found:
     for table in learned:
         if not torch.allclose(table[_FIRST:], sinusoids(len(table) - _FIRST, sizes["width"]), atol=1e-6):
             raise DataError(f"{path}: our transformer cannot hold this one: its positions are learned")
-    return Found(OURS if learned else THEIRS, sizes, state)
+    return Found(OUR_POSITIONS if learned else FAIRSEQ_POSITIONS, sizes, state)
 
 
 def _load(path: Path, trust: bool) -> dict[str, Any]:
@@ -222,7 +225,7 @@ def write(path: Path, found: Found, longest: int = 1024) -> None:
     begun = embedding.clone()
     begun[_EOS] = state["embedding.weight"][1]
     tensors |= {_SOURCE: embedding, _TARGET: begun, _OUTPUT: embedding}
-    learned = found.model == OURS
+    learned = found.model == OUR_POSITIONS
     for name, side in zip(_POSITIONS, ("encoder", "decoder"), strict=True):
         tensors[f"{side}.version"] = torch.tensor([3.0])
         if learned:

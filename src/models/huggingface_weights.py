@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from composed.models.fairseq_weights import OURS, Found, module_names
+from composed.models.fairseq_weights import OUR_POSITIONS, Found, module_names
 from composed.models.sequence import Specials
 from composed.models.transformer import fairseq_sinusoids, sinusoids
 
@@ -41,7 +41,7 @@ def pegasus(found: Found, specials: Specials, *, positions: int, max_length: int
         **{name: sizes[name] for name in _DROPOUTS},
     )
     tensors = dict.fromkeys(("model.shared.weight", "lm_head.weight"), embedding)
-    table = (sinusoids if found.model == OURS else fairseq_sinusoids)(positions, width)
+    table = (sinusoids if found.model == OUR_POSITIONS else fairseq_sinusoids)(positions, width)
     for side in _SIDES:
         tensors |= {f"model.{side}.embed_tokens.weight": embedding, f"model.{side}.embed_positions.weight": table}
     for name, theirs in module_names(sizes["layers"]).items():
