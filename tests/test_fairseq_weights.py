@@ -13,7 +13,7 @@ from composed.datamodules.fairseq import read_dictionary, read_text
 from composed.datamodules.tokenizers import DictionaryTokenizer
 from composed.errors import DataError
 from composed.models import fairseq_weights
-from composed.models.fairseq_weights import Found, read, write
+from composed.models.fairseq_weights import ImportedWeights, read, write
 from composed.models.transformer import Transformer, with_fairseq_positions
 
 HERE = Path(__file__).parent / "fairseq"
@@ -27,7 +27,7 @@ def ids(lines: list[str]) -> torch.Tensor:
     return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
 
 
-def model_of(found: Found):
+def model_of(found: ImportedWeights):
     build = {"transformer": Transformer, "transformer_fairseq_positions": with_fairseq_positions}[found.model]
     model = build(TOKENIZER.size, **found.settings)
     model.load_state_dict(found.state)
@@ -74,7 +74,7 @@ def test_import_export_import_is_bit_identical(tmp_path, model, learned_start):
     found = read(CHECKPOINT, TOKENIZER.size, trust=True)
     if learned_start:
         found.state["embedding.weight"][TOKENIZER.bos] += 0.25
-    first = Found(model, found.settings, found.state)
+    first = ImportedWeights(model, found.settings, found.state)
     write(tmp_path / "exported.pt", first)
     second = read(tmp_path / "exported.pt", TOKENIZER.size, trust=True)
     assert (second.model, second.settings) == (model, first.settings)
@@ -213,7 +213,7 @@ def test_embeddings_that_are_not_shared_are_named(changed):
 
 def test_learned_positions_are_named(changed, tmp_path):
     found = read(CHECKPOINT, TOKENIZER.size, trust=True)
-    write(tmp_path / "exported.pt", Found("transformer", found.settings, found.state))
+    write(tmp_path / "exported.pt", ImportedWeights("transformer", found.settings, found.state))
     with torch.serialization.safe_globals([Namespace]):
         content = torch.load(tmp_path / "exported.pt", weights_only=True)
     content["model"]["decoder.embed_positions.weight"][5] += 0.1

@@ -9,7 +9,7 @@ pytest.importorskip("transformers")
 
 from transformers import AutoModelForSeq2SeqLM
 
-from composed.models.fairseq_weights import FAIRSEQ_POSITIONS, OUR_POSITIONS, Found
+from composed.models.fairseq_weights import FAIRSEQ_POSITIONS, OUR_POSITIONS, ImportedWeights
 from composed.models.huggingface import HuggingFace
 from composed.models.huggingface_weights import pegasus
 from composed.models.sequence import Specials
@@ -25,7 +25,7 @@ TARGET = torch.tensor([[8, 2, 0, 0, 0], [6, 11, 4, 9, 2], [22, 5, 3, 2, 0]])
 
 
 @pytest.fixture(params=[OUR_POSITIONS, FAIRSEQ_POSITIONS])
-def ours(request) -> tuple[Transformer, Found]:
+def ours(request) -> tuple[Transformer, ImportedWeights]:
     torch.manual_seed(3)
     model = {OUR_POSITIONS: Transformer, FAIRSEQ_POSITIONS: with_fairseq_positions}[request.param](
         VOCABULARY, **SETTINGS
@@ -33,7 +33,7 @@ def ours(request) -> tuple[Transformer, Found]:
     with torch.no_grad():
         for parameter in model.parameters():  # norms and biases count, too
             parameter.add_(0.3 * torch.randn_like(parameter))
-    return model, Found(request.param, SETTINGS, model.state_dict())
+    return model, ImportedWeights(request.param, SETTINGS, model.state_dict())
 
 
 @pytest.fixture

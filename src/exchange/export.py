@@ -11,7 +11,7 @@ from composed.runs.folder import RunFolder
 from composed.system.console import say
 
 if TYPE_CHECKING:
-    from composed.models.fairseq_weights import Found
+    from composed.models.fairseq_weights import ImportedWeights
 
 
 def safetensors(run: RunFolder, out: Path) -> None:
@@ -48,14 +48,14 @@ def _check(run: RunFolder, config: dict[str, Any], holder: str, model: dict[str,
         )
 
 
-def _found(config: dict[str, Any], model: Any) -> "Found":
+def _found(config: dict[str, Any], model: Any) -> "ImportedWeights":
     """A transformer of ours or of fairseq's, as what it holds."""
     from composed.experiment import build
     from composed.models.fairseq_transformer import FairseqTransformer
-    from composed.models.fairseq_weights import OF_TARGET, Found
+    from composed.models.fairseq_weights import OF_TARGET, ImportedWeights
 
     state = model.as_ours() if isinstance(model, FairseqTransformer) else model.state_dict()
-    return Found(OF_TARGET[config["model"]["_target_"]], build.model_settings(config), state)
+    return ImportedWeights(OF_TARGET[config["model"]["_target_"]], build.model_settings(config), state)
 
 
 def fairseq(run: RunFolder, out: Path) -> None:

@@ -77,7 +77,7 @@ _AS_DATA: list[Any] = [
 
 
 @dataclass(frozen=True)
-class Found:
+class ImportedWeights:
     """A checkpoint as a model of ours."""
 
     model: str  # the option of conf/model
@@ -85,7 +85,7 @@ class Found:
     state: dict[str, Tensor]  # float32
 
 
-def read(path: Path, vocabulary: int, *, trust: bool) -> Found:
+def read(path: Path, vocabulary: int, *, trust: bool) -> ImportedWeights:
     """The model of a checkpoint whose dictionary has so many ids, the four implicit ones among them.
 
     Raises DataError without `trust`, for a file that is damaged, asks for code or is no checkpoint of fairseq, and for
@@ -103,7 +103,7 @@ def read(path: Path, vocabulary: int, *, trust: bool) -> Found:
     for table in learned:
         if not torch.allclose(table[_FIRST:], sinusoids(len(table) - _FIRST, sizes["width"]), atol=1e-6):
             raise DataError(f"{path}: our transformer cannot hold this one: its positions are learned")
-    return Found(OUR_POSITIONS if learned else FAIRSEQ_POSITIONS, sizes, state)
+    return ImportedWeights(OUR_POSITIONS if learned else FAIRSEQ_POSITIONS, sizes, state)
 
 
 def _load(path: Path, trust: bool) -> dict[str, Any]:
@@ -210,7 +210,7 @@ def from_fairseq(tensors: Mapping[str, Tensor], layers: int, vocabulary: int, pa
     }
 
 
-def write(path: Path, found: Found, longest: int = 1024) -> None:
+def write(path: Path, found: ImportedWeights, longest: int = 1024) -> None:
     """A checkpoint that fairseq 0.12.2 loads; it looks for its dictionaries, dict.src.txt and dict.tgt.txt, beside it.
 
     Sources, targets and outputs share an embedding, unless ours has learned to tell `<s>`, with which rows begin, from

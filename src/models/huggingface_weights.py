@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from composed.models.fairseq_weights import OUR_POSITIONS, Found, module_names
+from composed.models.fairseq_weights import OUR_POSITIONS, ImportedWeights, module_names
 from composed.models.sequence import Specials
 from composed.models.transformer import fairseq_sinusoids, sinusoids
 
@@ -18,7 +18,7 @@ _SIZES = {"layers": "layers", "heads": "attention_heads", "feedforward": "ffn_di
 _DROPOUTS = ("dropout", "attention_dropout", "activation_dropout")
 
 
-def pegasus(found: Found, specials: Specials, *, positions: int, max_length: int) -> Any:
+def pegasus(found: ImportedWeights, specials: Specials, *, positions: int, max_length: int) -> Any:
     """A `PegasusForConditionalGeneration` that reads and writes rows of up to `positions` ids.
 
     `max_length`: tokens that its `generate` gives a row, greedily, as `predict` does.
