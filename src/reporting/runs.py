@@ -80,7 +80,7 @@ class Run:
         }
 
 
-class Found(NamedTuple):
+class RunsFound(NamedTuple):
     """Finished runs, and the folders that are left out, with the reason; both sorted."""
 
     runs: list[Run]
@@ -107,7 +107,7 @@ def split_word(split: str) -> str:
     return split.upper() if split in ABBREVIATED else split
 
 
-def find_runs(paths: Iterable[Path], by: Sequence[str] = ()) -> Found:
+def find_runs(paths: Iterable[Path], by: Sequence[str] = ()) -> RunsFound:
     """The runs at or below `paths`, each once. Left out: unfinished and unreadable ones, and those of other tasks than
     most. `by` are keys of the config that tell rows of one mode apart.
 
@@ -132,10 +132,10 @@ def find_runs(paths: Iterable[Path], by: Sequence[str] = ()) -> Found:
         task = max(tasks, key=lambda name: tasks[name])  # of equally many the first
         if run.task != task:
             left_out[run.folder] = f"of task={run.task}, not of task={task} as most"
-    return Found([run for run in runs if run.folder not in left_out], left_out)
+    return RunsFound([run for run in runs if run.folder not in left_out], left_out)
 
 
-def missing_runs(found: Found, by: Sequence[str] = ()) -> list[Missing]:
+def missing_runs(found: RunsFound, by: Sequence[str] = ()) -> list[Missing]:
     """Of every configuration, finished or begun, the seeds that another has."""
     begun: dict[tuple[str, Any], dict[int, Path | None]] = defaultdict(dict)  # configuration: seed: its folder
     for run in found.runs:
