@@ -92,7 +92,7 @@ def huggingface(run: RunFolder, out: Path) -> None:
     for model in (config["model"], config["pretraining"].get("model") or config["model"]):
         _check(run, config, "a model of transformers", model, known)
     task = build.text_task(config)
-    of_pi, task_of_pi = build.of_denoiser(config, task)
+    of_pi, task_of_pi = build.as_denoiser_sees(config, task)
     f = build.finished_predictor(config, task, run.checkpoints / "best.safetensors")
     pi = build.denoiser(config, task, _denoiser(run))
     if isinstance(pi, Translated):

@@ -168,7 +168,7 @@ def model_shape(config: dict[str, Any]) -> dict[str, Any]:
     return {**settings, "files": digest(settings["name"])}
 
 
-def of_denoiser(config: dict[str, Any], task: TextTask) -> tuple[dict[str, Any], TextTask]:
+def as_denoiser_sees(config: dict[str, Any], task: TextTask) -> tuple[dict[str, Any], TextTask]:
     """The config and the task as Pi has them, with a model and a tokenizer of its own where it has these."""
     own = config["pretraining"].get("model")
     if own is None:
@@ -211,7 +211,7 @@ def denoiser_weights(config: dict[str, Any], task: TextTask, command: str) -> Pa
 
     `command` makes it, for the error of denoiser=store where it is missing.
     """
-    config, task = of_denoiser(config, task)
+    config, task = as_denoiser_sees(config, task)
     if config["denoiser"] == "model":
         return None
     if config["denoiser"] not in ("auto", "store"):
@@ -244,7 +244,7 @@ def denoiser(config: dict[str, Any], task: TextTask, weights: Path | None) -> Se
     if weights is None and config["denoiser"] != "model":
         return None
     outside = task.tokenizer
-    config, task = of_denoiser(config, task)
+    config, task = as_denoiser_sees(config, task)
     own = task.tokenizer
     pi = model(config, own, seed=0)
     if weights is not None:
