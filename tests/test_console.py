@@ -8,9 +8,9 @@ import pytest
 from composed.cli import report, train
 from composed.errors import Interrupted
 from composed.system.console import (
-    LAUNCH,
     RANKS,
     STOPPING,
+    TRAINING_ID,
     main_process,
     raise_on_signals,
     say,
@@ -101,8 +101,8 @@ def test_processes_that_somebody_else_started_are_known(variables, together, mon
     [
         ({}, 1, True, ""),
         ({"LOCAL_RANK": "1"}, 1, False, "LOCAL_RANK=1"),
-        ({"LOCAL_RANK": "1", LAUNCH: "elsewhere 1"}, 1, True, "LOCAL_RANK=1"),
-        ({"LOCAL_RANK": "1", LAUNCH: f"{os.uname().nodename} {os.getppid()}"}, 1, True, ""),
+        ({"LOCAL_RANK": "1", TRAINING_ID: "elsewhere 1"}, 1, True, "LOCAL_RANK=1"),
+        ({"LOCAL_RANK": "1", TRAINING_ID: f"{os.uname().nodename} {os.getppid()}"}, 1, True, ""),
         ({"LOCAL_RANK": "0"}, 1, False, ""),
         ({"LOCAL_RANK": "0"}, 1, True, "LOCAL_RANK=0"),
         ({"RANK": "3", "NODE_RANK": ""}, 1, False, "RANK=3 NODE_RANK="),
@@ -115,7 +115,7 @@ def test_processes_that_somebody_else_started_are_known(variables, together, mon
     ],
 )
 def test_a_process_that_nobody_would_join_is_known(monkeypatch, variables, nodes, several, found):
-    for name in (LAUNCH, "MASTER_ADDR", "TORCHELASTIC_RUN_ID", "SLURM_STEP_NUM_TASKS"):
+    for name in (TRAINING_ID, "MASTER_ADDR", "TORCHELASTIC_RUN_ID", "SLURM_STEP_NUM_TASKS"):
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
@@ -123,7 +123,7 @@ def test_a_process_that_nobody_would_join_is_known(monkeypatch, variables, nodes
 
 
 def test_a_training_that_would_wait_for_a_first_process_is_refused_with_the_variable(monkeypatch, capsys):
-    for name in (LAUNCH, "MASTER_ADDR", "TORCHELASTIC_RUN_ID", "SLURM_STEP_NUM_TASKS"):
+    for name in (TRAINING_ID, "MASTER_ADDR", "TORCHELASTIC_RUN_ID", "SLURM_STEP_NUM_TASKS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("sys.argv", ["composed-train", "profile=smoke"])
     monkeypatch.setenv("LOCAL_RANK", "1")

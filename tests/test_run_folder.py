@@ -12,7 +12,7 @@ from composed.config.command_line import CONF
 from composed.errors import ComposedError, DataError
 from composed.runs import folder as run_folder
 from composed.runs.folder import TRAINER, RunFolder, content_key, environment, of_trainer, shaping
-from composed.system.console import LAUNCH, launch
+from composed.system.console import TRAINING_ID
 from tests.test_configs import config
 
 CONFIG = config("profile=smoke", "finetuning=composed", "seed=3", "logger=csv")
@@ -156,17 +156,17 @@ def test_a_later_key_changes_the_folder_only_where_it_changes_something(tmp_path
 @pytest.mark.parametrize("end", ["ours", "finished"])
 def test_a_helping_process_waits_for_its_own_first_process_or_for_the_end_of_anothers_run(end, tmp_path, monkeypatch):
     """Two trainings may want the same run, to start from it: what another describes is not to be helped with."""
-    monkeypatch.setenv(LAUNCH, "another")
+    monkeypatch.setenv(TRAINING_ID, "another")
     folder = RunFolder(tmp_path / "run")
     folder.describe(CONFIG, [])
-    ours = launch()
-    (folder.path / ".launch").write_text("another")
+    ours = training_id()
+    (folder.path / ".training_id").write_text("another")
     monkeypatch.setenv("LOCAL_RANK", "1")
     waited = []
 
     def sleep(_seconds: float) -> None:
         waited.append(1)
-        (folder.path / ".launch").write_text(ours) if end == "ours" else folder.result.touch()
+        (folder.path / ".training_id").write_text(ours) if end == "ours" else folder.result.touch()
 
     monkeypatch.setattr("time.sleep", sleep)
     folder.wait_for_description()

@@ -7,7 +7,7 @@ import pytest
 
 from composed.errors import ComposedError
 from composed.runs.store import Store
-from composed.system.console import LAUNCH
+from composed.system.console import TRAINING_ID
 
 SHAPE = {"noise": "template", "seed": 0}
 WEIGHTS = ("denoiser", "best.safetensors")
@@ -67,7 +67,7 @@ def test_a_missing_denoiser_names_the_command_that_makes_it(tmp_path):
 
 def test_a_helping_process_trains_along_without_lock_or_mark(trained, monkeypatch):
     monkeypatch.setenv("LOCAL_RANK", "1")
-    monkeypatch.setenv(LAUNCH, "")
+    monkeypatch.setenv(TRAINING_ID, "")
     store, folders, train = trained
     with pytest.raises(FileNotFoundError):  # the folder is the main process's to make
         store.find(*WEIGHTS, SHAPE, train, "make it", alone=False)
@@ -84,7 +84,7 @@ def test_who_helps_makes_an_entry_with_its_own_main_process_alone(together, ours
     """While the main process waits for another run's, its helper must not begin, whoever has started it."""
     for name in ("TORCHELASTIC_RUN_ID", "SLURM_STEP_NUM_TASKS", "LOCAL_RANK"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv(LAUNCH, "of an earlier test")
+    monkeypatch.setenv(TRAINING_ID, "of an earlier test")
     if together:
         monkeypatch.setenv("TORCHELASTIC_RUN_ID", "this")
         monkeypatch.setenv("WORLD_SIZE", "2")
@@ -99,7 +99,7 @@ def test_who_helps_makes_an_entry_with_its_own_main_process_alone(together, ours
         begun.wait()
         monkeypatch.setenv("LOCAL_RANK", "1")
         if not ours:
-            monkeypatch.setenv("TORCHELASTIC_RUN_ID" if together else LAUNCH, "other")
+            monkeypatch.setenv("TORCHELASTIC_RUN_ID" if together else TRAINING_ID, "other")
         assert store.find(*WEIGHTS, SHAPE, made.append, "make it", alone=False).name == "best.safetensors"
 
     helper = threading.Thread(target=help_along)

@@ -27,7 +27,7 @@ from composed.experiment.run import run
 from composed.runs.folder import RunFolder
 from composed.sweeps import slurm
 from composed.system import processes as ranks
-from composed.system.console import end_with_parent, in_sweep, launch, main_process, raise_on_signals, say
+from composed.system.console import end_with_parent, in_sweep, main_process, raise_on_signals, say, training_id
 from composed.system.files import read_json
 
 _failures: list[str] = []
@@ -107,7 +107,7 @@ def main() -> None:
     raise_on_signals()
     try:
         end_with_parent()
-        launch()  # known to the processes that this one will start
+        training_id()  # known to the processes that this one will start
         check_command_line(arguments)
         resolve = ["--resolve"] if "--cfg" in arguments and "job" in arguments else []
         sys.argv[1:] = [*resolve, *arguments]

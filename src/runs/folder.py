@@ -26,7 +26,7 @@ import yaml
 from composed.config.effects import contents, starts_from_a_mode, without_effect
 from composed.datamodules.text import TEST_SET, TEST_SET_WORDS
 from composed.errors import ComposedError, DataError
-from composed.system.console import launch, say
+from composed.system.console import say, training_id
 from composed.system.files import locked, read_json, write_json, write_text
 
 # Where things lie, how many processes judge, who else gets the metrics: keys that shape no number of a result.
@@ -146,7 +146,7 @@ class RunFolder:
         self.result = path / "result.json"
         self.log = path / "log.txt"
         self.failed = path / "failed.json"
-        self._launch = path / ".launch"  # whose run it is
+        self._training_id = path / ".training_id"  # whose run it is
 
     @classmethod
     def of(cls, config: dict[str, Any]) -> "RunFolder":
@@ -253,14 +253,16 @@ class RunFolder:
         write_text(self.path / "overrides.yaml", yaml.safe_dump(overrides))
         write_json(self.path / "shape.json", shaping(config))
         write_json(self.path / "environment.json", environment())
-        write_text(self._launch, launch())
+        write_text(self._training_id, training_id())
 
     def wait_for_description(self) -> None:
         """For processes beside the one that describes, until it has, or another training has finished the run.
 
         Where that one ends early, whoever started them ends these too.
         """
-        while not self.finished() and not (self._launch.exists() and launch() in ("", self._launch.read_text())):
+        while not self.finished() and not (
+            self._training_id.exists() and training_id() in ("", self._training_id.read_text())
+        ):
             time.sleep(0.1)
 
     def clear(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from composed.errors import ComposedError
 from composed.runs.folder import content_key
-from composed.system.console import launch, say
+from composed.system.console import say, training_id
 from composed.system.files import locked, write_json, write_text
 
 
@@ -41,9 +41,13 @@ class Store:
             return path
         if make is None:
             raise ComposedError(f"{folder} is missing, and denoiser=store makes none. Make it with:\n  {command}")
-        maker = folder / "maker"  # the launch whose processes make it
+        training = folder / "training"  # the launch whose processes make it
         if not leads:
-            while (ours := launch()) and not done.exists() and not (maker.exists() and maker.read_text() == ours):
+            while (
+                (ours := training_id())
+                and not done.exists()
+                and not (training.exists() and training.read_text() == ours)
+            ):
                 time.sleep(0.1)
             if not done.exists():
                 make(folder)
@@ -51,7 +55,7 @@ class Store:
         with locked(folder, lambda: say(f"another process is making {folder}; waiting for it")):
             if not done.exists():
                 write_json(folder / "key.json", shape)
-                write_text(maker, launch())
+                write_text(training, training_id())
                 make(folder)
                 write_json(done, {"file": file})
         return path

@@ -13,7 +13,7 @@ from composed.printable import printable
 from composed.system import processes as ranks
 
 SWEEP = "COMPOSED_SWEEP"  # in the environment of a sweep's jobs: the process that started them
-LAUNCH = "COMPOSED_LAUNCH"  # in the environment of a training's processes: which one it is
+TRAINING_ID = "COMPOSED_TRAINING_ID"  # in the environment of a training's processes: which one it is
 RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")  # which of several processes this one is; 0: the first
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)  # the latter two: warnings of a queue
 _PR_SET_PDEATHSIG = 1
@@ -38,7 +38,7 @@ def without_first(*, nodes: int, several: bool) -> str:
     numbers = {name: os.environ[name] for name in RANKS if os.environ.get(name, "0") != "0"}
     if several and "LOCAL_RANK" in os.environ:
         numbers["LOCAL_RANK"] = os.environ["LOCAL_RANK"]
-    started = started_together() or os.environ.get(LAUNCH) == f"{os.uname().nodename} {os.getppid()}"
+    started = started_together() or os.environ.get(TRAINING_ID) == f"{os.uname().nodename} {os.getppid()}"
     if started or (nodes > 1 and "MASTER_ADDR" in os.environ):
         return ""
     return " ".join(f"{name}={number}" for name, number in numbers.items())
@@ -60,12 +60,12 @@ def awaited() -> bool:
     return os.environ.get("LOCAL_RANK", "0") != "0" and not started_together() and not ranks.joined()
 
 
-def launch() -> str:
+def training_id() -> str:
     """What the processes of one training have in common, and those of no other have; "" where they do not know it."""
     if not started_together():
         if main_process():
-            os.environ[LAUNCH] = f"{os.uname().nodename} {os.getpid()}"  # which those that it starts inherit
-        return os.environ.get(LAUNCH, "")
+            os.environ[TRAINING_ID] = f"{os.uname().nodename} {os.getpid()}"  # which those that it starts inherit
+        return os.environ.get(TRAINING_ID, "")
     names = ["SLURM_JOB_ID", "SLURM_STEP_ID", "SLURM_RESTART_COUNT"]
     if "TORCHELASTIC_RUN_ID" in os.environ:
         names = ["TORCHELASTIC_RUN_ID", "TORCHELASTIC_RESTART_COUNT", "MASTER_ADDR", "MASTER_PORT"]
