@@ -9,8 +9,6 @@ from typing import Any
 
 import torch.distributed
 
-from composed.system import processes as ranks
-
 
 def together(processes: int, work: Callable[[int], Any], folder: Path) -> list[Any]:
     """What `work(rank)` answers in each of so many joined processes."""
@@ -21,7 +19,7 @@ def together(processes: int, work: Callable[[int], Any], folder: Path) -> list[A
                 store = torch.distributed.FileStore(str(folder / f"store-{processes}"), processes)
                 torch.distributed.init_process_group("gloo", store=store, rank=rank, world_size=processes)
                 (folder / f"{rank}").write_bytes(pickle.dumps(work(rank)))
-                ranks.part()
+                processes.leave()
             except BaseException:
                 traceback.print_exc()
                 os._exit(1)

@@ -10,7 +10,7 @@ import torch
 
 from composed.errors import DataError
 from composed.experiment import evaluate
-from composed.system import processes as ranks
+from composed.system import processes
 from tests import toys
 from tests.processes import together
 
@@ -25,7 +25,7 @@ def test_every_piece_is_done_once_and_all_know_all_in_order(processes, pieces, t
             done.extend(own)
             return [f"{piece}!" for piece in own]
 
-        return done, ranks.share(range(pieces), double)
+        return done, processes.share(range(pieces), double)
 
     done, results = zip(*together(processes, work, tmp_path), strict=True)
     assert sorted(itertools.chain(*done)) == list(range(pieces))
@@ -40,16 +40,16 @@ def test_what_fails_in_one_process_fails_in_all_with_its_words(tmp_path):
             return list(own)
 
         with pytest.raises(DataError) as error:
-            ranks.share(range(4), fail)
+            processes.share(range(4), fail)
         return str(error.value)
 
     assert together(2, work, tmp_path) == ["piece 1 is spoilt"] * 2
 
 
 def test_one_process_alone_shares_with_nobody():
-    assert not ranks.joined()
-    assert ranks.share([3, 4], lambda own: [2 * piece for piece in own]) == [6, 8]
-    assert ranks.cores(1) == len(os.sched_getaffinity(0))
+    assert not processes.joined()
+    assert processes.share([3, 4], lambda own: [2 * piece for piece in own]) == [6, 8]
+    assert processes.cores(1) == len(os.sched_getaffinity(0))
 
 
 def test_decoded_rows_are_the_same_for_any_number_of_processes(tmp_path):

@@ -26,7 +26,7 @@ from composed.experiment import evaluate
 from composed.experiment.run import run
 from composed.runs.folder import RunFolder
 from composed.sweeps import slurm
-from composed.system import processes as ranks
+from composed.system import processes
 from composed.system.console import end_with_parent, in_sweep, main_process, raise_on_signals, say, training_id
 from composed.system.files import read_json
 
@@ -42,7 +42,7 @@ def _job(config: DictConfig) -> float | None:
     raise_on_signals()
     try:
         folder = run(OmegaConf.to_container(config, resolve=True), overrides, wait=in_sweep())  # type: ignore[arg-type]
-        ranks.part()
+        processes.leave()
         if main_process():
             result = read_json(folder.result)
             print(evaluate.summary(result, folder.path))

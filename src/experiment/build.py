@@ -35,7 +35,7 @@ from composed.models.weights import load_weights
 from composed.printable import printable
 from composed.runs.folder import RunFolder, content_key, of_trainer, provenance, without_later
 from composed.runs.store import Store
-from composed.system import processes as ranks
+from composed.system import processes
 from composed.system.console import main_process, say
 from composed.system.files import read_json, read_lines, write_lines
 from composed.tasks.module import ComposedTerm, Optim, Stage, Training
@@ -432,7 +432,7 @@ def backtranslated(config: dict[str, Any], task: TextTask, command: str) -> Pair
         )
         if main_process():
             write_lines(folder / "sources.jsonl", map(task.tokenizer.decode, sources))
-        ranks.wait()
+        processes.barrier()
 
     path = Store(Path(config["store"])).find(
         "backtranslation", "sources.jsonl", shape, make, command, leads=main_process()

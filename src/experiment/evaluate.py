@@ -15,7 +15,7 @@ from composed.errors import ComposedError, DataError
 from composed.judges.records import Class
 from composed.reporting.runs import split_word
 from composed.runs.folder import RunFolder, configuration_key, content_key
-from composed.system import processes as ranks
+from composed.system import processes
 from composed.system.console import main_process, say
 from composed.system.files import read_json, read_lines, write_json, write_lines
 
@@ -98,7 +98,7 @@ def decode_all(
         """For each batch and output the ids of each row."""
         return [[part.tolist() for part in decode(pairs.batch(rows).source.to(device))] for rows in own]
 
-    decoded = ranks.share(batches, work)
+    decoded = processes.share(batches, work)
     outputs: list[list[list[int]]] = [[[] for _ in range(len(pairs))] for _ in decoded[0]]
     for rows, ids_of_outputs in zip(batches, decoded, strict=True):
         for output, ids_of_rows in zip(outputs, ids_of_outputs, strict=True):
@@ -198,7 +198,7 @@ def _judge(
                 own,
                 limits=judges.Limits(cpu=rules.get("seconds", 2.0)),
                 compare=rules.get("compare", "exact"),
-                workers=config["judge"]["workers"] or ranks.cores(config["trainer"]["num_nodes"]),
+                workers=config["judge"]["workers"] or processes.cores(config["trainer"]["num_nodes"]),
                 unsafe=config["judge"]["unsafe"],
                 shared=config["judge"]["shared"],
             )
@@ -207,7 +207,7 @@ def _judge(
                 f"{error}\nThe training is safe: judge its predictions later with\n  {_again(run)}"
             ) from error
 
-    return ranks.share(programs, work)
+    return processes.share(programs, work)
 
 
 def _accepted(gold: tuple[str, dict[str, int]]) -> str:

@@ -23,7 +23,7 @@ from composed.models.weights import load_weights
 from composed.reporting.pictures import curves, sheet
 from composed.runs.folder import RunFolder, content_key, of_trainer, provenance, shaping, without_later
 from composed.runs.store import Store
-from composed.system import processes as ranks
+from composed.system import processes
 from composed.system.console import main_process, say
 from composed.system.files import read_json, write_atomically, write_json
 from composed.tasks.images import ImageTask
@@ -214,7 +214,7 @@ def predict(
             found.append({name: output[:, 0].cpu().numpy().astype(np.float16) for name, output in outputs.items()})
         return found
 
-    parts = ranks.share([range(start, min(start + 512, len(test))) for start in range(0, len(test), 512)], work)
+    parts = processes.share([range(start, min(start + 512, len(test))) for start in range(0, len(test), 512)], work)
     arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     if not main_process():
         return round(time.monotonic() - started, 1)

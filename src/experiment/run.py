@@ -14,7 +14,7 @@ from composed.config.command_line import check, check_first_process, check_proce
 from composed.errors import ComposedError, ConfigError
 from composed.experiment import evaluate
 from composed.runs.folder import RunFolder, provenance, shaping
-from composed.system import processes as ranks
+from composed.system import processes
 from composed.system.console import main_process, say, started_together
 from composed.system.files import write_json
 
@@ -46,7 +46,7 @@ def run(config: dict[str, Any], overrides: list[str], *, wait: bool = False) -> 
     start_from = config["finetuning"]["start_from"]
     if start_from in options("finetuning") and not folder.predicted():
         start_from = str(run(*_of_mode(start_from, overrides), wait=True).path)
-    with folder.locked(wait) if main_process() else nullcontext(), ranks.complete():
+    with folder.locked(wait) if main_process() else nullcontext(), processes.complete():
         if folder.finished() and not config["redo"]:
             return folder
         if main_process():
@@ -62,8 +62,8 @@ def run(config: dict[str, Any], overrides: list[str], *, wait: bool = False) -> 
             if not folder.predicted():
                 started = {**config, "finetuning": {**config["finetuning"], "start_from": start_from}}
                 _train_and_predict(folder, started, loggers)
-            ranks.wait()  # for what one of them has written
-            if main_process() or ranks.joined():
+            processes.barrier()  # for what one of them has written
+            if main_process() or processes.joined():
                 result = evaluate.conclude(folder, config)
                 for logger in loggers:
                     logger.log_metrics(evaluate.metrics(result), step=result["updates"])

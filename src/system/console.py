@@ -10,7 +10,7 @@ import sys
 
 from composed.errors import Interrupted
 from composed.printable import printable
-from composed.system import processes as ranks
+from composed.system import processes
 
 SWEEP = "COMPOSED_SWEEP"  # in the environment of a sweep's jobs: the process that started them
 TRAINING_ID = "COMPOSED_TRAINING_ID"  # in the environment of a training's processes: which one it is
@@ -57,7 +57,7 @@ def awaited() -> bool:
 
     Then Ctrl-C, which both get, is the first one's business: it ends this one too.
     """
-    return os.environ.get("LOCAL_RANK", "0") != "0" and not started_together() and not ranks.joined()
+    return os.environ.get("LOCAL_RANK", "0") != "0" and not started_together() and not processes.joined()
 
 
 def training_id() -> str:

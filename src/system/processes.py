@@ -66,7 +66,7 @@ def complete() -> Iterator[None]:
         ) from error
 
 
-def wait() -> None:
+def barrier() -> None:
     """Until all processes are here."""
     share((), list)
 
@@ -78,7 +78,7 @@ def cores(machines: int) -> int:
     return max(1, len(os.sched_getaffinity(0)) // processes)
 
 
-def part() -> None:
+def leave() -> None:
     """Ends the group of the processes, whose threads must not outlive the interpreter."""
     if group := _group():
         group.destroy_process_group()
