@@ -65,7 +65,7 @@ def contenders(width: int) -> dict[str, tuple[torch.nn.Module, Loss]]:
                 given = model.bare(input_ids=source, attention_mask=(source != 0).long(), labels=labels)
                 return given.loss * (target != 0).sum()
 
-            def composed_term(source: Tensor, target: Tensor, model: HuggingFace = model) -> Tensor:
+            def through(source: Tensor, target: Tensor, model: HuggingFace = model) -> Tensor:
                 return model.nll(source, target).sum()
 
             found[f"{kind}, {kept}"] = (model, through if kept == "adapted" else alone)

@@ -10,14 +10,14 @@ from typing import Any
 import torch.distributed
 
 
-def together(processes: int, work: Callable[[int], Any], folder: Path) -> list[Any]:
+def together(count: int, work: Callable[[int], Any], folder: Path) -> list[Any]:
     """What `work(rank)` answers in each of so many joined processes."""
     children = []
-    for rank in range(processes):
+    for rank in range(count):
         if (child := os.fork()) == 0:
             try:
-                store = torch.distributed.FileStore(str(folder / f"store-{processes}"), processes)
-                torch.distributed.init_process_group("gloo", store=store, rank=rank, world_size=processes)
+                store = torch.distributed.FileStore(str(folder / f"store-{count}"), count)
+                torch.distributed.init_process_group("gloo", store=store, rank=rank, world_size=count)
                 (folder / f"{rank}").write_bytes(pickle.dumps(work(rank)))
                 processes.leave()
             except BaseException:
@@ -25,5 +25,5 @@ def together(processes: int, work: Callable[[int], Any], folder: Path) -> list[A
                 os._exit(1)
             os._exit(0)
         children.append(child)
-    assert [os.waitpid(child, 0)[1] for child in children] == [0] * processes
-    return [pickle.loads((folder / f"{rank}").read_bytes()) for rank in range(processes)]
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * count
+    return [pickle.loads((folder / f"{rank}").read_bytes()) for rank in range(count)]

@@ -174,5 +174,5 @@ def test_the_sample_is_of_median_length(task):
         def train(self, on):
             pass
 
-    told = build.sample(task, pairs)(SimpleNamespace(model=Echo(), through=None))  # type: ignore[arg-type]
+    told = build.sample(task, pairs)(SimpleNamespace(model=Echo(), term=None))  # type: ignore[arg-type]
     assert told.splitlines() == ["    x         int a = 1 + 2 ;", "    f(x)      int a = 1 + 2 ;"]

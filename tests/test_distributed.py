@@ -140,6 +140,6 @@ def test_every_parameter_that_learns_has_a_gradient_in_every_update(denoising, t
         unused.extend(name for name, p in self.model.named_parameters() if p.requires_grad and p.grad is None)
 
     monkeypatch.setattr(Training, "on_before_optimizer_step", on_before_optimizer_step)
-    objective = {"through": composed_term(after=4), **({"denoising_weight": 0.5} if denoising else {})}
+    objective = {"term": composed_term(after=4), **({"denoising_weight": 0.5} if denoising else {})}
     fit(tmp_path, denoising=toys.reversals(30, 2) if denoising else None, objective=objective)
     assert not unused

@@ -123,7 +123,7 @@ def test_a_stopped_training_goes_on_to_the_same_bits(run, monkeypatch):
     step = ImageTask.training_step
 
     def stopping(self, batch, index):
-        if batch.update == 7 and self.through is not None:
+        if batch.update == 7 and self.term is not None:
             os.kill(os.getpid(), signal.SIGTERM)
         return step(self, batch, index)
 

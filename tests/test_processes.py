@@ -15,9 +15,9 @@ from tests import toys
 from tests.processes import together
 
 
-@pytest.mark.parametrize("processes", [1, 2, 3])
+@pytest.mark.parametrize("count", [1, 2, 3])
 @pytest.mark.parametrize("pieces", [0, 1, 2, 7])
-def test_every_piece_is_done_once_and_all_know_all_in_order(processes, pieces, tmp_path):
+def test_every_piece_is_done_once_and_all_know_all_in_order(count, pieces, tmp_path):
     def work(rank: int) -> tuple[list[int], list[str]]:
         done: list[int] = []
 
@@ -27,9 +27,9 @@ def test_every_piece_is_done_once_and_all_know_all_in_order(processes, pieces, t
 
         return done, processes.share(range(pieces), double)
 
-    done, results = zip(*together(processes, work, tmp_path), strict=True)
+    done, results = zip(*together(count, work, tmp_path), strict=True)
     assert sorted(itertools.chain(*done)) == list(range(pieces))
-    assert list(results) == [[f"{piece}!" for piece in range(pieces)]] * processes
+    assert list(results) == [[f"{piece}!" for piece in range(pieces)]] * count
 
 
 def test_what_fails_in_one_process_fails_in_all_with_its_words(tmp_path):
@@ -61,5 +61,5 @@ def test_decoded_rows_are_the_same_for_any_number_of_processes(tmp_path):
 
     alone = work(0)
     assert len(alone[0]) == len(pairs)
-    for processes in (2, 3):
-        assert together(processes, work, tmp_path) == [alone] * processes
+    for count in (2, 3):
+        assert together(count, work, tmp_path) == [alone] * count

@@ -12,7 +12,7 @@ from composed.config.command_line import CONF
 from composed.errors import ComposedError, DataError
 from composed.runs import folder as run_folder
 from composed.runs.folder import TRAINER, RunFolder, content_key, environment, of_trainer, shaping
-from composed.system.console import TRAINING_ID
+from composed.system.console import TRAINING_ID, training_id
 from tests.test_configs import config
 
 CONFIG = config("profile=smoke", "finetuning=composed", "seed=3", "logger=csv")

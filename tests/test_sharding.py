@@ -225,19 +225,19 @@ def test_an_optimisers_state_is_gathered_by_all_for_one_and_goes_back_into_parts
 
 def trained(folder: Path, trainer: dict[str, Any], **changes: Any) -> Any:
     """A training through a denoiser in two parts an update; the fingerprint of Pi after it and the best weights."""
-    through = composed_term()
+    term = composed_term()
     task, best = fit(
         folder,
         trainer=trainer,
         model=toys.model(dropout=0.0),
         accumulate=2,
         clip=1.0,
-        objective={"through": through, "denoising_weight": 0.5},
+        objective={"term": term, "denoising_weight": 0.5},
         denoising=toys.reversals(30, 2),
         **changes,
     )
     assert type(task.model) is Transformer
-    return fingerprint(through.denoiser.parameters()), best, {k: v.clone() for k, v in task.model.state_dict().items()}
+    return fingerprint(term.denoiser.parameters()), best, {k: v.clone() for k, v in task.model.state_dict().items()}
 
 
 def in_two(work: Callable[[int], Any], folder: Path) -> list[Any]:

@@ -70,17 +70,17 @@ def test_a_helping_process_trains_along_without_lock_or_mark(trained, monkeypatc
     monkeypatch.setenv(TRAINING_ID, "")
     store, folders, train = trained
     with pytest.raises(FileNotFoundError):  # the folder is the main process's to make
-        store.find(*WEIGHTS, SHAPE, train, "make it", alone=False)
+        store.find(*WEIGHTS, SHAPE, train, "make it", leads=False)
     weights = store.find(*WEIGHTS, SHAPE, train, "make it")
     (weights.parent / "done.json").unlink()
-    store.find(*WEIGHTS, SHAPE, train, "make it", alone=False)
+    store.find(*WEIGHTS, SHAPE, train, "make it", leads=False)
     assert len(folders) == 3
     assert not (weights.parent / "done.json").exists()
 
 
 @pytest.mark.parametrize("ours", [True, False])
 @pytest.mark.parametrize("together", [True, False])
-def test_who_helps_makes_an_entry_with_its_own_main_process_alone(together, ours, tmp_path, monkeypatch):
+def test_who_helps_makes_an_entry_with_its_own_leader(together, ours, tmp_path, monkeypatch):
     """While the main process waits for another run's, its helper must not begin, whoever has started it."""
     for name in ("TORCHELASTIC_RUN_ID", "SLURM_STEP_NUM_TASKS", "LOCAL_RANK"):
         monkeypatch.delenv(name, raising=False)
@@ -100,7 +100,7 @@ def test_who_helps_makes_an_entry_with_its_own_main_process_alone(together, ours
         monkeypatch.setenv("LOCAL_RANK", "1")
         if not ours:
             monkeypatch.setenv("TORCHELASTIC_RUN_ID" if together else TRAINING_ID, "other")
-        assert store.find(*WEIGHTS, SHAPE, made.append, "make it", alone=False).name == "best.safetensors"
+        assert store.find(*WEIGHTS, SHAPE, made.append, "make it", leads=False).name == "best.safetensors"
 
     helper = threading.Thread(target=help_along)
     helper.start()

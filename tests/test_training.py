@@ -81,7 +81,7 @@ def test_a_stopped_training_ends_bit_identical_to_an_uninterrupted_one(
 ):
     stages = [Stage(0.67, {"decoder": 0.0}), Stage(0.33)]
     settings = {
-        "objective": {"through": composed_term(), "stages": stages, "denoising_weight": 0.5, "base_weight_end": 0.2},
+        "objective": {"term": composed_term(), "stages": stages, "denoising_weight": 0.5, "base_weight_end": 0.2},
         "denoising": toys.reversals(30, 2),
         "train": [toys.reversals(40, 0), toys.reversals(20, 3)],
         "accumulate": accumulate,
@@ -198,11 +198,11 @@ def test_a_sample_is_told_at_the_first_validation_and_at_the_end(tmp_path):
 
 
 def test_the_denoiser_does_not_move_while_f_does(tmp_path):
-    through = composed_term(after=0)
-    before, start = fingerprint(through.denoiser.state_dict().values()), fingerprint(toys.model().parameters())
-    task, _ = fit(tmp_path, objective={"through": through})
-    assert fingerprint(through.denoiser.state_dict().values()) == before
-    assert not any(module.training for module in through.denoiser.modules())
+    term = composed_term(after=0)
+    before, start = fingerprint(term.denoiser.state_dict().values()), fingerprint(toys.model().parameters())
+    task, _ = fit(tmp_path, objective={"term": term})
+    assert fingerprint(term.denoiser.state_dict().values()) == before
+    assert not any(module.training for module in term.denoiser.modules())
     assert fingerprint(task.model.parameters()) != start
     assert set(last(tmp_path)["model"]) == set(toys.model().state_dict())
 
@@ -210,8 +210,8 @@ def test_the_denoiser_does_not_move_while_f_does(tmp_path):
 def test_until_the_composed_term_joins_a_composed_training_is_the_standard_one(tmp_path):
     """The comparison of the two modes is paired: same batches, same dropout, same weights up to that update."""
     fit(tmp_path / "standard", updates=8)
-    fit(tmp_path / "composed", updates=8, objective={"through": composed_term(after=8)})
-    fit(tmp_path / "from the start", updates=8, objective={"through": composed_term(after=0)})
+    fit(tmp_path / "composed", updates=8, objective={"term": composed_term(after=8)})
+    fit(tmp_path / "from the start", updates=8, objective={"term": composed_term(after=0)})
     assert same(last(tmp_path / "standard")["model"], last(tmp_path / "composed")["model"])
     assert not same(last(tmp_path / "standard")["model"], last(tmp_path / "from the start")["model"])
 
@@ -458,7 +458,7 @@ def test_lambda_goes_from_its_start_to_its_end_once_the_composed_term_has_joined
         seed=0,
         base_weight=1.0,
         base_weight_end=0.0,
-        through=composed_term(after=5),
+        term=composed_term(after=5),
     )
     assert [task.base_weight(update) for update in (0, 5, 10)] == pytest.approx([1.0, 1.0, 0.0])
     assert task.base_weight(6) == pytest.approx(0.8)

@@ -306,7 +306,7 @@ def sample(
     batch = pairs.batch([int(pairs.cost().argsort(kind="stable")[len(pairs) // 2])])
 
     def tell(trained: Training) -> str:
-        f, denoiser = trained.model, trained.through.denoiser if trained.through else pi
+        f, denoiser = trained.model, trained.term.denoiser if trained.term else pi
         training = f.training
         f.eval()
         source = batch.source.to(next(f.parameters()).device)
@@ -515,7 +515,7 @@ def fine_tuning(config: dict[str, Any], task: TextTask, pi: SequenceModel | None
             seed=config["seed"],
             base_weight=mode["base_weight"],
             base_weight_end=mode["base_weight_end"],
-            through=composed_term(config, task, pi, settings),
+            term=composed_term(config, task, pi, settings),
             denoising_weight=mode["denoising_weight"],
             anchor=anchor,
             stages=[Stage(stage["share"], stage["rates"]) for stage in mode["stages"]],

@@ -147,15 +147,15 @@ def image_task(config: dict[str, Any], data: ImageData, pi: nn.Module | None) ->
     if mode["start_from"] != "scratch":
         start = RunFolder.existing(Path(mode["start_from"])).checkpoints / "best.safetensors"
         load_weights(start, f, vocabulary=data.metadata["vocabulary"])
-    through = None
+    term = None
     if mode["train_through"] is not None:
         if pi is None:
             raise ConfigError("finetuning.train_through=denoiser, but there is no denoiser")
         estimator = instantiate(config["estimator"], _convert_="all")
         after = round(mode["compose_after"] * settings.updates)
-        through = ComposedTerm(pi, estimator, mode["composed_weight"], after, max_length=0)  # type: ignore[arg-type]
+        term = ComposedTerm(pi, estimator, mode["composed_weight"], after, max_length=0)  # type: ignore[arg-type]
     weight = mode["base_weight"]
-    return ImageTask(f, settings, seed=config["seed"], base_weight=weight, through=through, l2=config["optim"]["l2"])
+    return ImageTask(f, settings, seed=config["seed"], base_weight=weight, term=term, l2=config["optim"]["l2"])
 
 
 def train_and_predict(folder: RunFolder, config: dict[str, Any], loggers: list[Any]) -> None:

@@ -36,9 +36,9 @@ class ImageTask(Training):
         total = self.base_weight(batch.update) * error.sum()
         self._measure("loss", error, len(batch.target), batch.weight)
         if self.composing:
-            assert self.through is not None
-            cost = self.through.estimator.surrogate(lambda _: output, self.through.denoiser, batch.source, batch.target)  # type: ignore[call-arg,arg-type]
-            total = total + self.through.weight * cost.sum()
+            assert self.term is not None
+            cost = self.term.estimator.surrogate(lambda _: output, self.term.denoiser, batch.source, batch.target)  # type: ignore[call-arg,arg-type]
+            total = total + self.term.weight * cost.sum()
             self._measure("composed_loss", cost, len(batch.target), batch.weight)
         loss = total * self._share(batch)
         if self.l2:
@@ -58,7 +58,7 @@ class ImageTask(Training):
         output = self.model(batch.source)
         sums = [squared_error(output, batch.target).sum().cpu().double(), torch.zeros((), dtype=torch.float64)]
         if self.composing:
-            assert self.through is not None
-            composed = self.through.denoiser(output)
+            assert self.term is not None
+            composed = self.term.denoiser(output)
             sums[1] = squared_error(composed, batch.target).sum().cpu().double()
         self._sums += batch.weight * torch.stack([*sums, torch.tensor(float(len(batch.target)), dtype=torch.float64)])

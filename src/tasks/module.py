@@ -103,7 +103,7 @@ class Training(pl.LightningModule):
         seed: of everything random in the updates.
         base_weight: lambda, the weight of the model's own negative log-likelihood.
         base_weight_end: lambda at the last update, reached linearly from the update at which the composed term joins.
-        through: the composed term, if there is one; the denoiser is frozen already and no parameter of this module.
+        term: the composed loss, if there is one; the denoiser is frozen already and no parameter of this module.
         denoising_weight: of the denoising loss, for batches that carry a denoising batch.
         anchor: holds the model near its start.
         stages: their shares add up to 1; each has at least one update.
@@ -119,7 +119,7 @@ class Training(pl.LightningModule):
         seed: int,
         base_weight: float = 1.0,
         base_weight_end: float | None = None,
-        through: ComposedTerm | None = None,
+        term: ComposedTerm | None = None,
         denoising_weight: float = 0.0,
         anchor: Anchor | None = None,
         stages: Sequence[Stage] = (Stage(),),
@@ -151,25 +151,25 @@ class Training(pl.LightningModule):
                 )
         if not any(parameter.requires_grad for parameter in model.parameters()):
             raise ConfigError("finetuning.stages: no parameter of the model learns in any stage; see the rates")
-        self._through = (through,)  # in a tuple, so that the denoiser is no submodule: not saved, not optimised
+        self._term = (term,)  # in a tuple, so that the denoiser is no submodule: not saved, not optimised
         self.updates = 0  # done
         # Of this process' parts of the last update: a sum, and the amount that it is over.
         self.train_metrics: dict[str, tuple[Tensor, Tensor | float]] = {}
         self.validation: dict[str, float] = {}
 
     @property
-    def composed_term(self) -> ComposedTerm | None:
-        return self._through[0]
+    def term(self) -> ComposedTerm | None:
+        return self._term[0]
 
     @property
     def composing(self) -> bool:
         """Whether the update to come has the composed term."""
-        return self.through is not None and self.updates >= self.through.after
+        return self.term is not None and self.updates >= self.term.after
 
     @property
     def changes(self) -> list[int]:
         """The updates from which on an update does other work."""
-        return [*self.starts[1:], *([self.through.after] if self.through else [])]
+        return [*self.starts[1:], *([self.term.after] if self.term else [])]
 
     def stage(self, update: int) -> int:
         """The index of the stage that an update belongs to."""
@@ -189,25 +189,25 @@ class Training(pl.LightningModule):
     def base_weight(self, update: int) -> float:
         """lambda at an update."""
         first, last = self.base_weights
-        after = self.through.after if self.through is not None else 0
+        after = self.term.after if self.term is not None else 0
         return first + (last - first) * max(0, update - after) / max(1, self.optim.updates - 1 - after)
 
     def configure_model(self) -> None:
         """Where the strategy wants it, the processes share out f and Pi for the time of the training."""
-        self._whole = self.model, self.through
+        self._whole = self.model, self.term
         strategy = self.trainer.strategy
         if isinstance(strategy, ModelParallelStrategy):
             self.model = shard(self.model, strategy.root_device)
-            if self.through is not None:
-                denoiser = shard(self.through.denoiser, strategy.root_device)
-                self._through = (replace(self.through, denoiser=denoiser),)
+            if self.term is not None:
+                denoiser = shard(self.term.denoiser, strategy.root_device)
+                self._term = (replace(self.term, denoiser=denoiser),)
 
     def on_fit_end(self) -> None:
         """Takes the whole models back: f as it was, Pi as it is now, for whoever asks whether it stayed what it was."""
-        shared_out, (self.model, through) = self.through, self._whole
-        if shared_out is not None and through is not None and shared_out is not through:
-            through.denoiser.load_state_dict(gathered(shared_out.denoiser.state_dict()))
-        self._through = (through,)
+        shared_out, (self.model, term) = self.term, self._whole
+        if shared_out is not None and term is not None and shared_out is not term:
+            term.denoiser.load_state_dict(gathered(shared_out.denoiser.state_dict()))
+        self._term = (term,)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         groups: dict[tuple[float, ...], list[torch.nn.Parameter]] = {}
@@ -224,8 +224,8 @@ class Training(pl.LightningModule):
         return self._optimizer
 
     def on_fit_start(self) -> None:
-        if self.through is not None:
-            self.through.denoiser.to(self.device)
+        if self.term is not None:
+            self.term.denoiser.to(self.device)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         torch.manual_seed(_mix(self.seed, batch.update, batch.part, self.global_rank))
@@ -241,16 +241,16 @@ class Training(pl.LightningModule):
         tokens = (batch.target != self.model.specials.pad).sum()
         self._measure("loss", nll, tokens, batch.weight)
         if self.composing:
-            assert self.through is not None
-            cost = self.through.estimator.surrogate(
+            assert self.term is not None
+            cost = self.term.estimator.surrogate(
                 self.model,
-                self.through.denoiser,
+                self.term.denoiser,
                 batch.source,
                 batch.target,
-                max_length=self.through.max_length,
-                numbers=self._numbers(batch, self.through),
+                max_length=self.term.max_length,
+                numbers=self._numbers(batch, self.term),
             )
-            total = total + self.through.weight * cost.sum()
+            total = total + self.term.weight * cost.sum()
             self._measure("composed_loss", cost, tokens, batch.weight)
         # Lightning averages over the parts of an update and over processes; the loss is a mean over its tokens.
         loss = total * self._share(batch)
@@ -271,13 +271,13 @@ class Training(pl.LightningModule):
             )
         return loss
 
-    def _numbers(self, batch: Batch, through: ComposedTerm) -> Tensor:
+    def _numbers(self, batch: Batch, term: ComposedTerm) -> Tensor:
         """What the samples of the batch's rows are drawn by, whichever process has them."""
         generator = torch.Generator(self.device).manual_seed(_mix(self.seed, batch.update, batch.part, 0))
         shape = (
             len(batch.target) if batch.places is None else batch.whole,
-            through.estimator.samples,
-            through.max_length,
+            term.estimator.samples,
+            term.max_length,
         )
         numbers = torch.rand(shape, dtype=torch.float64, device=self.device, generator=generator)
         return (numbers if batch.places is None else numbers[batch.places]).flatten(0, 1)
@@ -302,15 +302,14 @@ class Training(pl.LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         nll = self.model.nll(batch.source, batch.target).double().sum()
         tokens = (batch.target != self.model.specials.pad).sum()
-        through = torch.zeros(())
+        composed = torch.zeros(())
         if self.composing:
-            assert self.through is not None
-            greedy = self.model.predict(batch.source, max_length=self.through.max_length)
+            assert self.term is not None
+            greedy = self.model.predict(batch.source, max_length=self.term.max_length)
             special = self.model.specials
-            through = (
-                self.through.denoiser.nll(as_source(greedy, special.pad, special.eos), batch.target).double().sum()
-            )
-        self._sums += batch.weight * torch.stack([nll.cpu(), through.cpu().double(), tokens.cpu().double()])
+            read = as_source(greedy, special.pad, special.eos)
+            composed = self.term.denoiser.nll(read, batch.target).double().sum()
+        self._sums += batch.weight * torch.stack([nll.cpu(), composed.cpu().double(), tokens.cpu().double()])
 
     def on_validation_epoch_end(self) -> None:
         """`loss`: nats per target token of f; `composed_loss`: of Pi given f's greedy output.
@@ -321,10 +320,10 @@ class Training(pl.LightningModule):
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             sums = sums.to(self.device)
             torch.distributed.all_reduce(sums)
-        base, through, tokens = sums.tolist()
+        base, composed, tokens = sums.tolist()
         self.validation = {"loss": base / tokens}
         if self.composing:
-            self.validation["composed_loss"] = through / tokens
+            self.validation["composed_loss"] = composed / tokens
         self.validation["selection"] = self.validation.get("composed_loss", self.validation["loss"])
 
 

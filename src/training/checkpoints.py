@@ -95,7 +95,7 @@ class Checkpoints(pl.Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, _task: pl.LightningModule) -> None:
         selection = self.task.validation["selection"]
-        comparable = self.task.through is None or self.task.composing
+        comparable = self.task.term is None or self.task.composing
         if comparable and (self.best is None or selection < self.best["selection"]):
             self.best = {"update": self.task.updates, "selection": selection}
             weights = gathered(merged_state(self.task.model), keep=trainer.is_global_zero)

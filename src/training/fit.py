@@ -134,7 +134,7 @@ def threads(count: int | None) -> Iterator[None]:
 def _too_large(error: RuntimeError, task: Training) -> TrainingError:
     """What to lower, in the order of what costs least."""
     optim = task.optim
-    samples = getattr(task.through.estimator, "samples", 1) if task.through else 1
+    samples = getattr(task.term.estimator, "samples", 1) if task.term else 1
     return TrainingError(
         f"out of memory at update {task.updates}: {str(error).splitlines()[0]}. The last good checkpoint stays; lower "
         f"what is in memory at a time: optim.accumulate={2 * optim.accumulate} (the same update in smaller parts), "
@@ -169,7 +169,7 @@ def train(
     suffice; `checkpoints` is good then.
     """
     settings = _of_lightning(trainer)
-    for model in (task.model, task.through.denoiser if task.through else None):
+    for model in (task.model, task.term.denoiser if task.term else None):
         if isinstance(model, SequenceModel):
             model.checkpointing = trainer.get("gradient_checkpointing", False)
     with StopSignals() as signals, warnings.catch_warnings():

@@ -159,11 +159,9 @@ def rows_of(folder: Path, how: dict[str, Any], adapt: Callable[[Any], Anchor | N
     """The metrics of a training with everything in it."""
     model = toys.model(dropout=0.0)
     anchor = adapt(model)
-    through = ComposedTerm(freeze(toys.model(5)), estimators.rloo(2), 0.1, 4, max_length=8)  # type: ignore[arg-type]
+    term = ComposedTerm(freeze(toys.model(5)), estimators.rloo(2), 0.1, 4, max_length=8)  # type: ignore[arg-type]
     stages = [Stage(0.67, {"decoder": 0.5}), Stage(0.33)]
-    task = Training(
-        model, toys.optim(**changes), seed=0, through=through, denoising_weight=0.5, anchor=anchor, stages=stages
-    )
+    task = Training(model, toys.optim(**changes), seed=0, term=term, denoising_weight=0.5, anchor=anchor, stages=stages)
     train(
         task,
         [toys.reversals(40, 0), toys.reversals(20, 3)],

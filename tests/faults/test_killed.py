@@ -30,7 +30,7 @@ whole_commands = pytest.mark.slow("a fault done to whole commands, tens of secon
 
 def toy(folder: Path) -> None:
     """Shuffled batches in two parts, dropout, two stages, samples through a denoiser, a denoising loss."""
-    through = ComposedTerm(freeze(toys.model(5)), rloo(2), 0.1, 4, max_length=8)  # type: ignore[arg-type]
+    term = ComposedTerm(freeze(toys.model(5)), rloo(2), 0.1, 4, max_length=8)  # type: ignore[arg-type]
     fit(
         folder,
         updates=UPDATES,
@@ -38,7 +38,7 @@ def toy(folder: Path) -> None:
         accumulate=2,
         train=[toys.reversals(40, 0), toys.reversals(20, 3)],
         denoising=toys.reversals(30, 2),
-        objective={"through": through, "stages": [Stage(0.6, {"decoder": 0.0}), Stage(0.4)], "denoising_weight": 0.5},
+        objective={"term": term, "stages": [Stage(0.6, {"decoder": 0.0}), Stage(0.4)], "denoising_weight": 0.5},
     )
 
 
