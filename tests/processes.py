@@ -9,6 +9,8 @@ from typing import Any
 
 import torch.distributed
 
+from composed.system import processes
+
 
 def together(count: int, work: Callable[[int], Any], folder: Path) -> list[Any]:
     """What `work(rank)` answers in each of so many joined processes."""
