@@ -20,9 +20,9 @@ def moved(model, by: float):
 def test_the_penalty_is_half_the_weighted_squared_distance():
     model = toys.model()
     anchor = Anchor(model, 0.5)
-    assert anchor.penalty(model) == 0
+    assert anchor.value(model) == 0
     count = sum(parameter.numel() for parameter in model.parameters())
-    assert anchor.penalty(moved(model, 0.1)).item() == pytest.approx(0.5 / 2 * count * 0.01, rel=1e-4)
+    assert anchor.value(moved(model, 0.1)).item() == pytest.approx(0.5 / 2 * count * 0.01, rel=1e-4)
 
 
 def test_its_gradient_pulls_back_by_importance():
@@ -31,7 +31,7 @@ def test_its_gradient_pulls_back_by_importance():
         name: torch.full_like(value, 3.0 if "encoder" in name else 0.0) for name, value in model.named_parameters()
     }
     anchor = Anchor(model, 2.0, importance)
-    anchor.penalty(moved(model, 0.1)).backward()
+    anchor.value(moved(model, 0.1)).backward()
     for name, parameter in model.named_parameters():
         torch.testing.assert_close(parameter.grad, torch.full_like(parameter, 0.6 if "encoder" in name else 0.0))
 

@@ -45,7 +45,7 @@ def gradient(estimator, rows: list[int], numbers: Tensor) -> Tensor:
         source[:, : int((source != PAD).sum(1).max())],
         target[:, : int((target != PAD).sum(1).max())],
         max_length=LONGEST,
-        numbers=numbers[rows].flatten(0, 1),
+        uniforms=numbers[rows].flatten(0, 1),
     )
     return torch.cat([cost.detach().sum()[None], flat_gradient(cost.sum(), base)])
 

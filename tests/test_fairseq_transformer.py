@@ -83,7 +83,7 @@ def test_scores_and_soft_sources_too(twins):
 def test_samples_greedy_rows_and_beams_too(twins):
     source, numbers = rows(4, 9, 1), torch.rand(12, 20, dtype=torch.float64)
     for ask in (
-        lambda model: model.sample(source, 3, max_length=20, numbers=numbers),
+        lambda model: model.sample(source, 3, max_length=20, uniforms=numbers),
         lambda model: model.predict(source, max_length=20),
         lambda model: model.predict(source, max_length=20, beams=3),
     ):
@@ -94,7 +94,7 @@ def test_samples_greedy_rows_and_beams_too(twins):
 def test_the_log_probability_of_a_sample_is_its_nll(twins):
     """The incremental state answers as teacher forcing does, also after rows have left the batch."""
     model, source, pad = twins[0], rows(4, 9, 1), 0
-    drawn = model.sample(source, 5, max_length=30, numbers=torch.rand(20, 30, dtype=torch.float64))
+    drawn = model.sample(source, 5, max_length=30, uniforms=torch.rand(20, 30, dtype=torch.float64))
     state, token, total = model.begin(model.encode(source), 5), torch.full((20,), 1), torch.zeros(20)
     with torch.no_grad():
         for at in range(drawn.shape[1]):

@@ -22,7 +22,7 @@ from composed.experiment.run import run as train_run
 from composed.models.composition import fingerprint
 from composed.runs.folder import RunFolder
 from composed.system.files import read_json, read_lines
-from composed.tasks.images import ImageTask
+from composed.tasks.module import Training
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +120,7 @@ def test_what_cannot_be_written_is_named(run, capsys, words, answer):
 
 def test_a_stopped_training_goes_on_to_the_same_bits(run, monkeypatch):
     whole = run("whole")
-    step = ImageTask.training_step
+    step = Training.training_step
 
     def stopping(self, batch, index):
         if batch.update == 7 and self.term is not None:
@@ -128,7 +128,7 @@ def test_a_stopped_training_goes_on_to_the_same_bits(run, monkeypatch):
         return step(self, batch, index)
 
     with monkeypatch.context() as patches:
-        patches.setattr(ImageTask, "training_step", stopping)
+        patches.setattr(Training, "training_step", stopping)
         with pytest.raises(Interrupted):
             run("parts")
     parts = run("parts")
@@ -166,9 +166,11 @@ def test_the_penalty_is_the_published_one_for_every_mode(run):
         task = image.image_task(settings, data, torch.nn.Identity())
         state = dict(task.model.named_parameters())
         kept = [value for name, value in state.items() if not name.endswith("bias")]
-        assert task.penalty().item() == pytest.approx(sum(value.square().sum().item() for value in kept), rel=1e-5)
+        (penalty,) = task.penalties
+        expected = sum(value.square().sum().item() for value in kept)
+        assert penalty.value(task.model).item() == pytest.approx(expected, rel=1e-5)
         assert any(value.dim() == 1 for value in kept)
-        assert task.l2 == settings["optim"]["l2"] > 0
+        assert penalty.weight == settings["optim"]["l2"] > 0
 
 
 def test_more_penalty_gives_a_smaller_norm(run):

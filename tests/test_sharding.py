@@ -91,7 +91,7 @@ def updates(f: Any, pi: Any, estimator: Estimator, rank: int, processes: int) ->
         for _ in range(2):
             own = numbers[rank::processes].flatten(0, 1)
             source, target = batch.source, batch.target
-            cost = estimator.surrogate(f, pi, source, target, max_length=LENGTH, numbers=own)
+            cost = estimator.surrogate(f, pi, source, target, max_length=LENGTH, uniforms=own)
             loss = f.nll(source, target).sum() + 0.3 * cost.sum() + f.nll(target, target).sum()
             (processes * loss / ROWS).backward()
         norm = nn.utils.clip_grad_norm_(f.parameters(), 1.0)

@@ -19,7 +19,8 @@ from composed.models.anchor import Anchor
 from composed.models.composition import fingerprint, freeze
 from composed.models.estimators import rloo
 from composed.models.weights import load_weights
-from composed.tasks.module import OTHERS, ComposedTerm, Stage, Training
+from composed.tasks.loss import ComposedTerm
+from composed.tasks.module import OTHERS, Stage, Training
 from composed.training import fit as training
 from composed.training.recorder import Interrupted, Recorder
 from tests import toys
@@ -70,7 +71,7 @@ def same(first: object, second: object) -> bool:
 
 
 def composed_term(after: int = 4) -> ComposedTerm:
-    return ComposedTerm(freeze(toys.model(5)), rloo(2), 0.1, after, max_length=8)  # type: ignore[arg-type]
+    return ComposedTerm(freeze(toys.model(5)), rloo(2), 0.1, after, max_length=8)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -445,7 +446,7 @@ def test_an_anchor_holds(tmp_path):
     def distance(weight: float) -> float:
         model = toys.model()
         anchor = Anchor(model, weight)
-        fit(tmp_path / str(weight), model=model, objective={"anchor": anchor}, updates=24)
+        fit(tmp_path / str(weight), model=model, objective={"penalties": [anchor]}, updates=24)
         return float((torch.cat([value.detach().flatten() for value in model.parameters()]) - start).norm())
 
     assert distance(100.0) < 0.5 * distance(0.0)

@@ -38,7 +38,8 @@ from composed.runs.store import Store
 from composed.system import processes
 from composed.system.console import main_process, say
 from composed.system.files import read_json, read_lines, write_lines
-from composed.tasks.module import ComposedTerm, Optim, Stage, Training
+from composed.tasks.loss import ComposedTerm
+from composed.tasks.module import Optim, Stage, Training
 from composed.training.fit import train
 
 SAMPLE_COLUMNS = 120  # of a line of a sample
@@ -362,7 +363,7 @@ def classifier(config: dict[str, Any], task: TextTask, pi: SequenceModel, comman
     def make(folder: Path) -> None:
         say(f"training the classifier {folder}")
         train(
-            Training(found, optim(budget), seed=settings["seed"]),  # type: ignore[arg-type]
+            Training(found, optim(budget), seed=settings["seed"]),
             [denoising_pairs(config, task, task.data.unlabeled, settings["seed"], fresh=settings["fresh"])],
             denoising_pairs(config, task, task.data.unlabeled_val, settings["seed"] + 1),
             stage="classifier",
@@ -517,7 +518,7 @@ def fine_tuning(config: dict[str, Any], task: TextTask, pi: SequenceModel | None
             base_weight_end=mode["base_weight_end"],
             term=composed_term(config, task, pi, settings),
             denoising_weight=mode["denoising_weight"],
-            anchor=anchor,
+            penalties=[anchor] if anchor else (),
             stages=[Stage(stage["share"], stage["rates"]) for stage in mode["stages"]],
         ),
         [{"all": every, "labeled": labeled}[stage["pairs"]] for stage in mode["stages"]],

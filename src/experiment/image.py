@@ -26,8 +26,8 @@ from composed.runs.store import Store
 from composed.system import processes
 from composed.system.console import main_process, say
 from composed.system.files import read_json, write_atomically, write_json
-from composed.tasks.images import ImageTask
-from composed.tasks.module import ComposedTerm, Optim
+from composed.tasks.loss import IMAGES, ComposedTerm, SumOfSquares
+from composed.tasks.module import Optim, Training
 from composed.training.fit import train
 
 NORM = "L2 norm of f"
@@ -128,7 +128,7 @@ def _pretrain(config: dict[str, Any], data: ImageData, folder: Path) -> None:
     noise = instantiate(config["noise"], _convert_="all")
     say(f"training the denoiser {folder}")
     train(
-        ImageTask(make_denoiser(config, seed=settings["seed"]), optim(settings["optim"]), seed=settings["seed"]),
+        Training(make_denoiser(config, seed=settings["seed"]), optim(settings["optim"]), IMAGES, seed=settings["seed"]),
         [data.splits.unlabeled.corrupted(noise, settings["seed"])],  # type: ignore[list-item]
         data.splits.unlabeled_val.corrupted(noise, settings["seed"] + 1),  # type: ignore[arg-type]
         stage="denoising",
@@ -140,7 +140,7 @@ def _pretrain(config: dict[str, Any], data: ImageData, folder: Path) -> None:
     )
 
 
-def image_task(config: dict[str, Any], data: ImageData, pi: nn.Module | None) -> ImageTask:
+def image_task(config: dict[str, Any], data: ImageData, pi: nn.Module | None) -> Training:
     """What fine-tuning trains."""
     mode, settings = config["finetuning"], optim(config["optim"])
     f = make_predictor(config, data, seed=config["seed"])
@@ -153,9 +153,16 @@ def image_task(config: dict[str, Any], data: ImageData, pi: nn.Module | None) ->
             raise ConfigError("finetuning.train_through=denoiser, but there is no denoiser")
         estimator = instantiate(config["estimator"], _convert_="all")
         after = round(mode["compose_after"] * settings.updates)
-        term = ComposedTerm(pi, estimator, mode["composed_weight"], after, max_length=0)  # type: ignore[arg-type]
-    weight = mode["base_weight"]
-    return ImageTask(f, settings, seed=config["seed"], base_weight=weight, term=term, l2=config["optim"]["l2"])
+        term = ComposedTerm(pi, estimator, mode["composed_weight"], after)
+    return Training(
+        f,
+        settings,
+        IMAGES,
+        seed=config["seed"],
+        base_weight=mode["base_weight"],
+        term=term,
+        penalties=[SumOfSquares(config["optim"]["l2"])] if config["optim"]["l2"] else (),
+    )
 
 
 def train_and_predict(folder: RunFolder, config: dict[str, Any], loggers: list[Any]) -> None:
@@ -186,7 +193,7 @@ def train_and_predict(folder: RunFolder, config: dict[str, Any], loggers: list[A
     seconds["prediction"] = predict(folder, config, data, task.model, pi)
     if main_process():
         curves(folder.metrics, folder.path / "pictures" / "curves.png")
-        norm = float(task.penalty().detach().sqrt())
+        norm = float(SumOfSquares(1.0).value(task.model).detach().sqrt())
         facts = {"updates": task.updates, "best": best, "resumed": resumed, "seconds": seconds}
         kept = {"splits": ["test"], "norm": norm, "denoiser": str(weights) if weights else None}
         write_json(folder.training, {**facts, **kept})

@@ -4,29 +4,33 @@ Left out: a Fisher information that is more than diagonal.
 """
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from composed.models.sequence import SequenceModel
 
 
 class Anchor:
-    """weight / 2 * sum_i F_i (theta_i - theta_i at the start)^2; its value is in the unit of the loss.
+    """stiffness / 2 * sum_i F_i (theta_i - theta_i at the start)^2; its value is in the unit of the loss.
 
     Args:
         model: at its start.
-        weight: of the penalty.
+        stiffness: weighs the penalty.
         importance: F_i by parameter name; None: 1 for all (L2-SP, Li, Grandvalet and Davoine 2018).
             With `fisher` it is EWC (Kirkpatrick et al. 2017).
     """
 
-    def __init__(self, model: SequenceModel, weight: float, importance: dict[str, Tensor] | None = None) -> None:
-        self.weight = weight
+    name: ClassVar[str] = "anchor"
+    weight = 1.0  # of the value, which has the stiffness in it
+
+    def __init__(self, model: nn.Module, stiffness: float, importance: dict[str, Tensor] | None = None) -> None:
+        self.stiffness = stiffness
         self.start = {name: value.detach().clone() for name, value in model.named_parameters()}
         self.importance = importance
 
-    def penalty(self, model: SequenceModel) -> Tensor:
+    def value(self, model: nn.Module) -> Tensor:
         """A scalar."""
         parameters = dict(model.named_parameters())
         device = next(model.parameters()).device
@@ -38,7 +42,7 @@ class Anchor:
         for name, start in self.start.items():
             square = (parameters[name] - start).square()
             total = total + (square if self.importance is None else square * self.importance[name]).sum()
-        return self.weight / 2 * total
+        return self.stiffness / 2 * total
 
 
 def fisher(model: SequenceModel, examples: Iterable[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:

@@ -163,11 +163,11 @@ def draw(scores: Tensor, number: Tensor) -> Tensor:
 
 
 def generate(
-    model: Any, encoded: Any, count: int, max_length: int, numbers: Tensor | None = None, min_length: int = 0
+    model: Any, encoded: Any, count: int, max_length: int, uniforms: Tensor | None = None, min_length: int = 0
 ) -> Tensor:
     """Rows (B*count, max_length) of ids, `count` for each of the B sources in order, pads after `eos`.
 
-    Each id is the likeliest one, or with numbers (B*count, max_length) is drawn by them. A row ends after `min_length`
+    Each id is the likeliest one, or with uniforms (B*count, max_length) is drawn by them. A row ends after `min_length`
     tokens at the earliest; one that reaches `max_length` has no `eos`.
     """
     state = model.begin(encoded, count)
@@ -182,7 +182,7 @@ def generate(
         scores = state.step(token, at)
         if at < min_length:
             scores[:, 0] = -torch.inf
-        chosen = scores.argmax(-1) if numbers is None else draw(scores, numbers[alive, at])
+        chosen = scores.argmax(-1) if uniforms is None else draw(scores, uniforms[alive, at])
         token = (chosen + eos).masked_fill(finished, pad)
         result[alive, at] = token
         finished = finished | (token == eos)

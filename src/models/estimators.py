@@ -39,9 +39,9 @@ class Estimator(Protocol):
         *,
         max_length: int,
         generator: torch.Generator | None = None,
-        numbers: Tensor | None = None,
+        uniforms: Tensor | None = None,
     ) -> Tensor:
-        """source (B, S), target (B, T) -> (B,); z has at most `max_length` tokens; `numbers` as for `sample`."""
+        """source (B, S), target (B, T) -> (B,); z has at most `max_length` tokens; `uniforms` as for `sample`."""
 
 
 # From the costs of k samples (B, k, ...), and of the greedy output (B, 1, ...) where it is asked for, to what each
@@ -125,14 +125,14 @@ class ScoreFunction:
         *,
         max_length: int,
         generator: torch.Generator | None = None,
-        numbers: Tensor | None = None,
+        uniforms: Tensor | None = None,
     ) -> Tensor:
         """source (B, S), target (B, T) -> (B,)."""
         k = self.samples
         with training_mode(base, False), torch.set_grad_enabled(not self.dropout):
             encoded = base.encode(source)  # to sample from, and to score what was sampled
         with torch.no_grad(), training_mode(base, False):
-            drawn = base.sample(encoded, k, max_length=max_length, generator=generator, numbers=numbers)  # (B*k, Z)
+            drawn = base.sample(encoded, k, max_length=max_length, generator=generator, uniforms=uniforms)  # (B*k, Z)
             costs = self._costs(denoiser, drawn, target)  # (B, k, T)
             total = costs.sum(2)  # (B, k)
             value = total.mean(1) if self.weigh not in _MARGINAL else math.log(k) - (-total).logsumexp(1)
@@ -253,7 +253,7 @@ class Published:
         *,
         max_length: int,
         generator: torch.Generator | None = None,
-        numbers: Tensor | None = None,
+        uniforms: Tensor | None = None,
     ) -> Tensor:
         """source (B, S), target (B, T) -> (B,)."""
         special = base.specials
@@ -261,7 +261,7 @@ class Published:
             encoded = base.encode(source)
             with torch.no_grad():
                 drawn = base.sample(
-                    encoded, self.samples, max_length=max_length, generator=generator, numbers=numbers
+                    encoded, self.samples, max_length=max_length, generator=generator, uniforms=uniforms
                 )  # (B*k, Z)
                 ended = F.pad(as_source(drawn, special.pad, special.eos), (0, 1), value=special.pad)
                 ended[torch.arange(len(ended)), (ended != special.pad).sum(1)] = special.eos

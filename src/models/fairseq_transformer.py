@@ -156,13 +156,13 @@ class FairseqTransformer(SequenceModel):
         *,
         max_length: int,
         generator: torch.Generator | None = None,
-        numbers: Tensor | None = None,
+        uniforms: Tensor | None = None,
     ) -> Tensor:
         encoded = self.encode(source)
-        if numbers is None:
+        if uniforms is None:
             shape = (len(encoded.states) * count, max_length)
-            numbers = torch.rand(shape, dtype=torch.float64, device=encoded.states.device, generator=generator)
-        return decoding.trim(decoding.generate(self, encoded, count, max_length, numbers), self.specials.pad)
+            uniforms = torch.rand(shape, dtype=torch.float64, device=encoded.states.device, generator=generator)
+        return decoding.trim(decoding.generate(self, encoded, count, max_length, uniforms), self.specials.pad)
 
     @torch.no_grad()
     def predict(self, source: Tensor | Encoded, *, max_length: int, beams: int = 1) -> Tensor:

@@ -156,15 +156,15 @@ class HuggingFace(SequenceModel):
         *,
         max_length: int,
         generator: torch.Generator | None = None,
-        numbers: Tensor | None = None,
+        uniforms: Tensor | None = None,
     ) -> Tensor:
         encoded = self.encode(source).repeated(count)
-        if numbers is None:
+        if uniforms is None:
             shape = (len(encoded.states), max_length)
-            numbers = torch.rand(shape, dtype=torch.float64, device=encoded.states.device, generator=generator)
+            uniforms = torch.rand(shape, dtype=torch.float64, device=encoded.states.device, generator=generator)
 
         def drawn(rows: Tensor, scores: Tensor) -> Tensor:
-            chosen = draw(scores, numbers[:, rows.shape[1] - 1])
+            chosen = draw(scores, uniforms[:, rows.shape[1] - 1])
             return torch.full_like(scores, -torch.inf).scatter_(1, chosen[:, None], 0.0)
 
         return self._generate(encoded, max_length, logits_processor=[drawn])

@@ -97,7 +97,7 @@ def applies(model: Any) -> bool:
 
 
 def generate(
-    model: Any, encoded: Any, count: int, max_length: int, numbers: Tensor | None = None, min_length: int = 0
+    model: Any, encoded: Any, count: int, max_length: int, uniforms: Tensor | None = None, min_length: int = 0
 ) -> Tensor:
     """Rows (B*count, max_length): the contract of `decoding.generate`.
 
@@ -126,7 +126,7 @@ def generate(
     lengths = mask.flatten(1).sum(1)
     rows = len(memory) * count
     result = torch.full((rows, max_length), specials.pad)
-    numbers = None if numbers is None else numbers.contiguous()
+    uniforms = None if uniforms is None else uniforms.contiguous()
     half = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
     norm_weight, norm_bias = pair(model.decoder_norm)
     given = _Given(
@@ -137,7 +137,7 @@ def generate(
         table=address(weight * model.width**0.5),
         positions=address(model.positions_to(max_length)),
         lengths=lengths.data_ptr(),
-        numbers=None if numbers is None else numbers.data_ptr(),
+        numbers=None if uniforms is None else uniforms.data_ptr(),
         result=result.data_ptr(),
         count_layers=len(model.decoder),
         width=model.width,

@@ -72,11 +72,11 @@ class SequenceModel(nn.Module, ABC):
         *,
         max_length: int,
         generator: torch.Generator | None = None,
-        numbers: Tensor | None = None,
+        uniforms: Tensor | None = None,
     ) -> Tensor:
         """Ancestral samples at temperature 1: (B*count, T), `count` rows per source in order, pads after `eos`.
 
-        `numbers` (B*count, max_length): float64, uniform in [0, 1), by which rows are drawn, so that the same numbers
+        `uniforms` (B*count, max_length): float64, uniform in [0, 1), by which rows are drawn, so that the same numbers
         draw the same row wherever it stands; null: the generator's. A model that cannot leaves them aside.
 
         A row that reaches `max_length` has no `eos`. The log-probability of what was drawn is `-nll(source, samples)`

@@ -291,13 +291,13 @@ class Transformer(SequenceModel):
         *,
         max_length: int,
         generator: torch.Generator | None = None,
-        numbers: Tensor | None = None,
+        uniforms: Tensor | None = None,
     ) -> Tensor:
         encoded = self.encode(source)
-        if numbers is None:
+        if uniforms is None:
             shape = (len(encoded.states) * count, max_length)
-            numbers = torch.rand(shape, dtype=torch.float64, device=encoded.states.device, generator=generator)
-        return self.decode(encoded, count, max_length, numbers)
+            uniforms = torch.rand(shape, dtype=torch.float64, device=encoded.states.device, generator=generator)
+        return self.decode(encoded, count, max_length, uniforms)
 
     @torch.no_grad()
     def predict(self, source: Tensor | Encoded, *, max_length: int, beams: int = 1) -> Tensor:
@@ -314,7 +314,7 @@ class Transformer(SequenceModel):
         source: Tensor | Encoded,
         count: int,
         max_length: int,
-        numbers: Tensor | None = None,
+        uniforms: Tensor | None = None,
         min_length: int = 0,
     ) -> Tensor:
         """`decoding.generate`, without the columns that are pads in every row: (B*count, T)."""
@@ -324,7 +324,7 @@ class Transformer(SequenceModel):
                 (len(encoded.states) * count, max_length), self.specials.pad, dtype=torch.int64
             )
         generate = native.generate if native.applies(self) else decoding.generate
-        return decoding.trim(generate(self, encoded, count, max_length, numbers, min_length), self.specials.pad)
+        return decoding.trim(generate(self, encoded, count, max_length, uniforms, min_length), self.specials.pad)
 
 
 def _in_mode(layer: nn.Module, training: bool, *inputs: Tensor) -> Tensor:

@@ -47,9 +47,9 @@ class Translated(SequenceModel):
         *,
         max_length: int,
         generator: torch.Generator | None = None,
-        numbers: Tensor | None = None,
+        uniforms: Tensor | None = None,
     ) -> Tensor:
-        """Of the model's ids: a text has several spellings. `numbers` are left aside, being for rows outside."""
+        """Of the model's ids: a text has several spellings. `uniforms` are left aside, being for rows outside."""
         drawn = self.model.sample(self._read(source), count, max_length=self.max_length, generator=generator)
         return self._written(drawn, max_length)
 

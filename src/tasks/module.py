@@ -1,32 +1,30 @@
-"""Trains one model on pairs, alone or through a frozen denoiser; pretraining the denoiser is the case without one.
+"""The one LightningModule: a model, its loss, one optimiser, and the stages of its training.
 
-    loss = (base_weight * f.nll(x, y) + composed_weight * estimator.surrogate(f, Pi, x, y)) / target tokens
-           + denoising_weight * f.nll(noised y', y') / tokens of y'  +  anchor.penalty(f)
+    loss = (base_weight * base loss + composed_weight * composed loss) / amount
+           + denoising_weight * f.nll(noised y', y') / tokens of y'  +  penalties(f)
 
-of which all but the first term are optional. A training is one or more stages, one after the other: each has its share
-of the updates, and says how fast which parameters learn.
+of which all but the first term are optional; `loss.py` says what the losses are, of each kind of output. A training is
+one or more stages, one after the other: each has its share of the updates, and says how fast which parameters learn.
 Everything random in an update is a function of (seed, update), so that only weights and optimiser state need saving.
-Left out: what to keep and where to write it (`progress.py`).
+Left out: what to keep and where to write it (`training/`).
 """
 
 import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
 import torch.distributed
 from pytorch_lightning.strategies import ModelParallelStrategy
-from torch import Tensor
+from torch import Tensor, nn
 
 from composed.datamodules.batching import Batch
 from composed.errors import ConfigError, TrainingError
-from composed.models.anchor import Anchor
-from composed.models.composition import as_source
-from composed.models.estimators import Estimator
-from composed.models.sequence import SequenceModel
 from composed.models.sharding import gathered, shard
+from composed.tasks.loss import TEXT, ComposedTerm, Loss, Penalty
 
 
 @dataclass(frozen=True)
@@ -83,54 +81,44 @@ class Stage:
         return next(named, self.rates.get(OTHERS, 1.0))
 
 
-@dataclass(frozen=True)
-class ComposedTerm:
-    """How f is trained through the denoiser."""
-
-    denoiser: SequenceModel
-    estimator: Estimator
-    weight: float
-    after: int = 0  # updates before the term joins
-    max_length: int = field(kw_only=True)
-
-
 class Training(pl.LightningModule):
     """One model, one loss, one optimiser.
 
     Args:
         model: what is trained.
+        loss: what its updates minimise.
         optim: its optimiser, schedule and budget.
         seed: of everything random in the updates.
-        base_weight: lambda, the weight of the model's own negative log-likelihood.
+        base_weight: lambda, the weight of the model's own loss.
         base_weight_end: lambda at the last update, reached linearly from the update at which the composed term joins.
         term: the composed loss, if there is one; the denoiser is frozen already and no parameter of this module.
         denoising_weight: of the denoising loss, for batches that carry a denoising batch.
-        anchor: holds the model near its start.
+        penalties: join the loss of every update, such as an anchor that holds the model near its start.
         stages: their shares add up to 1; each has at least one update.
     """
 
-    unit = "tokens"  # what the size of a batch, and so the speed, counts
-
     def __init__(
         self,
-        model: SequenceModel,
+        model: nn.Module,
         optim: Optim,
+        loss: Loss = TEXT,
         *,
         seed: int,
         base_weight: float = 1.0,
         base_weight_end: float | None = None,
         term: ComposedTerm | None = None,
         denoising_weight: float = 0.0,
-        anchor: Anchor | None = None,
+        penalties: Sequence[Penalty] = (),
         stages: Sequence[Stage] = (Stage(),),
     ) -> None:
         super().__init__()
-        self.model = model
+        self.model: Any = model
         self.optim = optim
+        self.loss = loss
         self.seed = seed
         self.base_weights = base_weight, base_weight if base_weight_end is None else base_weight_end
         self.denoising_weight = denoising_weight
-        self.anchor = anchor
+        self.penalties = penalties
         self.stages = stages
         shares = [sum(stage.share for stage in stages[:i]) for i in range(len(stages))]
         self.starts = [round(share * optim.updates) for share in shares]
@@ -236,51 +224,47 @@ class Training(pl.LightningModule):
             group["lr"] = rate * group["factors"][stage]
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        nll = self.model.nll(batch.source, batch.target, label_smoothing=self.optim.smoothing(batch.update))
-        total = self.base_weight(batch.update) * nll.sum()
-        tokens = (batch.target != self.model.specials.pad).sum()
-        self._measure("loss", nll, tokens, batch.weight)
-        if self.composing:
-            assert self.term is not None
-            cost = self.term.estimator.surrogate(
-                self.model,
-                self.term.denoiser,
-                batch.source,
-                batch.target,
-                max_length=self.term.max_length,
-                numbers=self._numbers(batch, self.term),
-            )
-            total = total + self.term.weight * cost.sum()
-            self._measure("composed_loss", cost, tokens, batch.weight)
-        # Lightning averages over the parts of an update and over processes; the loss is a mean over its tokens.
+        term = self.term if self.composing else None
+        terms = self.loss.terms(
+            self.model,
+            batch,
+            term,
+            smoothing=self.optim.smoothing(batch.update),
+            uniforms=lambda: self._uniforms(batch, term),
+        )
+        self._measure("loss", terms.base, terms.amount, batch.weight)
+        total = self.base_weight(batch.update) * terms.base.sum()
+        if term is not None and terms.composed is not None:
+            self._measure("composed_loss", terms.composed, terms.amount, batch.weight)
+            total = total + term.weight * terms.composed.sum()
+        # Lightning averages over micro-batches and ranks; the loss is a mean over what the whole update has.
         loss = total * self._share(batch)
         if batch.denoising is not None:
-            denoising = self.model.nll(batch.denoising.source, batch.denoising.target)
-            tokens = (batch.denoising.target != self.model.specials.pad).sum()
-            self._measure("denoising_loss", denoising, tokens, batch.denoising.weight)
-            loss = loss + self.denoising_weight * denoising.sum() * self._share(batch.denoising)
-        if self.anchor is not None:
-            penalty = self.anchor.penalty(self.model)
-            self._measure("anchor", penalty, 1.0, 1.0)
-            loss = loss + penalty
+            denoising = self.loss.terms(self.model, batch.denoising, None, smoothing=0.0, uniforms=torch.Tensor)
+            self._measure("denoising_loss", denoising.base, denoising.amount, batch.denoising.weight)
+            loss = loss + self.denoising_weight * denoising.base.sum() * self._share(batch.denoising)
+        for penalty in self.penalties:
+            value = penalty.value(self.model)
+            self._measure(penalty.name, value, 1.0, 1.0)
+            loss = loss + penalty.weight * value
         if not torch.isfinite(loss):
             raise TrainingError(
                 f"the loss is {loss.item()} at update {batch.update} (seed {self.seed}, rows {batch.rows.tolist()[:8]} "
-                "... of the training data). Training stopped; the last good checkpoint stays. Try a smaller optim.lr, "
-                "a longer optim.warmup or optim.clip=1."
+                f"... of the training data). Training stopped; the last good checkpoint stays. {self.loss.remedy}"
             )
         return loss
 
-    def _numbers(self, batch: Batch, term: ComposedTerm) -> Tensor:
+    def _uniforms(self, batch: Batch, term: ComposedTerm | None) -> Tensor:
         """What the samples of the batch's rows are drawn by, whichever process has them."""
+        assert term is not None
         generator = torch.Generator(self.device).manual_seed(_mix(self.seed, batch.update, batch.part, 0))
         shape = (
             len(batch.target) if batch.places is None else batch.whole,
             term.estimator.samples,
             term.max_length,
         )
-        numbers = torch.rand(shape, dtype=torch.float64, device=self.device, generator=generator)
-        return (numbers if batch.places is None else numbers[batch.places]).flatten(0, 1)
+        uniforms = torch.rand(shape, dtype=torch.float64, device=self.device, generator=generator)
+        return (uniforms if batch.places is None else uniforms[batch.places]).flatten(0, 1)
 
     def _measure(self, name: str, values: Tensor, amount: Tensor | float, weight: float) -> None:
         """Adds what a batch of this weight measures to what the earlier parts of the update did."""
@@ -296,25 +280,16 @@ class Training(pl.LightningModule):
             self.updates = batch.update + 1
 
     def on_validation_epoch_start(self) -> None:
-        self._sums = torch.zeros(3, dtype=torch.float64)  # nll, nll through Pi, target tokens
+        self._sums = torch.zeros(3, dtype=torch.float64)  # losses of f and of Pi(f), amount
 
     @torch.no_grad()
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        nll = self.model.nll(batch.source, batch.target).double().sum()
-        tokens = (batch.target != self.model.specials.pad).sum()
-        composed = torch.zeros(())
-        if self.composing:
-            assert self.term is not None
-            greedy = self.model.predict(batch.source, max_length=self.term.max_length)
-            special = self.model.specials
-            read = as_source(greedy, special.pad, special.eos)
-            composed = self.term.denoiser.nll(read, batch.target).double().sum()
-        self._sums += batch.weight * torch.stack([nll.cpu(), composed.cpu().double(), tokens.cpu().double()])
+        self._sums += batch.weight * self.loss.sums(self.model, batch, self.term if self.composing else None)
 
     def on_validation_epoch_end(self) -> None:
-        """`loss`: nats per target token of f; `composed_loss`: of Pi given f's greedy output.
+        """`loss`: of f, a mean over tokens or images; `composed_loss`: of Pi(f(x)).
 
-        `selection` is the one that is trained.
+        `selection`: the loss that selects the best checkpoint: the composed one once it is trained, else f's own.
         """
         sums = self._sums
         if torch.distributed.is_available() and torch.distributed.is_initialized():

@@ -81,7 +81,7 @@ class Recorder(pl.Callback):
         write_text(self.path, "".join(kept))
         self._file = open(self.path, "a", encoding="utf-8")  # noqa: SIM115  (closed by `stop`)
         self._display = Display(
-            self.stage, self.task.updates, self.task.optim.updates, self.task.unit, self.task.changes
+            self.stage, self.task.updates, self.task.optim.updates, self.task.loss.unit, self.task.changes
         )
 
     def stop(self) -> None:

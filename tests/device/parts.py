@@ -30,7 +30,8 @@ from composed.models.mlp import GlyphPredictor
 from composed.models.pathwise import Pathwise
 from composed.models.translation import Translated
 from composed.models.unet import UNet
-from composed.tasks.module import ComposedTerm, Stage, Training
+from composed.tasks.loss import ComposedTerm
+from composed.tasks.module import Stage, Training
 from composed.training.fit import train
 from tests import device, toy_models, toys
 
@@ -87,8 +88,8 @@ def same_rows(here: Any, there: Any) -> None:
     """Of any model of text: likelihoods, samples by the same numbers, greedy rows and beams."""
     same(here, there, lambda model, on: model.nll(on(SOURCE), on(TARGET), label_smoothing=0.1))
     numbers = torch.rand(6, 40, dtype=torch.float64)
-    drawn = here.sample(SOURCE, 2, max_length=40, numbers=numbers)
-    equal(drawn, there.sample(SOURCE.to(THERE), 2, max_length=40, numbers=numbers.to(THERE)))
+    drawn = here.sample(SOURCE, 2, max_length=40, uniforms=numbers)
+    equal(drawn, there.sample(SOURCE.to(THERE), 2, max_length=40, uniforms=numbers.to(THERE)))
     there.sample(SOURCE.to(THERE), max_length=40, generator=torch.Generator(THERE).manual_seed(1))
     for beams in (1, 3):
         row = here.predict(SOURCE, max_length=9, beams=beams)
@@ -117,7 +118,7 @@ def term(estimator: Any, here: Any, there: Any, judges: dict[Any, Any]) -> None:
     def ask(model: Any, on: Callable[[Any], Any]) -> Tensor:
         torch.manual_seed(4)  # of the device too: it draws what the CPU draws
         return estimator.surrogate(
-            model, judges[model], on(SOURCE), on(TARGET), max_length=LONGEST, numbers=on(numbers)
+            model, judges[model], on(SOURCE), on(TARGET), max_length=LONGEST, uniforms=on(numbers)
         )
 
     same(here, there, ask)
@@ -159,9 +160,10 @@ def rows_of(folder: Path, how: dict[str, Any], adapt: Callable[[Any], Anchor | N
     """The metrics of a training with everything in it."""
     model = toys.model(dropout=0.0)
     anchor = adapt(model)
-    term = ComposedTerm(freeze(toys.model(5)), estimators.rloo(2), 0.1, 4, max_length=8)  # type: ignore[arg-type]
+    term = ComposedTerm(freeze(toys.model(5)), estimators.rloo(2), 0.1, 4, max_length=8)
     stages = [Stage(0.67, {"decoder": 0.5}), Stage(0.33)]
-    task = Training(model, toys.optim(**changes), seed=0, term=term, denoising_weight=0.5, anchor=anchor, stages=stages)
+    how = {"term": term, "denoising_weight": 0.5, "penalties": [anchor], "stages": stages}
+    task = Training(model, toys.optim(**changes), seed=0, **how)
     train(
         task,
         [toys.reversals(40, 0), toys.reversals(20, 3)],

@@ -16,7 +16,8 @@ from composed.models.composition import freeze
 from composed.models.estimators import rloo
 from composed.system import files
 from composed.system.files import locked
-from composed.tasks.module import ComposedTerm, Stage
+from composed.tasks.loss import ComposedTerm
+from composed.tasks.module import Stage
 from composed.training import checkpoints
 from tests import toys
 from tests.commands import BASELINE, LONG, LONG_COMPOSED, command, end, run_folders, same_bits, start, wait_for
@@ -30,7 +31,7 @@ whole_commands = pytest.mark.slow("a fault done to whole commands, tens of secon
 
 def toy(folder: Path) -> None:
     """Shuffled batches in two parts, dropout, two stages, samples through a denoiser, a denoising loss."""
-    term = ComposedTerm(freeze(toys.model(5)), rloo(2), 0.1, 4, max_length=8)  # type: ignore[arg-type]
+    term = ComposedTerm(freeze(toys.model(5)), rloo(2), 0.1, 4, max_length=8)
     fit(
         folder,
         updates=UPDATES,
