@@ -28,11 +28,12 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 from composed.datamodules.batching import Batch, Updates
-from composed.experiment import build
+from composed.experiment.denoiser import denoiser_weights, frozen_denoiser
 from composed.models.composition import as_source
 from composed.models.estimators import Estimator, posterior, reinforce, rloo, self_critical, vimco
 from composed.models.relaxations import expected_embedding, gumbel, straight_through
 from composed.models.transformer import Transformer
+from composed.tasks.text import TextTask
 
 ESTIMATORS: dict[str, Estimator] = {
     "reinforce, 1 sample": reinforce(1),
@@ -86,8 +87,8 @@ def main() -> None:
         config: dict[str, Any] = OmegaConf.to_container(  # type: ignore[assignment]
             compose("config", ["profile=quick", *options.settings]), resolve=True
         )
-    task = build.text_task(config)
-    denoiser = build.denoiser(config, task, build.denoiser_weights(config, task, "composed-train"))
+    task = TextTask.open(config)
+    denoiser = frozen_denoiser(task, denoiser_weights(task, "composed-train"))
     assert denoiser is not None
     f, batches = trained(config, task, denoiser, options.updates, options.batches, options.seed)
     torch.manual_seed(options.seed)
@@ -114,13 +115,13 @@ def main() -> None:
 
 
 def trained(
-    config: dict[str, Any], task: build.TextTask, denoiser: Transformer, updates: int, batches: int, seed: int
+    config: dict[str, Any], task: TextTask, denoiser: Transformer, updates: int, batches: int, seed: int
 ) -> tuple[Transformer, list[Batch]]:
     """An f after some updates of standard fine-tuning, and batches of its training data."""
-    f = build.model(config, task.tokenizer, seed=seed)
+    f: Any = task.model(seed=seed)
     f.load_state_dict(denoiser.state_dict())
     f.requires_grad_(True).train()
-    settings = build.optim(config["optim"])
+    settings = task.optim(config["optim"])
     optimizer = torch.optim.AdamW(
         f.parameters(), betas=settings.betas, weight_decay=settings.weight_decay, fused=True, lr=settings.lr
     )

@@ -19,9 +19,10 @@ from omegaconf import OmegaConf
 
 from composed.datamodules.fonts import outlines
 from composed.datamodules.fonts.noise import NOISES
-from composed.experiment import image
+from composed.models.composition import freeze
 from composed.runs.folder import environment
 from composed.system.files import write_text
+from composed.tasks.image import ImageTask
 
 ROUNDS, REPEATS, BATCH = 7, 3, 128
 
@@ -34,19 +35,19 @@ def configuration() -> dict[str, Any]:
 def works() -> dict[str, tuple[int, Callable[[], Any]]]:
     """What is measured, with the images that one call handles."""
     config = configuration()
-    data = image.image_data(config)
+    task = ImageTask.open(config)
     rows = list(range(BATCH))
-    batch = data.splits.train.batch(rows)
-    pi = image.freeze(image.make_denoiser(config, seed=0))
-    f = image.make_predictor(config, data, seed=0)
-    denoiser = image.make_denoiser(config, seed=0)
-    drawings = list(outlines.bundled(data.characters))
+    batch = task.splits.train.batch(rows)
+    pi = freeze(task.denoiser(seed=0))
+    f = task.predictor(seed=0)
+    denoiser = task.denoiser(seed=0)
+    drawings = list(outlines.bundled(task.characters))
     face = iter(range(10**9))
 
     def draw() -> None:
         index = next(face)
         drawing, strokes = drawings[index % len(drawings)]
-        outlines.fit(drawing, outlines.Look.draw(np.random.default_rng(index), strokes=strokes), data.size)
+        outlines.fit(drawing, outlines.Look.draw(np.random.default_rng(index), strokes=strokes), task.size)
 
     def step(model: torch.nn.Module, source: torch.Tensor, through: torch.nn.Module | None) -> None:
         with torch.autocast("cpu", torch.bfloat16, enabled=config["trainer"]["precision"].startswith("bf16")):
@@ -56,8 +57,8 @@ def works() -> dict[str, tuple[int, Callable[[], Any]]]:
         model.zero_grad()
 
     found: dict[str, tuple[int, Callable[[], Any]]] = {
-        "drawing faces": (len(data.characters), draw),
-        "batches of labeled images": (BATCH, lambda: data.splits.train.batch(rows)),
+        "drawing faces": (len(task.characters), draw),
+        "batches of labeled images": (BATCH, lambda: task.splits.train.batch(rows)),
     }
     for name, kind in NOISES.items():
         found[f"noise: {name}"] = BATCH, lambda kind=kind: kind()(batch.target, torch.Generator())

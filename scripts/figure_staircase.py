@@ -11,10 +11,10 @@ from typing import Any
 
 from composed.datamodules.staircase import Staircase
 from composed.errors import ComposedError, DataError
-from composed.experiment.curve import staircases
 from composed.reporting.statistics import Estimate, estimate
 from composed.runs.folder import RunFolder
 from composed.system.files import read_json, read_lines, write_atomically, write_text
+from composed.tasks.staircase import StaircaseTask
 
 DIRECT, COMPOSED = "baseline", "composed_pathwise"
 WORDS = {DIRECT: "f trained alone", COMPOSED: "f trained through rounding"}
@@ -60,7 +60,7 @@ def draw(found: Runs, path: Path) -> None:
     from matplotlib.figure import Figure
 
     first = min(found[DIRECT].keys() & found[COMPOSED].keys())
-    stairs = staircases(found[DIRECT][first].config())
+    stairs = StaircaseTask.open(found[DIRECT][first].config()).stairs
     with matplotlib.style.context("default"):
         figure = Figure(figsize=(10, 4), layout="constrained")
         left, right = figure.subplots(1, 2, width_ratios=[1.6, 1])
@@ -122,7 +122,7 @@ def _complexities(axes: Any, found: Runs, stairs: list[Staircase]) -> None:
 def describe(found: Runs, command: str) -> str:
     """The Markdown text: the picture, every number behind it, and how it came about."""
     first = next(iter(found[DIRECT].values()))
-    stairs, place = staircases(first.config()), read_json(first.path / "environment.json")
+    stairs, place = StaircaseTask.open(first.config()).stairs, read_json(first.path / "environment.json")
     lines = [
         "# Staircases",
         "",

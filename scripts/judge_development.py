@@ -12,10 +12,11 @@ from typing import Any
 
 from composed.datamodules.text import Split
 from composed.errors import ComposedError, ConfigError
-from composed.experiment import build, evaluate
+from composed.experiment import evaluate
 from composed.runs.folder import RunFolder
 from composed.system.console import say
 from composed.system.files import read_json, write_json
+from composed.tasks.text import TextTask
 
 UNUSED = {"train": 1, "val": 1, "unlabeled": 1, "unlabeled_val": 1}  # splits that have to be there
 
@@ -25,7 +26,7 @@ def development(config: dict[str, Any], seed: int, programs: int) -> dict[str, S
     if seed == config["task"]["seed"]:
         raise ConfigError(f"--seed {seed} is the seed of the run's own data; choose another")
     sizes = {**UNUSED, "test": programs, "ood": programs}
-    return build.text_task({**config, "task": {**config["task"], "seed": seed, "sizes": sizes}}).data.tests
+    return TextTask.open({**config, "task": {**config["task"], "seed": seed, "sizes": sizes}}).data.tests
 
 
 def without(split: Split, known: set[str]) -> Split:
@@ -39,18 +40,15 @@ def judge(path: Path, out: Path, seed: int, programs: int) -> None:
     config = source.config()
     if config["task"]["name"] != "sanstype" or config["task"]["folder"]:
         raise ConfigError(f"{path}: only runs on generated SansType programs")
-    task = build.text_task(config)
+    task, f, _, composition = evaluate.load_run(source, config)
     known = {line for of in (task.data.train, task.data.val, *task.data.tests.values()) for line in of.targets}
     tests = {name: without(of, known) for name, of in development(config, seed, programs).items()}
     task = dataclasses.replace(task, data=dataclasses.replace(task.data, tests=tests))
-    model = build.finished_predictor(config, task, source.checkpoints / "best.safetensors")
-    command = source.command(denoiser="auto", redo="true")
-    pi = build.denoiser(config, task, build.denoiser_weights({**config, "denoiser": "store"}, task, command))
     copy = RunFolder(out / path.name)
     written = shutil.ignore_patterns("predictions-*", "verdicts-*", "result.json", "checkpoints")
     shutil.copytree(path, copy.path, ignore=written, dirs_exist_ok=True)
     write_json(copy.training, {**read_json(source.training), "about": f"{programs} development programs of each kind"})
-    evaluate.predict(copy, config, task, model, build.composition(config, task, model, pi, command))
+    task.predict(copy, f, composition)
     say(evaluate.summary(evaluate.conclude(copy, config), copy.path))
 
 

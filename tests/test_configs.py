@@ -2,7 +2,7 @@
 
 import dataclasses
 from importlib.util import find_spec
-from types import NoneType
+from types import NoneType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,8 +17,11 @@ from composed.datamodules import tokenizers
 from composed.datamodules.sanstype.files import Sizes
 from composed.datamodules.sanstype.grammar import Grammar
 from composed.errors import ConfigError
-from composed.experiment import build, curve, image
+from composed.experiment.fine_tuning import composed_term, fine_tuning, predictor
 from composed.models.composition import freeze
+from composed.tasks.image import ImageTask
+from composed.tasks.staircase import StaircaseTask
+from composed.tasks.text import TextTask
 from composed.training.fit import check_trainer
 
 PROGRAM = "int main () { int var_0; var_0 = 3; cout << var_0; return 0; }"
@@ -59,20 +62,20 @@ def build_all(settings: dict[str, Any]) -> None:
 
 
 def build_image(settings: dict[str, Any]) -> None:
-    data = image.ImageData(None, settings["task"]["characters"], settings["task"]["size"], "")  # type: ignore[arg-type]
-    pi = freeze(image.make_denoiser(settings, seed=0))
-    f = image.image_task(settings, data, pi).model
+    task = ImageTask(settings, SimpleNamespace(train=None, val=None), "")  # type: ignore[arg-type]
+    pi = freeze(task.denoiser(seed=0))
+    f = fine_tuning(task, pi, "").training.model
     assert pi(f(torch.zeros(2, 2, dtype=torch.long))).shape == (2, 1, 32, 32)
     noise = instantiate(settings["noise"], _convert_="all")
     assert noise(torch.zeros(2, 1, 32, 32), torch.Generator()).shape == (2, 1, 32, 32)
-    image.optim(settings["pretraining"]["optim"])
+    task.optim(settings["pretraining"]["optim"])
 
 
 def build_curve(settings: dict[str, Any]) -> None:
-    stairs = curve.staircases(settings)
-    networks, rounding = curve.make_networks(settings, stairs), curve.make_rounding(settings, stairs)
-    points = torch.zeros(len(stairs), 3)
-    assert instantiate(settings["estimator"]).surrogate(networks, rounding, points, points).shape == (len(stairs),)
+    task = StaircaseTask.open(settings)
+    networks, rounding, count = task.predictor(seed=0), task.denoiser(), len(task.stairs)
+    points = torch.zeros(count, 3)
+    assert instantiate(settings["estimator"]).surrogate(networks, rounding, points, points).shape == (count,)
 
 
 def build_text(settings: dict[str, Any]) -> None:
@@ -81,14 +84,13 @@ def build_text(settings: dict[str, Any]) -> None:
         Sizes(**task["sizes"])
         Grammar(**task["grammar"])
     tokenizer = tokenizers.train("word", [PROGRAM], settings["tokenizer"]["size"])
-    folder = build.TextTask(None, tokenizer, max_length=20)  # type: ignore[arg-type]
-    optim = build.optim(settings["optim"])
-    pi = freeze(build.model(settings, tokenizer, seed=0))
+    text = TextTask(settings, None, tokenizer, max_length=20)  # type: ignore[arg-type]
+    pi = freeze(text.model(seed=0))
     if settings["finetuning"]["start_from"] in ("scratch", "denoiser"):
-        build.predictor(settings, folder, pi)  # type: ignore[arg-type]
-    build.composed_term(settings, folder, pi, optim)  # type: ignore[arg-type]
+        predictor(text, pi)
+    composed_term(text, pi, text.optim(settings["optim"]))
     if settings["pretraining"]["name"] != "none":
-        build.optim(settings["pretraining"]["optim"])
+        text.optim(settings["pretraining"]["optim"])
     noise = instantiate(settings["noise"], _convert_="all")
     assert dataclasses.is_dataclass(noise)
     instantiate(settings["estimator"], _convert_="all")

@@ -7,8 +7,8 @@ import matplotlib
 import pytest
 
 from composed.datamodules.tokenizers import BpeTokenizer, DictionaryTokenizer, Tokenizer, train
-from composed.experiment import image
 from composed.runs.folder import RunFolder
+from composed.tasks.image import ImageTask
 from tests.test_configs import config
 from tests.test_test_sets import write_data
 
@@ -107,7 +107,7 @@ def test_faces_of_the_same_number_in_the_same_folder_are_no_same_faces(tmp_path)
         (tmp_path / folder).mkdir()
         for place, font in enumerate(fonts):
             shutil.copy(FACES / f"{font}.ttf", tmp_path / folder / f"{place}.ttf")
-        keys.append(image.image_data(config(*words, f"task.faces={tmp_path / folder}")).key)
+        keys.append(ImageTask.open(config(*words, f"task.faces={tmp_path / folder}")).key)
     assert keys[0] == keys[1] != keys[2]
 
 

@@ -10,10 +10,10 @@ import yaml
 from composed import judges
 from composed.cli import evaluate, export, predict
 from composed.errors import ComposedError, ConfigError, Interrupted
-from composed.experiment import build
 from composed.experiment import evaluate as results
 from composed.runs.folder import RunFolder
 from composed.system.files import write_json, write_lines
+from composed.tasks.text import loader
 from tests.test_configs import config
 
 CONFIG = config("profile=smoke", "seed=1", "logger=csv")
@@ -186,7 +186,7 @@ def test_every_command_takes_a_run_folder_for_what_somebody_else_may_have_writte
 def test_a_task_that_a_folder_names_is_one_of_the_list(run, capsys):
     config = {**CONFIG, "task": {**CONFIG["task"], "name": "spoc.release"}}
     with pytest.raises(ConfigError, match=r"task\.name=spoc\.release: no task of text has this name"):
-        build.text_task(config)
+        loader(config["task"]["name"])
 
 
 @pytest.mark.parametrize("wrong", [{"splits": None}, {"rules": {"compare": "loosely", "seconds": 2}}, {"seconds": 3}])
@@ -235,8 +235,8 @@ def test_prediction_keeps_the_order_of_the_data_and_feeds_the_denoiser_what_f_sa
 
     from composed.datamodules.text import Split, TextData
     from composed.datamodules.tokenizers import train
-    from composed.experiment.build import TextTask
     from composed.models.composition import Composition
+    from composed.tasks.text import TextTask
     from tests import toys
 
     class Echo(torch.nn.Module):
@@ -253,10 +253,9 @@ def test_prediction_keeps_the_order_of_the_data_and_feeds_the_denoiser_what_f_sa
     lines = [" ".join(["a"] * (1 + 7 * n % 5) + [f"w{n}"]) for n in range(9)]
     split = Split(lines, [f"t{n}" for n in range(9)], [[("", str(n))] for n in range(9)])
     data = TextData(split, split, {"id": split}, [], [], to_cpp=str.upper, as_source=str)
-    task = TextTask(data, train("word", lines, 0), max_length=9)
+    task = TextTask({"task": {"beams": 1}}, data, train("word", lines, 0), max_length=9)
     run, f, pi = RunFolder(tmp_path), Echo(), Echo()
-    config = {"task": {"beams": 1}}
-    assert results.predict(run, config, task, f, Composition(f, pi)) >= 0  # type: ignore[arg-type]
+    task.predict(run, f, Composition(f, pi))  # type: ignore[arg-type]
     found = [json.loads(line) for line in run.predictions("id").read_text().splitlines()]
     assert [row["id"] for row in found] == [f"{n}-{output}" for output in ("base", "composition") for n in range(9)]
     assert [row["text"] for row in found] == lines * 2

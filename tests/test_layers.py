@@ -15,7 +15,7 @@ ORDER = (
     *("sweeps", "tasks", "training", "experiment", "exchange", "pipeline", "cli"),
 )
 UPWARD = {("config.command_line", "runs.folder")}
-CIRCLES = [{"models.native", "models.transformer"}, {"experiment.build", "experiment.evaluate"}]
+CIRCLES = [{"models.native", "models.transformer"}]
 HEAVY = ("torch", "hydra", "omegaconf", "pytorch_lightning", "lightning_fabric", "matplotlib", "wandb")
 FRAMEWORKS = ("hydra", "omegaconf", "pytorch_lightning", "lightning_fabric", "wandb")
 FREE_OF = {

@@ -59,7 +59,7 @@ def test_every_module_and_every_data_file_is_in_the_wheel(installed):
 
 
 def test_help_and_configs_come_from_the_installed_copy(installed, tmp_path):
-    train = "from composed.experiment.run import main; main()"
+    train = "from composed.cli.train import main; main()"
     assert "groups (the default first)" in python(installed, tmp_path, train, "--help")
     assert "name: smoke" in python(installed, tmp_path, train, "--cfg", "job", "profile=smoke")
 

@@ -1,18 +1,17 @@
 """Pseudocode in, programs out; on standard output nothing else."""
 
 import io
-from types import SimpleNamespace
 
 import pytest
 import torch
 
-from composed.cli.predict import _lines, main, predict
+from composed.cli.predict import _lines, main
 from composed.datamodules.sanstype.files import as_source
 from composed.datamodules.text import Split, TextData
 from composed.datamodules.tokenizers import train
 from composed.errors import DataError
-from composed.experiment import build
-from composed.models.composition import Composition
+from composed.tasks.task import Request
+from composed.tasks.text import TextTask
 from tests import toys
 
 
@@ -60,11 +59,9 @@ def test_bytes_that_are_no_text_are_named_with_their_line():
 def test_an_unknown_word_is_named_once_and_without_its_punctuation(tmp_path, monkeypatch):
     split = Split(["let a be 1;"], ["a"], [()])
     data = TextData(split, split, {}, [], [], to_cpp=str, as_source=str)
-    task = build.TextTask(data, train("word", split.sources), max_length=9)
-    monkeypatch.setattr("composed.cli.predict._trained", lambda *_: (None, {}))
-    monkeypatch.setattr(build, "text_task", lambda _: task)
+    task = TextTask({}, data, train("word", split.sources), max_length=9)
     with pytest.raises(DataError, match=r"line 2 of the input: no such words in the training data: x, be@$"):
-        predict(tmp_path, ["let a be 1;", "let x be@ 1; x; (x, x) 1;"])
+        task.answer(None, None, Request(["let a be 1;", "let x be@ 1; x; (x, x) 1;"]))
 
 
 def test_a_run_predicts_with_its_own_beams(tmp_path, monkeypatch):
@@ -83,14 +80,8 @@ def test_a_run_predicts_with_its_own_beams(tmp_path, monkeypatch):
 
     split = Split(["a b"], ["a b"], [()])
     data = TextData(split, split, {}, [], [], to_cpp=str.upper, as_source=str)
-    task = build.TextTask(data, train("word", ["a b"], 0), max_length=9)
-    config = {"denoiser": "auto", "task": {"beams": 5}, "finetuning": {"predict_through": "denoiser"}}
-    run = SimpleNamespace(checkpoints=tmp_path, command=lambda **_: "")
-    monkeypatch.setattr("composed.cli.predict._trained", lambda *_: (run, config))
-    monkeypatch.setattr(build, "text_task", lambda _: task)
-    monkeypatch.setattr(build, "finished_predictor", lambda *_: Echo())
-    monkeypatch.setattr(build, "denoiser_weights", lambda *_: None)
-    monkeypatch.setattr(build, "denoiser", lambda *_: Echo())
-    monkeypatch.setattr(build, "composition", lambda _config, _task, f, pi, _command: Composition(f, pi))
-    assert predict(tmp_path, ["a b"]) == [{"base": "A B", "composition": "A B", "own": "A B"}]
+    config = {"task": {"beams": 5}, "finetuning": {"predict_through": "denoiser", "predict_above": 0.0}}
+    task, f = TextTask(config, data, train("word", ["a b"], 0), max_length=9), Echo()
+    answer = task.answer(f, task.composition(f, Echo(), None), Request(["a b"]))
+    assert answer == [{"base": "A B", "composition": "A B", "own": "A B"}]
     assert asked == [5, 5]

@@ -9,10 +9,9 @@ standard output. Left out: prediction on a GPU, and staircases.
 
 import argparse
 import io
-import string
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 from composed import judges
 from composed.cli.frame import framed
@@ -22,9 +21,6 @@ from composed.runs.folder import RunFolder
 from composed.system.console import say
 from composed.system.files import as_text
 
-if TYPE_CHECKING:
-    from composed.datamodules.tokenizers import Tokenizer
-
 MOST_PRINTED = 1000  # bytes of a program's output that --judge shows
 
 
@@ -33,45 +29,8 @@ def predict(path: Path, lines: list[str]) -> list[dict[str, str]]:
 
     Raises DataError for an empty line, for words that the vocabulary does not have, and for a run that is not finished.
     """
-    run, config = _trained(path, "text", "it takes --font N --text T -o FILE.png")
-    from composed.datamodules.batching import Pairs, encode
-    from composed.experiment import build, evaluate
-
-    task = build.text_task(config)
-    sources = [task.data.as_source(line) for line in lines]
-    for number, source in enumerate(sources, 1):
-        words = dict.fromkeys(_bare(word, task.tokenizer) for word in source.split() if _unknown(word, task.tokenizer))
-        if not source.replace("$", "").strip() or words:
-            what = f"no such words in the training data: {', '.join(words)}" if words else "no statement"
-            raise DataError(f"line {number} of the input: {what}")
-    stored = {**config, "denoiser": "store"} if config["denoiser"] == "auto" else config
-    model = build.finished_predictor(config, task, run.checkpoints / "best.safetensors").eval()
-    command = run.command(denoiser="auto", redo="true")
-    denoiser = build.denoiser(config, task, build.denoiser_weights(stored, task, command))
-    composition = build.composition(stored, task, model, denoiser, command)
-
-    how = {"max_length": task.max_length, "beams": config["task"]["beams"]}
-
-    def decode(source: Any) -> list[Any]:
-        base = model.predict(source, **how)
-        return [base] if composition is None else [base, composition.denoise(base, **how)]
-
-    rows = encode(task.tokenizer, sources)
-    decoded = evaluate.decode_all(Pairs(rows, rows, task.tokenizer.pad), decode, next(model.parameters()).device)
-    texts = [[task.data.to_cpp(task.tokenizer.decode(ids)) for ids in output] for output in decoded]
-    own = 1 if config["finetuning"]["predict_through"] else 0
-    names = ["base", "composition"][: len(texts)]
-    return [{**dict(zip(names, row, strict=True)), "own": row[own]} for row in map(list, zip(*texts, strict=True))]
-
-
-def _unknown(word: str, tokenizer: "Tokenizer") -> bool:
-    return tokenizer.unk in tokenizer.encode(word)
-
-
-def _bare(word: str, tokenizer: "Tokenizer") -> str:
-    """An unknown word without the punctuation around it, unless that is what is unknown."""
-    bare = word.strip(string.punctuation)
-    return bare if _unknown(bare, tokenizer) else word
+    run, config = _trained(path, "lines", "it takes --font N --text T -o FILE.png")
+    return _answer(run, config, lines=lines)
 
 
 def picture(path: Path, text: str, face: int, out: Path, *, show_base: bool) -> None:
@@ -79,25 +38,36 @@ def picture(path: Path, text: str, face: int, out: Path, *, show_base: bool) -> 
 
     Raises DataError for a run that is not finished, and for characters and faces that f does not know.
     """
-    run, config = _trained(path, "image", "it takes pseudocode on standard input")
+    run, config = _trained(path, "text", "it takes pseudocode on standard input")
     if out.suffix.lower() not in ("", ".png"):
         raise ConfigError(f"-o {out}: the picture is a PNG; name it {out.with_suffix('.png').name}")
-
-    from composed.experiment import image
-    from composed.reporting.pictures import sheet
-
-    images = image.write(run, config, text, face)
+    images = _answer(run, config, text=text, face=face)
     own = "composition" if config["finetuning"]["predict_through"] else "base"
     rows = {"f(x)": images["base"], "Pi(f(x))": images[own]} if show_base and own != "base" else {"": images[own]}
+
+    from composed.reporting.pictures import sheet
+
     sheet([[*rows.items()]], out, scale=2)
 
 
-def _trained(path: Path, kind: str, instead: str) -> tuple[RunFolder, dict[str, Any]]:
-    """The run and its config. Raises ConfigError for another kind of task, DataError before the end of its training."""
+def _answer(run: RunFolder, config: dict[str, Any], **request: Any) -> Any:
+    from composed.experiment.evaluate import load_run
+    from composed.tasks.task import Request
+
+    task, f, _, composition = load_run(run, config)
+    return task.answer(f, composition, Request(**request))
+
+
+def _trained(path: Path, given: str, instead: str) -> tuple[RunFolder, dict[str, Any]]:
+    """The run and its config. Raises ConfigError for one that takes something else, DataError before the end of its
+    training.
+    """
+    from composed.tasks import kind
+
     run = RunFolder.existing(path)
     config = run.trained()
-    if config["task"]["kind"] != kind:
-        what = instead if config["task"]["kind"] in ("text", "image") else "composed-predict does not take it"
+    if (takes := kind(config).takes) != given:
+        what = instead if takes else "composed-predict does not take it"
         raise ConfigError(f"{path} is a run of task={config['task']['name']}: {what}")
     return run, config
 

@@ -8,7 +8,7 @@ Letters: B rows of a batch, S and T the longest source and target in it.
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -32,6 +32,21 @@ class Batch(NamedTuple):
     denoising: "Batch | None" = None  # what the update learns beside it
     places: list[int] | None = None  # of the rows among those of all processes; null: there is one process
     whole: int = 0  # rows of all processes
+
+
+class Examples(Protocol):
+    """What a training learns from, whatever an example is."""
+
+    def __len__(self) -> int: ...
+
+    def cost(self) -> np.ndarray:
+        """(N,): what each row takes of a batch's budget."""
+
+    def size(self, row: int) -> int:
+        """What a row counts in the mean over an update."""
+
+    def batch(self, rows: Sequence[int], tokens: int = 0, update: int = 0, part: int = 0) -> Batch:
+        """These rows, as micro-batch `part` of an update whose rows count `tokens` together."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +133,7 @@ class Updates:
 
     def __init__(
         self,
-        pairs: Pairs,
+        pairs: Examples,
         *,
         batch_tokens: int,
         accumulate: int,

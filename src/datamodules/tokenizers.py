@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import re
+import string
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -59,6 +60,15 @@ class Tokenizer(ABC):
     @property
     def size(self) -> int:
         return len(self.pieces)
+
+    def lacks(self, word: str) -> bool:
+        """Whether part of the word is unknown."""
+        return self.unk in self.encode(word)
+
+    def bare(self, word: str) -> str:
+        """An unknown word without the punctuation around it, unless that is what is unknown."""
+        bare = word.strip(string.punctuation)
+        return bare if self.lacks(bare) else word
 
     @cached_property
     def hash(self) -> str:

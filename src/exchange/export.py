@@ -50,26 +50,28 @@ def _check(run: RunFolder, config: dict[str, Any], holder: str, model: dict[str,
 
 def _found(config: dict[str, Any], model: Any) -> "ImportedWeights":
     """A transformer of ours or of fairseq's, as what it holds."""
-    from composed.experiment import build
     from composed.models.fairseq_transformer import FairseqTransformer
     from composed.models.fairseq_weights import OF_TARGET, ImportedWeights
+    from composed.tasks.text import model_settings
 
     state = model.as_ours() if isinstance(model, FairseqTransformer) else model.state_dict()
-    return ImportedWeights(OF_TARGET[config["model"]["_target_"]], build.model_settings(config), state)
+    return ImportedWeights(OF_TARGET[config["model"]["_target_"]], model_settings(config), state)
 
 
 def fairseq(run: RunFolder, out: Path) -> None:
     """A checkpoint of f that fairseq 0.12.2 loads, its dictionaries, and denoiser.pt where there is a denoiser."""
     config = run.trained()
     from composed.datamodules.fairseq import write_dictionary
-    from composed.experiment import build
+    from composed.experiment.denoiser import frozen_denoiser
+    from composed.experiment.fine_tuning import finished_predictor
     from composed.models.fairseq_weights import OF_TARGET, write
+    from composed.tasks.text import TextTask
 
     _check(run, config, "fairseq's transformer", config["model"], OF_TARGET)
-    task = build.text_task(config)
-    models = {"checkpoint_best.pt": build.finished_predictor(config, task, run.checkpoints / "best.safetensors")}
+    task = TextTask.open(config)
+    models = {"checkpoint_best.pt": finished_predictor(task, run.checkpoints / "best.safetensors")}
     if (weights := _denoiser(run)) is not None:
-        models["denoiser.pt"] = build.denoiser(config, task, weights)  # type: ignore[assignment]
+        models["denoiser.pt"] = frozen_denoiser(task, weights)
     for name, model in models.items():
         write(out / name, _found(config, model))
     for side in ("src", "tgt"):
@@ -82,34 +84,37 @@ def huggingface(run: RunFolder, out: Path) -> None:
         raise ConfigError("this format needs the package transformers: pip install 'composed[hf]'")
     config = run.trained()
     from composed.datamodules.tokenizers_huggingface import as_huggingface
-    from composed.experiment import build
+    from composed.experiment.denoiser import frozen_denoiser
+    from composed.experiment.fine_tuning import finished_predictor
     from composed.models.fairseq_weights import OF_TARGET
     from composed.models.huggingface import HuggingFace
     from composed.models.huggingface_weights import pegasus
     from composed.models.translation import Translated
+    from composed.tasks.text import TextTask
 
     known = [*OF_TARGET, "composed.models.huggingface.HuggingFace"]
     for model in (config["model"], config["pretraining"].get("model") or config["model"]):
         _check(run, config, "a model of transformers", model, known)
-    task = build.text_task(config)
-    of_pi, task_of_pi = build.as_denoiser_sees(config, task)
-    f = build.finished_predictor(config, task, run.checkpoints / "best.safetensors")
-    pi = build.denoiser(config, task, _denoiser(run))
+    task = TextTask.open(config)
+    f = finished_predictor(task, run.checkpoints / "best.safetensors")
+    pi = frozen_denoiser(task, _denoiser(run))
     if isinstance(pi, Translated):
         pi = pi.model
     if pi is not None and config["finetuning"]["predict_above"]:
         say("the classifier stays behind: ComposedPipeline denoises what finetuning.predict_above would leave as it is")
     splits = [task.data.train, task.data.val, *task.data.tests.values()]
     texts = [text for split in splits for text in (*split.sources, *split.targets)]
-    for name, model, its, of in (("f", f, config, task), ("pi", pi, of_pi, task_of_pi)):
+    for name, model, seen in (("f", f, task), ("pi", pi, task.as_denoiser_sees())):
         if model is None:
             continue
-        positions = max(1024, of.max_length + 1, *(len(of.tokenizer.encode(text)) + 1 for text in texts))
-        tokenizer = as_huggingface(of.tokenizer, positions, texts)
+        positions = max(1024, seen.max_length + 1, *(len(seen.tokenizer.encode(text)) + 1 for text in texts))
+        tokenizer = as_huggingface(seen.tokenizer, positions, texts)
         if isinstance(model, HuggingFace):
-            model.export(out / name, of.max_length)
+            model.export(out / name, seen.max_length)
         else:
-            theirs = pegasus(_found(its, model), model.specials, positions=positions, max_length=of.max_length)
+            theirs = pegasus(
+                _found(seen.config, model), model.specials, positions=positions, max_length=seen.max_length
+            )
             theirs.save_pretrained(out / name)
         tokenizer.save_pretrained(out / name)
 

@@ -30,9 +30,9 @@ def fairseq(
         raise ConfigError(f"{out} holds something already; name a folder that is new or empty")
     from composed.datamodules.fairseq import read_dictionary
     from composed.datamodules.tokenizers import DictionaryTokenizer
-    from composed.experiment import build
     from composed.models.fairseq_weights import read
     from composed.models.weights import save_weights
+    from composed.tasks.text import TextTask
 
     try:
         pieces = sentencepiece and base64.b64encode(sentencepiece.read_bytes()).decode()
@@ -50,15 +50,15 @@ def fairseq(
         tokenizer.save(file)
         check_command_line(overrides, write=False)
         ((_, config),) = every_job(overrides)
-        task = build.text_task(config)
+        task = TextTask.open(config)
         _tell_unknown(task)
-        f = build.model(config, tokenizer, seed=0)
+        f = task.model(seed=0)
         f.load_state_dict(found.state)
         run.describe(config, overrides)
         metadata = {"vocabulary": tokenizer.hash, "what": f"fairseq's {checkpoint.name}"}
         save_weights(run.checkpoints / "best.safetensors", f, metadata)
         facts: dict[str, Any] = {"updates": 0, "best": {}, "resumed": False, "seconds": {}, "denoiser": None}
-        write_json(run.training, {**facts, **build.facts(task)})
+        write_json(run.training, {**facts, **task.facts(f)})
     except BaseException:
         shutil.rmtree(out, ignore_errors=True)
         raise

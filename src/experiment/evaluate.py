@@ -4,10 +4,9 @@ import dataclasses
 import shlex
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, get_args
 
 from composed import judges
@@ -20,91 +19,10 @@ from composed.system.console import main_process, say
 from composed.system.files import read_json, read_lines, write_json, write_lines
 
 if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
-
-    from composed.datamodules.batching import Pairs
-    from composed.experiment.build import TextTask
-    from composed.models.composition import Composition
-    from composed.models.sequence import SequenceModel
+    from composed.tasks.task import Task
 
 CLASSES = get_args(Class)
-MODULES = {"image": "composed.experiment.image", "curve": "composed.experiment.curve"}  # of kinds that are no text
-
-
-def predict(
-    run: RunFolder, config: dict[str, Any], task: "TextTask", model: "SequenceModel", composition: "Composition | None"
-) -> float:
-    """Writes what f says on every test program, and what Pi, if any, makes of it. Returns the seconds it took.
-
-    The processes of a distributed training share the work; all of them have to call.
-    """
-    started, beams = time.monotonic(), config["task"]["beams"]
-    for split in task.data.tests:
-        rows = list(_predictions(task, split, model, composition, beams=beams))
-        if main_process():
-            write_lines(run.predictions(split), rows)
-    return round(time.monotonic() - started, 1)
-
-
-def _predictions(
-    task: "TextTask", split: str, model: "SequenceModel", composition: "Composition | None", *, beams: int
-) -> Iterator[dict[str, Any]]:
-    """A row for each example and output, in the data's order."""
-    data = task.data.tests[split]
-    device = next(model.parameters()).device
-    model.eval()
-
-    def decode(source: "Tensor") -> "list[Tensor]":
-        base = model.predict(source, max_length=task.max_length, beams=beams)
-        return [base] + ([composition.denoise(base, max_length=task.max_length, beams=beams)] if composition else [])
-
-    decoded = decode_all(task.pairs(data), decode, device)
-    texts = {
-        output: [task.tokenizer.decode(ids) for ids in rows]
-        for output, rows in zip(("base", "composition"), decoded, strict=False)
-    }
-    if task.data.rules.gold:
-        texts["gold"] = data.targets
-    for output, lines in texts.items():
-        for example, text in enumerate(lines):
-            yield {
-                "id": f"{example}-{output}",
-                "example": example,
-                "output": output,
-                "source": data.sources[example],
-                "target": data.targets[example],
-                "text": text,
-                "code": task.data.to_cpp(text),
-                "tests": [{"input": given, "output": expected} for given, expected in data.tests[example]],
-            }
-
-
-def decode_all(
-    pairs: "Pairs", decode: "Callable[[Tensor], Sequence[Tensor]]", device: "torch.device"
-) -> list[list[list[int]]]:
-    """What `decode` makes of every source of `pairs`, in order: a list of ids per row, for each of its outputs.
-
-    Joined processes share the batches, which are the same for any number of them.
-    """
-    import torch
-
-    from composed.datamodules.batching import plan
-
-    batches = plan(pairs.cost(), 128 * int(pairs.cost().mean()), None)
-
-    @torch.inference_mode()
-    def work(own: Sequence[list[int]]) -> list[list[list[list[int]]]]:
-        """For each batch and output the ids of each row."""
-        return [[part.tolist() for part in decode(pairs.batch(rows).source.to(device))] for rows in own]
-
-    decoded = processes.share(batches, work)
-    outputs: list[list[list[int]]] = [[[] for _ in range(len(pairs))] for _ in decoded[0]]
-    for rows, ids_of_outputs in zip(batches, decoded, strict=True):
-        for output, ids_of_rows in zip(outputs, ids_of_outputs, strict=True):
-            for row, ids in zip(rows, ids_of_rows, strict=True):
-                output[row] = ids
-    return outputs
+MODULES = {"image": "composed.tasks.image", "curve": "composed.tasks.staircase"}  # of kinds that are no text
 
 
 def conclude(run: RunFolder, config: dict[str, Any]) -> dict[str, Any]:
@@ -120,7 +38,8 @@ def conclude(run: RunFolder, config: dict[str, Any]) -> dict[str, Any]:
         found = {"counts": counts, "tests": tests, **({"gold": gold} if gold else {})}
         about = "; ".join([*filter(None, [facts.get("about", "")]), *map(_accepted, gold.items())])
     else:
-        found, about = kind(config).measure(run, config), facts.get("about", "")
+        measure = import_module(MODULES[config["task"]["kind"]]).measure
+        found, about = measure(run, config), facts.get("about", "")
     result = {
         "task": config["task"]["name"],
         "title": _title(config, about),
@@ -137,11 +56,6 @@ def conclude(run: RunFolder, config: dict[str, Any]) -> dict[str, Any]:
     if main_process():
         write_json(run.result, result)
     return result
-
-
-def kind(config: dict[str, Any]) -> ModuleType:
-    """The module that trains, predicts and measures what the task's outputs are, where they are no text."""
-    return import_module(MODULES[config["task"]["kind"]])
 
 
 def _counts(
@@ -260,19 +174,26 @@ def summary(result: dict[str, Any], path: Path) -> str:
 
 def predict_again(run: RunFolder, config: dict[str, Any]) -> None:
     """Makes the predictions of a trained run anew, from its best checkpoint. Raises ComposedError."""
+    task, f, pi, composed = load_run(run, config)
+    task.predict(run, f, composed)
+    if main_process():
+        task.show(run, f, pi)
+        write_json(run.training, {**read_json(run.training), **task.facts(f)})
+
+
+def load_run(run: RunFolder, config: dict[str, Any]) -> tuple["Task", Any, Any, Any]:
+    """What a trained run has learned: its task, f, Pi and what predicts Pi(f(x)); the latter two None without a Pi.
+
+    Nothing is trained. Raises ComposedError, with the command that makes it where the denoiser is missing.
+    """
     from composed.config.command_line import check
-    from composed.experiment import build
+    from composed.experiment.denoiser import composition, denoiser_weights, frozen_denoiser
+    from composed.experiment.fine_tuning import finished_predictor
+    from composed.tasks import open_task
 
     check(config)
-    if config["task"]["kind"] != "text":
-        kind(config).predict_again(run, config)
-        return
-    task = build.text_task(config)
-    model = build.finished_predictor(config, task, run.checkpoints / "best.safetensors")
-    if config["denoiser"] == "auto":
-        config = {**config, "denoiser": "store"}
+    task = open_task({**config, "denoiser": "store"} if config["denoiser"] == "auto" else config)
+    f = finished_predictor(task, run.checkpoints / "best.safetensors")
     command = run.command(denoiser="auto", redo="true")
-    pi = build.denoiser(config, task, build.denoiser_weights(config, task, command))
-    predict(run, config, task, model, build.composition(config, task, model, pi, command))
-    if main_process():
-        write_json(run.training, {**read_json(run.training), **build.facts(task)})
+    pi = frozen_denoiser(task, denoiser_weights(task, command))
+    return task, f, pi, composition(task, f, pi, command)

@@ -34,7 +34,8 @@ def run(config: dict[str, Any], overrides: list[str], *, wait: bool = False) -> 
     if started_together():
         check_processes(config["trainer"], started_together())
 
-    from composed.training.fit import check_trainer, threads
+    from composed.tasks.threads import threads
+    from composed.training.fit import check_trainer
     from composed.training.loggers import open_logger
 
     check_trainer(config["trainer"])
@@ -79,51 +80,55 @@ def _of_mode(mode: str, overrides: list[str]) -> tuple[dict[str, Any], list[str]
 
 
 def _train_and_predict(folder: RunFolder, config: dict[str, Any], loggers: list[Any]) -> None:
-    if config["task"]["kind"] != "text":
-        evaluate.kind(config).train_and_predict(folder, config, loggers)
-        return
-    from composed.experiment import build
+    from composed.experiment.denoiser import composition, denoiser_weights, frozen_denoiser
+    from composed.tasks import open_task
+
+    task, command = open_task(config), folder.command(denoiser="auto")
+    if task.judge == "programs" and main_process():
+        evaluate.warn_of_no_judge(config, folder)
+    weights = denoiser_weights(task, command)
+    pi = frozen_denoiser(task, weights)
+    started = time.monotonic()
+    trained = task.train_itself(folder, loggers) or _fine_tune(task, pi, folder, loggers)
+    seconds = {"training": round(time.monotonic() - started, 1)}
+    composed = composition(task, trained.f, pi, command)
+    started = time.monotonic()
+    task.predict(folder, trained.f, composed)
+    seconds["prediction"] = round(time.monotonic() - started, 1)
+    if main_process():
+        task.show(folder, trained.f, pi)
+        facts = {"updates": trained.updates, "best": trained.best, "resumed": trained.resumed, "seconds": seconds}
+        denoiser = {"denoiser": str(weights) if weights else None}
+        write_json(folder.training, {**facts, **task.facts(trained.f), **denoiser})
+
+
+def _fine_tune(task: Any, pi: Any, folder: RunFolder, loggers: list[Any]) -> Any:
+    """Trains f, through Pi where the mode says so, and looks that Pi stayed as it was."""
+    from composed.experiment.fine_tuning import fine_tuning
     from composed.models.composition import fingerprint
+    from composed.tasks.task import Trained
     from composed.training.fit import train
 
-    task = build.text_task(config)
-    if main_process():
-        evaluate.warn_of_no_judge(config, folder)
-    command = folder.command(denoiser="auto")
-    weights = build.denoiser_weights(config, task, command)
-    denoiser = build.denoiser(config, task, weights)
-    before = fingerprint(denoiser.parameters()) if denoiser is not None else None
-    tuning = build.fine_tuning(config, task, denoiser, command)
+    config = task.config
+    before = fingerprint(pi.state_dict().values()) if pi is not None else None
+    tuning = fine_tuning(task, pi, folder.command(denoiser="auto"))
     resumed = (folder.checkpoints / "last.ckpt").exists()
-    started = time.monotonic()
-    val = task.pairs(task.data.val)
+    val = task.examples("val")
     best = train(
-        tuning.task,
+        tuning.training,
         tuning.train,
         val,
         denoising=tuning.denoising,
         stage=config["finetuning"]["name"],
         checkpoints=folder.checkpoints,
         metrics=folder.metrics,
-        metadata={"vocabulary": task.tokenizer.hash, "what": "base predictor", **provenance(shaping(config))},
+        metadata={"vocabulary": task.signature, "what": "base predictor", **provenance(shaping(config))},
         trainer=config["trainer"],
         loggers=loggers,
-        sample=build.sample(task, val, denoiser),
+        sample=task.teller(val, pi, ("x", "f(x)", "Pi(f(x))")),
     )
-    seconds = {"training": round(time.monotonic() - started, 1)}
-    if denoiser is not None and fingerprint(denoiser.parameters()) != before:
+    if pi is not None and fingerprint(pi.state_dict().values()) != before:
         raise ComposedError(
             "the frozen denoiser changed during fine-tuning: a defect of this program, please report it"
         )
-    composition = build.composition(config, task, tuning.task.model, denoiser, command)
-    seconds["prediction"] = evaluate.predict(folder, config, task, tuning.task.model, composition)
-    if main_process():
-        facts = {
-            "updates": tuning.task.updates,
-            "best": best,
-            "resumed": resumed,
-            "seconds": seconds,
-            **build.facts(task),
-            "denoiser": str(weights) if weights else None,
-        }
-        write_json(folder.training, facts)
+    return Trained(tuning.training.model, tuning.training.updates, best, resumed)

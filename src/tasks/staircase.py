@@ -1,32 +1,30 @@
-"""Runs of `task.kind=curve`, the staircases: training in seconds, predictions, and what they say about complexity.
+"""Numbers: the staircases of the theory. Rounding is the denoiser; training takes seconds and has a loop of its own.
 
 A run that is stopped starts over. Left out: Lightning, devices, checkpoints to resume from.
 """
 
 import json
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from composed.config.instantiate import instantiate
 from composed.datamodules.staircase import Staircase
 from composed.errors import TrainingError
 from composed.models.pathwise import squared_error
 from composed.models.staircase import Networks, Rounding, turns
-from composed.models.weights import load_weights, save_weights
+from composed.models.weights import save_weights
 from composed.runs.folder import RunFolder
-from composed.system.files import read_json, read_lines, write_json, write_lines, write_text
-from composed.training.fit import threads
+from composed.system.files import read_json, read_lines, write_lines, write_text
+from composed.tasks.task import Task, Trained
+from composed.tasks.threads import threads
 
 TEST_POINTS = 25  # of a step, both edges included
 MEASURES = {"error": "lower", "wrong steps, %": "lower", "complexity": "lower", "turns": "lower"}
-
-
-def staircases(config: dict[str, Any]) -> list[Staircase]:
-    return [Staircase(int(steps), float(width), float(gap)) for steps, width, gap in config["task"]["staircases"]]
 
 
 @contextmanager
@@ -39,94 +37,125 @@ def without_subnormals() -> Iterator[None]:
         torch.set_flush_denormal(False)
 
 
-def train_and_predict(folder: RunFolder, config: dict[str, Any], loggers: list[Any]) -> None:
-    """Trains the networks of all staircases at once, each loss its own, and writes weights, metrics and predictions."""
-    with without_subnormals(), threads(config["trainer"]["threads"] or 1):  # the networks are small
-        _train_and_predict(folder, config, loggers)
+@dataclass(frozen=True)
+class StaircaseTask(Task):
+    """Several staircases, each learned by a network of its own, all of them side by side."""
 
+    config: dict[str, Any]
+    stairs: Sequence[Staircase]
 
-def _train_and_predict(folder: RunFolder, config: dict[str, Any], loggers: list[Any]) -> None:
-    stairs, mode, settings = staircases(config), config["finetuning"], config["optim"]
-    started = time.monotonic()
-    points = [stair.points(config["task"]["points"] // stair.steps) for stair in stairs]
-    inputs, targets = (torch.stack(list(side)) for side in zip(*points, strict=True))  # (E, P)
-    torch.manual_seed(config["seed"])
-    networks = make_networks(config, stairs)
-    rounding, estimator = make_rounding(config, stairs), instantiate(config["estimator"], _convert_="all")
-    optimizer = torch.optim.Adam(networks.parameters(), lr=settings["lr"], fused=True)
-    rows = []
-    for update in range(settings["updates"]):
-        optimizer.param_groups[0]["lr"] = settings["lr"] * (1 - update / settings["updates"])
-        total = 2 * settings["l2"] * networks.complexity()  # (E,)
-        metrics = {}
-        if mode["base_weight"]:
-            metrics["loss"] = squared_error(networks(inputs), targets)
-            total = total + mode["base_weight"] * metrics["loss"]
-        if mode["train_through"]:
-            metrics["composed_loss"] = estimator.surrogate(networks, rounding, inputs, targets)
-            total = total + mode["composed_weight"] * metrics["composed_loss"]
-        optimizer.zero_grad()
-        total.sum().backward()
-        optimizer.step()
-        if (update + 1) % settings["record_every"] == 0:
-            numbers = {name: value.detach().mean().item() for name, value in metrics.items()}
-            numbers["lr"] = optimizer.param_groups[0]["lr"]
-            if not torch.isfinite(total).all():
-                raise TrainingError(f"the loss is not finite at update {update}; try a smaller optim.lr")
-            rows.append({"stage": mode["name"], "split": "training", "update": update + 1, **numbers})
-            for logger in loggers:
-                logger.log_metrics({f"training/{name}": number for name, number in numbers.items()}, step=update + 1)
-    write_text(folder.metrics, "".join(json.dumps(row) + "\n" for row in rows))
-    save_weights(folder.checkpoints / "best.safetensors", networks, {"what": "base predictor"})
-    seconds = {"training": round(time.monotonic() - started, 1)}
-    seconds["prediction"] = predict(folder, config, networks)
-    best = {"update": settings["updates"], "selection": total.detach().mean().item()}
-    facts = {
-        "updates": settings["updates"],
-        "best": best,
-        "resumed": False,
-        "seconds": seconds,
-        "splits": ["id", "ood"],
-        "denoiser": None,  # rounding has no weights
-    }
-    write_json(folder.training, facts)
+    judge = "numbers"
+    learns_denoiser = False
+    signature = ""
+    tests = ("id", "ood")
 
+    @classmethod
+    def open(cls, config: dict[str, Any]) -> "StaircaseTask":
+        settings = config["task"]["staircases"]
+        return cls(config, [Staircase(int(steps), float(width), float(gap)) for steps, width, gap in settings])
 
-def predict(folder: RunFolder, config: dict[str, Any], networks: Networks) -> float:
-    """Writes f and Pi(f) at points of every step, learned (`id`) and beyond (`ood`). Returns the seconds it took."""
-    started = time.monotonic()
-    stairs, beyond = staircases(config), config["task"]["beyond"]
-    halves, slopes = [stair.half for stair in stairs], [stair.line_cost / 2 for stair in stairs]
-    found = zip(networks.complexity().tolist(), turns(networks, halves, slopes), strict=True)
-    about = [{"complexity": complexity, "turns": count} for complexity, count in found]
-    rows: dict[str, list[dict[str, Any]]] = {"id": [], "ood": []}
-    for index, stair in enumerate(stairs):
-        inside, targets = stair.points(TEST_POINTS)
+    def predictor(self, *, seed: int) -> Networks:
+        torch.manual_seed(seed)
+        make = instantiate(self.config["model"], _partial_=True, _convert_="all")
+        return make([stair.half for stair in self.stairs], [(stair.steps - 1) / 2 for stair in self.stairs])
+
+    def denoiser(self, *, seed: int = 0, dropout: float | None = None) -> Rounding:
+        """It is not trained."""
+        settings = self.config["pretraining"]
+        softness = settings["margin"] * torch.tensor([stair.room for stair in self.stairs])[:, None]
+        return Rounding(softness, straight_through=settings["gradient"] == "straight_through")
+
+    def train_itself(self, folder: RunFolder, loggers: Sequence[Any]) -> Trained:
+        """Trains the networks of all staircases at once, each loss its own; writes weights and metrics."""
+        with without_subnormals(), threads(self.config["trainer"]["threads"] or 1):  # the networks are small
+            return _Loop(self, folder, loggers).run()
+
+    def predict(self, folder: RunFolder, f: Any, composition: Any) -> None:
+        """f and Pi(f(x)) at points of every step, learned (`id`) and beyond (`ood`)."""
+        halves, slopes = [stair.half for stair in self.stairs], [stair.line_cost / 2 for stair in self.stairs]
+        about = list(zip(f.complexity().tolist(), turns(f, halves, slopes), strict=True))
+        rows: dict[str, list[dict[str, Any]]] = {"id": [], "ood": []}
+        for index, stair in enumerate(self.stairs):
+            for split, (x, y) in self._points(stair).items():
+                with torch.no_grad():
+                    base = f(x.expand(len(self.stairs), -1))[index]
+                rows[split].append(
+                    {
+                        "staircase": [stair.steps, stair.width, stair.gap],
+                        "complexity": about[index][0],
+                        "turns": about[index][1],
+                        "x": x.tolist(),
+                        "target": y.tolist(),
+                        "base": base.tolist(),
+                        "composition": base.round().tolist(),
+                    }
+                )
+        for split, lines in rows.items():
+            write_lines(folder.predictions(split), lines)
+
+    def _points(self, stair: Staircase) -> dict[str, tuple[Tensor, Tensor]]:
+        """Inputs and targets of each test set."""
+        beyond = self.config["task"]["beyond"]
         left = stair.points(TEST_POINTS, -beyond, 0)
         right = stair.points(TEST_POINTS, stair.steps, stair.steps + beyond)
         outside = torch.cat([left[0], right[0]]), torch.cat([left[1], right[1]])
-        for split, (x, y) in {"id": (inside, targets), "ood": outside}.items():
-            with torch.no_grad():
-                base = networks(x.expand(len(stairs), -1))[index]
-            rows[split].append(
-                {
-                    "staircase": [stair.steps, stair.width, stair.gap],
-                    **about[index],
-                    "x": x.tolist(),
-                    "target": y.tolist(),
-                    "base": base.tolist(),
-                    "composition": base.round().tolist(),
-                }
-            )
-    for split, lines in rows.items():
-        write_lines(folder.predictions(split), lines)
-    return round(time.monotonic() - started, 1)
+        return {"id": stair.points(TEST_POINTS), "ood": outside}
+
+    def facts(self, f: Any) -> dict[str, Any]:
+        return {"splits": [*self.tests]}
 
 
-def predict_again(folder: RunFolder, config: dict[str, Any]) -> None:
-    networks = make_networks(config, staircases(config))
-    load_weights(folder.checkpoints / "best.safetensors", networks)
-    predict(folder, config, networks)
+class _Loop:
+    """The updates of all networks: one batch of all points each, at a rate that falls to 0."""
+
+    def __init__(self, task: StaircaseTask, folder: RunFolder, loggers: Sequence[Any]) -> None:
+        config = task.config
+        self.folder, self.loggers = folder, loggers
+        self.mode, self.settings = config["finetuning"], config["optim"]
+        points = [stair.points(config["task"]["points"] // stair.steps) for stair in task.stairs]
+        self.inputs, self.targets = (torch.stack(list(side)) for side in zip(*points, strict=True))  # (E, P)
+        self.networks = task.predictor(seed=config["seed"])
+        self.rounding = task.denoiser()
+        self.estimator = instantiate(config["estimator"], _convert_="all")
+        self.optimizer = torch.optim.Adam(self.networks.parameters(), lr=self.settings["lr"], fused=True)
+
+    def run(self) -> Trained:
+        """Raises TrainingError where the loss is not finite."""
+        count, rows = self.settings["updates"], []
+        for update in range(count):
+            self.optimizer.param_groups[0]["lr"] = self.settings["lr"] * (1 - update / count)
+            total, metrics = self._losses()
+            self.optimizer.zero_grad()
+            total.sum().backward()
+            self.optimizer.step()
+            if (update + 1) % self.settings["record_every"] == 0:
+                rows.append(self._record(update, total, metrics))
+        write_text(self.folder.metrics, "".join(json.dumps(row) + "\n" for row in rows))
+        save_weights(self.folder.checkpoints / "best.safetensors", self.networks, {"what": "base predictor"})
+        best = {"update": count, "selection": total.detach().mean().item()}
+        return Trained(self.networks, count, best)
+
+    def _losses(self) -> tuple[Tensor, dict[str, Tensor]]:
+        """Of each network, (E,), and what it is made of."""
+        total = 2 * self.settings["l2"] * self.networks.complexity()
+        metrics = {}
+        if self.mode["base_weight"]:
+            metrics["loss"] = squared_error(self.networks(self.inputs), self.targets)
+            total = total + self.mode["base_weight"] * metrics["loss"]
+        if self.mode["train_through"]:
+            cost = self.estimator.surrogate(self.networks, self.rounding, self.inputs, self.targets)
+            metrics["composed_loss"] = cost
+            total = total + self.mode["composed_weight"] * cost
+        return total, metrics
+
+    def _record(self, update: int, total: Tensor, metrics: dict[str, Tensor]) -> dict[str, Any]:
+        numbers = {name: value.detach().mean().item() for name, value in metrics.items()}
+        numbers["lr"] = self.optimizer.param_groups[0]["lr"]
+        if not torch.isfinite(total).all():
+            raise TrainingError(f"the loss is not finite at update {update}; try a smaller optim.lr")
+        for logger in self.loggers:
+            logger.log_metrics({f"training/{name}": number for name, number in numbers.items()}, step=update + 1)
+        return {"stage": self.mode["name"], "split": "training", "update": update + 1, **numbers}
 
 
 def measure(folder: RunFolder, _config: dict[str, Any]) -> dict[str, Any]:
@@ -152,14 +181,3 @@ def measure(folder: RunFolder, _config: dict[str, Any]) -> dict[str, Any]:
             }
     examples = {split: len(entries) for split, entries in single.items()}
     return {"measures": MEASURES, "values": values, "examples": examples, "staircases": single}
-
-
-def make_networks(config: dict[str, Any], stairs: list[Staircase]) -> Networks:
-    make = instantiate(config["model"], _partial_=True, _convert_="all")
-    return make([stair.half for stair in stairs], [(stair.steps - 1) / 2 for stair in stairs])
-
-
-def make_rounding(config: dict[str, Any], stairs: list[Staircase]) -> Rounding:
-    settings = config["pretraining"]
-    softness = settings["margin"] * torch.tensor([stair.room for stair in stairs])[:, None]
-    return Rounding(softness, straight_through=settings["gradient"] == "straight_through")

@@ -4,7 +4,6 @@ import itertools
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.strategies import ModelParallelStrategy
 from torch.utils.data import DataLoader
 
-from composed.datamodules.batching import Batch, Pairs, Updates, plan
+from composed.datamodules.batching import Batch, Examples, Updates, plan
 from composed.errors import ConfigError, Interrupted, TrainingError
 from composed.models.adaptation import merge_low_rank
 from composed.models.sequence import SequenceModel
@@ -33,7 +32,7 @@ OURS = ("threads", "checkpoints", "gradient_checkpointing")  # keys of the train
 class Data(pl.LightningDataModule):
     """Each Lightning epoch is the updates up to the next validation, counted from the task's position."""
 
-    def __init__(self, task: Training, train: Sequence[Pairs], val: Pairs, denoising: Pairs | None) -> None:
+    def __init__(self, task: Training, train: Sequence[Examples], val: Examples, denoising: Examples | None) -> None:
         super().__init__()
         self.task = task
         self.train, self.val, self.denoising = train, val, denoising
@@ -51,7 +50,7 @@ class Data(pl.LightningDataModule):
         denoising = None if self.denoising is None else self._stream(None, self.denoising, 0, start, stop)
         return _Chunk(streams, denoising)
 
-    def _stream(self, key: int | None, pairs: Pairs, first: int, start: int, stop: int) -> Updates:
+    def _stream(self, key: int | None, pairs: Examples, first: int, start: int, stop: int) -> Updates:
         """The batches of the updates from `start` to `stop`; the stream is made once for each key."""
         optim, trainer = self.task.optim, self.trainer
         assert trainer is not None
@@ -118,19 +117,6 @@ def check_trainer(settings: dict[str, Any]) -> None:
             raise ConfigError(f"trainer: {words}; {remedy}") from error
 
 
-@contextmanager
-def threads(count: int | None) -> Iterator[None]:
-    """So many of the CPU, then as many as before, for other runs of this process; null: as many as there are."""
-    before = torch.get_num_threads()
-    if count:
-        torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        if count:  # else Lightning may have chosen, for all that is to come
-            torch.set_num_threads(before)
-
-
 def _too_large(error: RuntimeError, task: Training) -> TrainingError:
     """What to lower, in the order of what costs least."""
     optim = task.optim
@@ -146,10 +132,10 @@ def _too_large(error: RuntimeError, task: Training) -> TrainingError:
 
 def train(
     task: Training,
-    train: Sequence[Pairs],
-    val: Pairs,
+    train: Sequence[Examples],
+    val: Examples,
     *,
-    denoising: Pairs | None = None,
+    denoising: Examples | None = None,
     stage: str,
     checkpoints: Path,
     metrics: Path,

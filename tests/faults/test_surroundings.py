@@ -45,7 +45,7 @@ def test_04_a_loss_that_is_not_finite(value, chance, tmp_path):
 POISONED = """
 import itertools, sys
 from composed.models.transformer import Transformer
-from composed.experiment.run import main
+from composed.cli.train import main
 
 original, calls, poisoned = Transformer.nll, itertools.count(), int(sys.argv.pop(1))
 

@@ -1,4 +1,4 @@
-"""What build.py makes of text: pairs to denoise, corrupted once or anew, and only what no longer compiles if asked."""
+"""What a task of text makes: pairs to denoise, corrupted once or anew, and only what no longer compiles if asked."""
 
 from types import SimpleNamespace
 
@@ -9,7 +9,8 @@ from composed.datamodules.batching import Redrawn
 from composed.datamodules.text import Split, TextData
 from composed.datamodules.tokenizers import train
 from composed.errors import ConfigError, DataError
-from composed.experiment import build
+from composed.tasks import text
+from composed.tasks.text import TextTask, longest_output, make_tokenizer
 from tests.test_configs import config
 
 PROGRAMS = [f"int main ( ) {{ $ ~ int a , b = {n} ; $ ~ cin >> a ; $ ~ cout << a + b ; $ }}" for n in range(60)]
@@ -21,39 +22,39 @@ def settings():
 
 
 @pytest.fixture
-def task() -> build.TextTask:
+def task(settings) -> TextTask:
     from composed.datamodules.spoc.code import to_cpp
 
     split = Split(PROGRAMS, PROGRAMS, [()] * len(PROGRAMS))
     data = TextData(split, split, {"id": split}, PROGRAMS, PROGRAMS, to_cpp=to_cpp, as_source=str)
-    return build.TextTask(data, train("bpe_bytes", PROGRAMS, 400), max_length=60)
+    return TextTask(settings, data, train("bpe_bytes", PROGRAMS, 400), max_length=60)
 
 
-def texts(task: build.TextTask, rows) -> list[str]:
+def texts(task: TextTask, rows) -> list[str]:
     return [task.tokenizer.decode(row) for row in rows]
 
 
-def test_programs_corrupted_anew_differ_from_update_to_update_and_repeat(settings, task):
-    pairs = build.denoising_pairs(settings, task, PROGRAMS, 3, fresh=True)
+def test_programs_corrupted_anew_differ_from_update_to_update_and_repeat(task):
+    pairs = task.denoising_pairs(PROGRAMS, 3, fresh=True)
     assert isinstance(pairs, Redrawn)
     first, second, again = (pairs.batch(range(20), update=update).source.tolist() for update in (0, 1, 0))
     assert first == again != second
     assert texts(task, pairs.batch(range(20)).target.tolist()) == PROGRAMS[:20]
 
 
-def test_programs_corrupted_once_stay(settings, task):
-    pairs = build.denoising_pairs(settings, task, PROGRAMS, 3)
+def test_programs_corrupted_once_stay(task):
+    pairs = task.denoising_pairs(PROGRAMS, 3)
     assert texts(task, pairs.targets) == PROGRAMS
     changed = sum(source != target for source, target in zip(texts(task, pairs.sources), PROGRAMS, strict=True))
     assert len(PROGRAMS) / 2 < changed < len(PROGRAMS)
     assert pairs.batch([0], update=0).source.tolist() == pairs.batch([0], update=9).source.tolist()
 
 
-def test_only_what_no_longer_compiles_is_kept_and_what_was_left_as_it_was(settings, task):
+def test_only_what_no_longer_compiles_is_kept_and_what_was_left_as_it_was(task):
     clean = PROGRAMS[:4]
     wrong = [("int a", "a"), ("a + b", "b + a"), (">> a", ">> c")]
     noised = [clean[0], *(text.replace(*change) for text, change in zip(clean[1:], wrong, strict=True))]
-    assert build.broken(settings, task, clean, noised) == [0, 1, 3]
+    assert task.broken(clean, noised) == [0, 1, 3]
 
 
 def test_how_long_outputs_may_be_is_what_training_says_and_what_is_longer_is_told(task, capsys):
@@ -61,10 +62,10 @@ def test_how_long_outputs_may_be_is_what_training_says_and_what_is_longer_is_tol
     tokens = len(task.tokenizer.encode(PROGRAMS[0] * 3))
     tested = TextData(task.data.train, task.data.val, {"id": longer}, [], [], to_cpp=str, as_source=str)
     most = max(len(task.tokenizer.encode(line)) for line in PROGRAMS)
-    assert build._longest(task.tokenizer, tested) == build._longest(task.tokenizer, task.data) == round(1.25 * most) + 1
-    build._tell_too_long(build.TextTask(tested, task.tokenizer, tokens + 1))
+    assert longest_output(task.tokenizer, tested) == longest_output(task.tokenizer, task.data) == round(1.25 * most) + 1
+    TextTask({}, tested, task.tokenizer, tokens + 1).tell_too_long()
     assert capsys.readouterr().err == ""
-    build._tell_too_long(build.TextTask(tested, task.tokenizer, tokens))
+    TextTask({}, tested, task.tokenizer, tokens).tell_too_long()
     assert f"1 of {len(PROGRAMS)} gold programs of id are longer" in (said := capsys.readouterr().err)
     assert f"task.max_length={tokens + 1} has room" in said
 
@@ -72,15 +73,15 @@ def test_how_long_outputs_may_be_is_what_training_says_and_what_is_longer_is_tol
 @pytest.mark.parametrize("kind", ["word", "bpe"])
 def test_labels_do_not_decide_which_denoiser_there_is(tmp_path, monkeypatch, kind):
     monkeypatch.setattr(
-        build.judges, "execute", lambda codes, *_, **how: [SimpleNamespace(verdict="correct", stdout=b"")] * len(codes)
+        text.judges, "execute", lambda codes, *_, **how: [SimpleNamespace(verdict="correct", stdout=b"")] * len(codes)
     )
     shapes = []
     for labels in (5, 1200):  # so few have not all words of the pseudocode
         words = [f"task.data={tmp_path}", f"task.sizes.train={labels}", "task.sizes.unlabeled=300"]
         small = ("task.sizes.unlabeled_val=10", "task.sizes.test=10", "task.sizes.ood=10")
         settings = config(*words, *small, f"tokenizer.kind={kind}")
-        task = build.text_task(settings)
-        shapes.append(build.denoiser_shape(settings, task))
+        task = TextTask.open(settings)
+        shapes.append(task.identity_of_denoiser())
         known = [*task.data.train.sources, *task.data.train.targets, *task.data.unlabeled, *task.data.val.sources]
         assert not any(task.tokenizer.unk in task.tokenizer.encode(text) for text in known)
     assert shapes[0] == shapes[1]
@@ -95,7 +96,7 @@ def test_what_is_no_model_is_told_before_what_its_tokenizer_lacks(task, tmp_path
         ("nobody/nothing", DataError, "no folder with a config.json, and no model of that id can be reached"),
     ):
         with pytest.raises(error, match=says):
-            build.make_tokenizer(config("model=huggingface", f"model.name={name}"), task.data)
+            make_tokenizer(config("model=huggingface", f"model.name={name}"), task.data)
 
 
 @pytest.fixture
@@ -128,7 +129,7 @@ LETTERS = "\u2581abcimnottu{}();<>+=~$,0123456789"
      (LETTERS.replace("7", ""), False, "6 of 60")],
 )  # fmt: skip
 def test_how_much_a_tokenizer_drops_is_told(task, with_tokenizer, capsys, pieces, lower, changed):
-    build.make_tokenizer(with_tokenizer(pieces, lower=lower), task.data)
+    make_tokenizer(with_tokenizer(pieces, lower=lower), task.data)
     said = capsys.readouterr().err
     assert f"gives back {changed} training targets otherwise, such as 'int main ( ) {{" in said if changed else not said
 
@@ -137,7 +138,7 @@ def test_a_tokenizer_that_writes_programs_in_small_letters_is_told(task, with_to
     capitals = [text.replace("a", "A") for text in PROGRAMS]
     split = Split(PROGRAMS, capitals, [()] * len(PROGRAMS))
     data = TextData(split, split, {"id": split}, [], [], to_cpp=str, as_source=str)
-    build.make_tokenizer(with_tokenizer(LETTERS, lower=True), data)
+    make_tokenizer(with_tokenizer(LETTERS, lower=True), data)
     assert "60 of 60 training targets otherwise" in (said := capsys.readouterr().err)
     assert "sources" not in said
 
@@ -145,14 +146,14 @@ def test_a_tokenizer_that_writes_programs_in_small_letters_is_told(task, with_to
 @pytest.mark.parametrize("pieces", ["", "xyz", "("])
 def test_a_tokenizer_that_leaves_nothing_to_learn_is_refused(task, with_tokenizer, pieces):
     with pytest.raises(DataError, match=r"60 of 60 training targets otherwise.*nothing of them is left to learn"):
-        build.make_tokenizer(with_tokenizer(pieces), task.data)
+        make_tokenizer(with_tokenizer(pieces), task.data)
 
 
 def test_weights_alone_are_refused_for_want_of_a_tokenizer(task, tmp_path):
     transformers = pytest.importorskip("transformers")
     transformers.BartConfig().save_pretrained(tmp_path)
     with pytest.raises(DataError, match="tokenizer"):
-        build.make_tokenizer(config("model=huggingface", f"model.name={tmp_path}"), task.data)
+        make_tokenizer(config("model=huggingface", f"model.name={tmp_path}"), task.data)
 
 
 def test_the_sample_is_of_median_length(task):
@@ -174,5 +175,5 @@ def test_the_sample_is_of_median_length(task):
         def train(self, on):
             pass
 
-    told = build.sample(task, pairs)(SimpleNamespace(model=Echo(), term=None))  # type: ignore[arg-type]
+    told = task.teller(pairs, None, ("x", "f(x)"))(SimpleNamespace(model=Echo(), term=None))  # type: ignore[arg-type]
     assert told.splitlines() == ["    x         int a = 1 + 2 ;", "    f(x)      int a = 1 + 2 ;"]

@@ -17,12 +17,14 @@ from composed.cli.evaluate import main as evaluate_again
 from composed.config.command_line import check_command_line
 from composed.datamodules.fonts.glyphs import Glyphs
 from composed.errors import ComposedError, ConfigError, Interrupted
-from composed.experiment import evaluate, image
+from composed.experiment import evaluate, fine_tuning
 from composed.experiment.run import run as train_run
 from composed.models.composition import fingerprint
 from composed.runs.folder import RunFolder
-from composed.system.files import read_json, read_lines
+from composed.system.files import read_json, read_lines, write_lines
+from composed.tasks.image import NORM, ImageTask
 from composed.tasks.module import Training
+from composed.tasks.task import Request
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +84,8 @@ def test_text_is_written_in_a_face_as_the_run_predicts_it(run, tmp_path, capsys)
     with np.load(folder.path / "predictions-test.npz") as saved:
         (character, face), base, own = saved["labels"][0], saved["base"][0], saved["composition"][0]
     letter = folder.config()["task"]["characters"][character]
-    images = image.write(folder, folder.config(), f"{letter} ", int(face))
+    task, f, _, composition = evaluate.load_run(folder, folder.config())
+    images = task.answer(f, composition, Request(text=f"{letter} ", face=int(face)))
     assert np.allclose(images["base"][0], base, atol=2e-3)
     assert np.allclose(images["composition"][0], own, atol=2e-3)
     assert (images["composition"][1] == -1).all()
@@ -93,11 +96,24 @@ def test_text_is_written_in_a_face_as_the_run_predicts_it(run, tmp_path, capsys)
     assert capsys.readouterr().out == ""
 
 
+class Blank(torch.nn.Module):
+    """Draws nothing, whatever is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, labels: torch.Tensor) -> torch.Tensor:
+        return torch.zeros(len(labels), 1, 32, 32)
+
+
 def test_a_picture_shows_the_faces_that_are_tested_however_few(tmp_path):
     images = np.zeros((9, 3, 32, 32), np.uint8)
     test = Glyphs(images, np.array([[7, 1]]), np.array([[1, 7]]))
-    data = SimpleNamespace(splits=SimpleNamespace(test=test))
-    image._draw(RunFolder(tmp_path), {}, data, None, {"base": np.zeros((1, 32, 32), np.float16)})  # type: ignore
+    task = ImageTask({}, SimpleNamespace(test=test), "")  # type: ignore[arg-type]
+    task.predict(RunFolder(tmp_path), Blank(), None)
+    write_lines(tmp_path / "metrics.jsonl", [{"split": "training", "stage": "m", "update": 1, "loss": 1.0}])
+    task.show(RunFolder(tmp_path), Blank(), None)
     with Image.open(tmp_path / "pictures" / "test.png") as picture:
         assert picture.size[1] == 2 * (32 + 2)
 
@@ -139,14 +155,15 @@ def test_a_stopped_training_goes_on_to_the_same_bits(run, monkeypatch):
 
 def test_composed_training_moves_f_through_a_denoiser_that_stays_bit_identical(run, monkeypatch):
     seen = []
-    original = image.image_task
+    original = fine_tuning.fine_tuning
 
-    def spy(settings, data, pi):
-        task = original(settings, data, pi)
-        seen.append((pi, fingerprint(pi.state_dict().values()), task, fingerprint(task.model.parameters())))
-        return task
+    def spy(task, pi, command):
+        tuning = original(task, pi, command)
+        model = tuning.training.model
+        seen.append((pi, fingerprint(pi.state_dict().values()), tuning.training, fingerprint(model.parameters())))
+        return tuning
 
-    monkeypatch.setattr(image, "image_task", spy)
+    monkeypatch.setattr(fine_tuning, "fine_tuning", spy)
     folder = run("runs")
     ((pi, before, task, start),) = seen
     assert fingerprint(pi.state_dict().values()) == before
@@ -160,15 +177,15 @@ def test_composed_training_moves_f_through_a_denoiser_that_stays_bit_identical(r
 def test_the_penalty_is_the_published_one_for_every_mode(run):
     """The plain sum of squares of all parameters but biases, scales of the normalisations included."""
     settings = config("task=fonts", "profile=smoke")
-    data = image.ImageData(None, "ABCDE", 32, "")  # type: ignore[arg-type]
     for mode in ("baseline", "composed_pathwise"):
         settings["finetuning"] = config("task=fonts", f"finetuning={mode}")["finetuning"]
-        task = image.image_task(settings, data, torch.nn.Identity())
-        state = dict(task.model.named_parameters())
+        task = ImageTask(settings, SimpleNamespace(train=None, val=None), "")  # type: ignore[arg-type]
+        training = fine_tuning.fine_tuning(task, torch.nn.Identity(), "").training
+        state = dict(training.model.named_parameters())
         kept = [value for name, value in state.items() if not name.endswith("bias")]
-        (penalty,) = task.penalties
+        (penalty,) = training.penalties
         expected = sum(value.square().sum().item() for value in kept)
-        assert penalty.value(task.model).item() == pytest.approx(expected, rel=1e-5)
+        assert penalty.value(training.model).item() == pytest.approx(expected, rel=1e-5)
         assert any(value.dim() == 1 for value in kept)
         assert penalty.weight == settings["optim"]["l2"] > 0
 
@@ -178,7 +195,7 @@ def test_more_penalty_gives_a_smaller_norm(run):
         read_json(run(name, f"optim.l2={l2}", "finetuning=baseline", "optim.lr=3e-3").result)["values"]["base"]["test"]
         for name, l2 in (("none", 0.0), ("much", 0.1))
     ]
-    assert norms[1][image.NORM] < norms[0][image.NORM]
+    assert norms[1][NORM] < norms[0][NORM]
 
 
 def test_without_a_denoiser_there_is_one_output(run):

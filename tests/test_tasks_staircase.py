@@ -14,7 +14,7 @@ from composed.experiment import evaluate
 from composed.experiment.run import run as train_run
 from composed.runs.folder import RunFolder
 from composed.system.files import read_json, read_lines
-from composed.training.fit import threads
+from composed.tasks.threads import threads
 
 
 def run(folder: Path, *words: str) -> RunFolder:

@@ -1,0 +1,117 @@
+"""f: where it starts, what its updates minimise, on what, in which stages. As the group finetuning says."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from composed.config.instantiate import instantiate
+from composed.datamodules.batching import Examples
+from composed.errors import ConfigError
+from composed.experiment.backtranslation import backtranslated
+from composed.models.adaptation import add_adapters, add_low_rank
+from composed.models.anchor import Anchor, fisher
+from composed.models.transformer import Transformer
+from composed.models.weights import load_weights
+from composed.runs.folder import RunFolder
+from composed.tasks.loss import ComposedTerm, Penalty
+from composed.tasks.module import Optim, Stage, Training
+from composed.tasks.task import Task
+from composed.tasks.text import TextTask, with_more
+
+
+@dataclass(frozen=True)
+class FineTuning:
+    """What fine-tuning trains, and on what."""
+
+    training: Training
+    train: list[Examples]  # of each stage
+    denoising: Examples | None
+
+
+def fine_tuning(task: Task, pi: nn.Module | None, command: str) -> FineTuning:
+    """`command` makes what is missing in the store, for the error of denoiser=store."""
+    config, mode = task.config, task.config["finetuning"]
+    optim = task.optim(config["optim"])
+    f = predictor(task, pi)
+    examples = _examples(task, command)
+    denoising = None
+    if mode["denoising_weight"] or mode["fisher"]:
+        settings = config["pretraining"]
+        denoising = task.denoising("unlabeled", seed=settings["seed"], fresh=settings["fresh"])
+    training = Training(
+        f,
+        optim,
+        task.loss,
+        seed=config["seed"],
+        base_weight=mode["base_weight"],
+        base_weight_end=mode["base_weight_end"],
+        term=composed_term(task, pi, optim),
+        denoising_weight=mode["denoising_weight"],
+        penalties=[*_anchor(mode, f, denoising), *task.penalties()],
+        stages=[Stage(stage["share"], stage["rates"]) for stage in mode["stages"]],
+    )
+    train = [examples[stage["pairs"]] for stage in mode["stages"]]
+    return FineTuning(training, train, denoising if mode["denoising_weight"] else None)
+
+
+def _examples(task: Task, command: str) -> dict[str, Examples]:
+    """`labeled`, and `all` with those that the mode adds."""
+    labeled = task.examples("train")
+    if not task.config["finetuning"]["extra_pairs"]:
+        return {"labeled": labeled, "all": labeled}
+    assert isinstance(task, TextTask)  # `check` refuses others
+    return {"labeled": labeled, "all": with_more(task.examples("train"), backtranslated(task, command))}
+
+
+def predictor(task: Task, pi: nn.Module | None) -> Any:
+    """f where fine-tuning starts: weights, then what the mode adds to them."""
+    mode = task.config["finetuning"]
+    f = task.predictor(seed=task.config["seed"])
+    start = mode["start_from"]
+    if start == "denoiser":
+        if pi is None:
+            raise ConfigError("finetuning.start_from=denoiser, but there is no denoiser")
+        f.load_state_dict(pi.state_dict())
+    elif start != "scratch":
+        weights = RunFolder.existing(Path(start)).checkpoints / "best.safetensors"
+        load_weights(weights, f, vocabulary=task.signature)
+    if mode["lora"]:
+        add_low_rank(f, mode["lora"])
+    if mode["adapters"]:
+        assert isinstance(f, Transformer)  # `check` refuses others
+        add_adapters(f, mode["adapters"])
+    return f
+
+
+def finished_predictor(task: Task, weights: Path) -> Any:
+    """f as a run left it."""
+    f, adapters = task.predictor(seed=0), task.config["finetuning"]["adapters"]
+    if adapters:
+        assert isinstance(f, Transformer)
+        add_adapters(f, adapters)
+    load_weights(weights, f, vocabulary=task.signature or None)
+    return f
+
+
+def _anchor(mode: dict[str, Any], f: nn.Module, denoising: Any) -> list[Penalty]:
+    if not mode["anchor"]:
+        return []
+    importance = None
+    if mode["fisher"] and denoising is not None:
+        examples = [denoising.batch([row]) for row in range(min(mode["fisher"], len(denoising)))]
+        importance = fisher(f, [(one.source, one.target) for one in examples])  # type: ignore[arg-type]
+    return [Anchor(f, mode["anchor"], importance)]
+
+
+def composed_term(task: Task, pi: nn.Module | None, optim: Optim) -> ComposedTerm | None:
+    """The composed term of the loss, where the mode has one."""
+    mode = task.config["finetuning"]
+    if mode["train_through"] is None:
+        return None
+    if pi is None:
+        raise ConfigError("finetuning.train_through=denoiser, but there is no denoiser")
+    estimator = instantiate(task.config["estimator"], _convert_="all")
+    after = round(mode["compose_after"] * optim.updates)
+    return ComposedTerm(pi, estimator, mode["composed_weight"], after, max_length=task.max_length)
