@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from contenders import Composed
 from race import quick_setup
 
-from composed.models.transformer import Dropout
+from composed.models.layers import Dropout
 
 
 def main() -> None:

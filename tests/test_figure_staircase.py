@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from composed.errors import DataError
-from tests.test_curve import run
+from tests.test_tasks_staircase import run
 
 SCRIPT = Path(__file__).parents[1] / "scripts/figure_staircase.py"
 specification = importlib.util.spec_from_file_location("figure_staircase", SCRIPT)

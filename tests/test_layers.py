@@ -15,7 +15,6 @@ ORDER = (
     *("sweeps", "tasks", "training", "experiment", "exchange", "pipeline", "cli"),
 )
 UPWARD = {("config.command_line", "runs.folder")}
-CIRCLES = [{"models.native", "models.transformer"}]
 HEAVY = ("torch", "hydra", "omegaconf", "pytorch_lightning", "lightning_fabric", "matplotlib", "wandb")
 FRAMEWORKS = ("hydra", "omegaconf", "pytorch_lightning", "lightning_fabric", "wandb")
 FREE_OF = {
@@ -91,7 +90,7 @@ def test_no_circle_of_files():
 
     everywhere = {name: reached(name) for name in graph}
     circular = {name for name, others in everywhere.items() if name in others}
-    assert circular == set().union(*CIRCLES)
+    assert circular == set()
 
 
 def test_noise_imports_nothing_of_ours_but_errors():

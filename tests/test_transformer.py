@@ -5,8 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from composed.models.layers import Dropout
 from composed.models.sequence import training_mode
-from composed.models.transformer import Dropout
 from tests.toy_models import EOS, PAD, rows, sources, tiny
 
 

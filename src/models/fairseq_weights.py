@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from composed.errors import DataError
-from composed.models.transformer import sinusoids
+from composed.models.layers import sinusoids
 from composed.system.files import write_atomically
 
 OUR_POSITIONS, FAIRSEQ_POSITIONS = (

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 
 from composed.models.fairseq_weights import OUR_POSITIONS, ImportedWeights, module_names
+from composed.models.layers import fairseq_sinusoids, sinusoids
 from composed.models.sequence import Specials
-from composed.models.transformer import fairseq_sinusoids, sinusoids
 
 _SIDES = ("encoder", "decoder")
 _SIZES = {"layers": "layers", "heads": "attention_heads", "feedforward": "ffn_dim"}  # ours and theirs, of each side

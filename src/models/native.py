@@ -20,6 +20,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from composed.models.layers import FeedForward
+
 _SOURCE = Path(__file__).with_name("native.cpp")
 _OPTIONS = ("-std=c++20", "-O3", "-march=native", "-shared", "-fPIC", "-pthread")
 _LAYER = 22  # pointers of a LayerGiven
@@ -89,8 +91,6 @@ def load() -> Any | None:
 
 def applies(model: Any) -> bool:
     """Whether rows of this `Transformer` can be decoded here."""
-    from composed.models.transformer import FeedForward
-
     weight = model.embedding.weight
     plain = weight.device.type == "cpu" and weight.dtype == torch.float32
     return plain and all(type(layer.feed_forward) is FeedForward for layer in model.decoder) and load() is not None
