@@ -17,7 +17,7 @@ from composed.cli.evaluate import main as evaluate_again
 from composed.config.command_line import check_command_line
 from composed.datamodules.fonts.glyphs import Glyphs
 from composed.errors import ComposedError, ConfigError, Interrupted
-from composed.experiment import evaluate, fine_tuning
+from composed.experiment import evaluate, fine_tuning, train
 from composed.experiment.run import run as train_run
 from composed.models.composition import fingerprint
 from composed.runs.folder import RunFolder
@@ -163,7 +163,7 @@ def test_composed_training_moves_f_through_a_denoiser_that_stays_bit_identical(r
         seen.append((pi, fingerprint(pi.state_dict().values()), tuning.training, fingerprint(model.parameters())))
         return tuning
 
-    monkeypatch.setattr(fine_tuning, "fine_tuning", spy)
+    monkeypatch.setattr(train, "fine_tuning", spy)
     folder = run("runs")
     ((pi, before, task, start),) = seen
     assert fingerprint(pi.state_dict().values()) == before

@@ -14,8 +14,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import NoneType
@@ -26,7 +26,8 @@ import yaml
 from composed.config.effects import contents, starts_from_a_mode, without_effect
 from composed.datamodules.text import TEST_SET, TEST_SET_WORDS
 from composed.errors import ComposedError, DataError
-from composed.system.console import say, training_id
+from composed.system import processes
+from composed.system.console import main_process, say, training_id
 from composed.system.files import locked, read_json, write_json, write_text
 
 # Where things lie, how many processes judge, who else gets the metrics: keys that shape no number of a result.
@@ -244,6 +245,25 @@ class RunFolder:
             raise ComposedError(f"another process is working on {self.path}; wait for it or stop it")
 
         return locked(self.path, busy)
+
+    @contextmanager
+    def claimed(self, config: dict[str, Any], overrides: list[str], *, wait: bool) -> Iterator[bool]:
+        """Has the folder to itself and describes the run; helper ranks wait until rank 0 has. Yields whether there is
+        work to do: False where another training has finished the run meanwhile.
+
+        Raises ComposedError as `locked` does, and where another rank is gone.
+        """
+        with self.locked(wait) if main_process() else nullcontext(), processes.complete():
+            if self.finished() and not config["redo"]:
+                yield False
+                return
+            if main_process():
+                if self.finished():  # else it is begun already, by the same command perhaps, which goes on
+                    self.clear()
+                self.describe(config, overrides)
+            else:
+                self.wait_for_description()
+            yield config["redo"] or not self.finished()
 
     def describe(self, config: dict[str, Any], overrides: list[str]) -> None:
         """Writes down what was asked for and what it runs on; half of a file that a killed process left goes."""

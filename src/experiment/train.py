@@ -1,0 +1,73 @@
+"""From a config to predictions: data, denoiser, fine-tuning, and what f and Pi(f(x)) say on the test sets."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from torch import nn
+
+from composed.errors import ComposedError
+from composed.experiment.denoiser import composition, denoiser_weights, frozen_denoiser
+from composed.experiment.evaluate import warn_of_no_judge
+from composed.experiment.fine_tuning import fine_tuning
+from composed.models.composition import fingerprint
+from composed.runs.folder import RunFolder, provenance, shaping
+from composed.system.console import main_process
+from composed.system.files import write_json
+from composed.tasks import open_task
+from composed.tasks.task import Task, Trained
+from composed.training.fit import train
+
+
+def train_and_predict(folder: RunFolder, config: dict[str, Any], loggers: Sequence[Any]) -> None:
+    """Leaves weights, metrics, predictions and training.json, which says that all of them are there.
+
+    Raises ComposedError, and Interrupted; the last good checkpoint stays then.
+    """
+    task, command = open_task(config), folder.command(denoiser="auto")
+    if task.judge == "programs" and main_process():
+        warn_of_no_judge(config, folder)
+    weights = denoiser_weights(task, command)
+    pi = frozen_denoiser(task, weights)
+    started = time.monotonic()
+    trained = task.train_itself(folder, loggers) or _fine_tune(task, pi, folder, loggers)
+    seconds = {"training": round(time.monotonic() - started, 1)}
+    composed = composition(task, trained.f, pi, command)
+    started = time.monotonic()
+    task.predict(folder, trained.f, composed)
+    seconds["prediction"] = round(time.monotonic() - started, 1)
+    if main_process():
+        task.show(folder, trained.f, pi)
+        facts = {"updates": trained.updates, "best": trained.best, "resumed": trained.resumed, "seconds": seconds}
+        denoiser = {"denoiser": str(weights) if weights else None}
+        write_json(folder.training, {**facts, **task.facts(trained.f), **denoiser})
+
+
+def _fine_tune(task: Task, pi: nn.Module | None, folder: RunFolder, loggers: Sequence[Any]) -> Trained:
+    """Trains f, through Pi where the mode says so, and looks that Pi stayed as it was."""
+    config, before = task.config, _bits(pi)
+    tuning = fine_tuning(task, pi, folder.command(denoiser="auto"))
+    resumed = (folder.checkpoints / "last.ckpt").exists()
+    val = task.examples("val")
+    best = train(
+        tuning.training,
+        tuning.train,
+        val,
+        denoising=tuning.denoising,
+        stage=config["finetuning"]["name"],
+        checkpoints=folder.checkpoints,
+        metrics=folder.metrics,
+        metadata={"vocabulary": task.signature, "what": "base predictor", **provenance(shaping(config))},
+        trainer=config["trainer"],
+        loggers=list(loggers),
+        sample=task.teller(val, pi, ("x", "f(x)", "Pi(f(x))")),
+    )
+    if _bits(pi) != before:
+        raise ComposedError(
+            "the frozen denoiser changed during fine-tuning: a defect of this program, please report it"
+        )
+    return Trained(tuning.training.model, tuning.training.updates, best, resumed)
+
+
+def _bits(pi: nn.Module | None) -> str:
+    return "" if pi is None else fingerprint(pi.state_dict().values())
