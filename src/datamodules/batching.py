@@ -1,7 +1,7 @@
 """Pairs of token rows, cut into batches of similar length under a token budget.
 
 Which rows an update sees is a function of (seed, update) alone, so that a resumed run sees what the uninterrupted one
-would have seen, and every process of a distributed run knows the whole update. Left out: streaming from disk.
+would have seen, and every rank of a distributed run knows the whole update. Left out: streaming from disk.
 Letters: B rows of a batch, S and T the longest source and target in it.
 """
 
@@ -25,13 +25,13 @@ class Batch(NamedTuple):
     source: Tensor  # (B, S)
     target: Tensor  # (B, T)
     rows: Tensor  # (B,) positions in the data set
-    tokens: int  # target tokens of the whole update, over all its parts and processes
-    update: int  # which update of the training this is part of, from 0
-    part: int  # which part of the update, from 0
-    weight: float = 1.0  # 0 where a process has no row of its own and computes along with another's
-    denoising: "Batch | None" = None  # what the update learns beside it
-    places: list[int] | None = None  # of the rows among those of all processes; null: there is one process
-    whole: int = 0  # rows of all processes
+    tokens: int  # target tokens of the whole update, over all its micro-batches and ranks
+    update: int  # which update of the training this belongs to, from 0
+    part: int  # which micro-batch of the update, from 0
+    weight: float = 1.0  # 0 for a padding batch: this rank had no row, but all ranks must run as many steps
+    denoising: "Batch | None" = None  # the denoising batch of the same micro-batch
+    places: list[int] | None = None  # of the rows among those of all ranks; null: there is one process
+    whole: int = 0  # rows of all ranks
 
 
 class Examples(Protocol):
@@ -126,8 +126,8 @@ def plan(cost: np.ndarray, budget: int, rng: np.random.Generator | None) -> list
 class Updates:
     """The batches of a training, epoch after epoch; iterating yields those of the updates from `position` to `stop`.
 
-    An update is `accumulate` batches of budget/accumulate tokens. Set `position` to go on from there; with `world`
-    processes, each takes every `world`-th row of every batch. Updates are counted from `first`, and streams of one
+    An update is `accumulate` micro-batches of budget/accumulate tokens. Set `position` to go on from there; of `world`
+    ranks each takes every `world`-th row of every micro-batch. Updates are counted from `first`, and streams of one
     seed with another `first` differ.
     """
 

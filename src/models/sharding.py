@@ -1,8 +1,8 @@
-"""Models whose weights processes share out, layer by layer: each keeps its part, and all of a layer while it runs.
+"""Models whose weights are sharded over the ranks, layer by layer: a rank holds its shard, and a layer while it runs.
 
-PyTorch's `fully_shard` does it. Decoding takes as many steps as its rows need, which is not the same number in all
-processes, so that all layers are gathered before it and let go after it.
-Left out: models that are too large for the main memory, where each process has all of them to begin with.
+PyTorch's `fully_shard` does it. Decoding takes as many steps as its rows need, which is not the same number on all
+ranks, so that all layers are gathered before it and resharded after it.
+Left out: models that are too large for the main memory, where each rank has all of them to begin with.
 """
 
 import copy
@@ -26,11 +26,11 @@ DECODES = ("sample", "predict")
 
 
 def shard(model: Model, device: torch.device) -> Model:
-    """A copy on the device that answers as the model does, and has this process' part of each parameter.
+    """A copy on the device that answers as the model does, and has this rank's shard of each parameter.
 
-    All joined processes have to call, here and whenever the copy is asked something. The model stays as it is.
+    All ranks have to call, here and whenever the copy is asked something. The model stays as it is.
     """
-    # The whole weights are not copied: those of the copy are views until they are shared out.
+    # The whole weights are not copied: those of the copy are views until they are sharded.
     whole = {id(value): nn.Parameter(value.detach(), value.requires_grad) for value in model.parameters()}
     model = copy.deepcopy(model, whole)
     mesh = init_device_mesh(device.type, (torch.distributed.get_world_size(),))

@@ -31,9 +31,10 @@ class Store:
     ) -> Path:
         """`file` of the entry `what` of this shape; `make(folder)` writes it where it is missing.
 
-        With `alone` the entry is locked meanwhile, and other processes wait. Not `alone` are those that help such a
-        one: they make the entry with it, or find what another run has made meanwhile. An interrupted training goes on
-        where it stopped. Raises ComposedError that names `command` where the entry is missing and `make` is None.
+        The rank that `leads` has the entry locked meanwhile, and other runs wait. Helper ranks of a distributed run
+        pass leads=False: they join the leader in `make`, or return once another run has made the entry. An interrupted
+        training goes on where it stopped. Raises ComposedError that names `command` where the entry is missing and
+        `make` is None.
         """
         folder = self.root / f"{what}-{content_key(shape)}"
         path, done = folder / file, folder / "done.json"
@@ -41,7 +42,7 @@ class Store:
             return path
         if make is None:
             raise ComposedError(f"{folder} is missing, and denoiser=store makes none. Make it with:\n  {command}")
-        training = folder / "training"  # the launch whose processes make it
+        training = folder / "training"  # the training_id of the ranks that make it
         if not leads:
             while (
                 (ours := training_id())

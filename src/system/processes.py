@@ -1,7 +1,7 @@
-"""What the processes of one training do together once it is over: share work, and wait for each other.
+"""What the ranks of one training do together once it is over: share work, and wait for each other.
 
-Where no training has joined processes, each function is what it is for one. Left out: the training, which Lightning
-shares out. Loads no torch.
+Where there is no process group, each function is what it is for one process. Left out: the training, which Lightning
+distributes. Loads no torch.
 """
 
 import os
@@ -17,7 +17,7 @@ Result = TypeVar("Result")
 
 
 def _group() -> Any:
-    """torch.distributed, where it has joined processes."""
+    """torch.distributed, where it has a process group."""
     distributed = sys.modules.get("torch.distributed")
     return distributed if distributed and distributed.is_available() and distributed.is_initialized() else None
 
@@ -27,9 +27,9 @@ def joined() -> bool:
 
 
 def share(pieces: Sequence[Piece], work: Callable[[Sequence[Piece]], list[Result]]) -> list[Result]:
-    """What `work` makes of all pieces, one result each, in order, in every process; each does every so-manieth piece.
+    """What `work` makes of all pieces, one result each, in order, on every rank; rank r of n works on r, r + n, ...
 
-    All processes have to call. Raises in all of them the ComposedError that `work` raises in one.
+    All ranks have to call. Raises in all of them the ComposedError that `work` raises in one.
     """
     group = _group()
     if group is None:
@@ -53,7 +53,7 @@ def share(pieces: Sequence[Piece], work: Callable[[Sequence[Piece]], list[Result
 
 @contextmanager
 def complete() -> Iterator[None]:
-    """While the processes have to be all there: raises TrainingError when one is gone."""
+    """While all ranks are needed: raises TrainingError when one of them is gone."""
     try:
         yield
     except RuntimeError as error:
@@ -67,18 +67,18 @@ def complete() -> Iterator[None]:
 
 
 def barrier() -> None:
-    """Until all processes are here."""
+    """Waits until all ranks are here."""
     share((), list)
 
 
 def cores(machines: int) -> int:
-    """Those of this machine, shared out among the processes on it; each of the machines has as many."""
+    """The cores of this machine for each of the ranks on it; every machine has as many ranks."""
     group = _group()
     processes = group.get_world_size() // machines if group else 1
     return max(1, len(os.sched_getaffinity(0)) // processes)
 
 
 def leave() -> None:
-    """Ends the group of the processes, whose threads must not outlive the interpreter."""
+    """Leaves the process group, whose threads must not outlive the interpreter."""
     if group := _group():
         group.destroy_process_group()

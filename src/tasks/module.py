@@ -141,7 +141,7 @@ class Training(pl.LightningModule):
             raise ConfigError("finetuning.stages: no parameter of the model learns in any stage; see the rates")
         self._term = (term,)  # in a tuple, so that the denoiser is no submodule: not saved, not optimised
         self.updates = 0  # done
-        # Of this process' parts of the last update: a sum, and the amount that it is over.
+        # Of the micro-batches of the last update on this rank: a sum, and the amount that it is over.
         self.train_metrics: dict[str, tuple[Tensor, Tensor | float]] = {}
         self.validation: dict[str, float] = {}
 
@@ -181,7 +181,7 @@ class Training(pl.LightningModule):
         return first + (last - first) * max(0, update - after) / max(1, self.optim.updates - 1 - after)
 
     def configure_model(self) -> None:
-        """Where the strategy wants it, the processes share out f and Pi for the time of the training."""
+        """Where the strategy wants it, f and Pi are sharded for the time of the training."""
         self._whole = self.model, self.term
         strategy = self.trainer.strategy
         if isinstance(strategy, ModelParallelStrategy):
@@ -255,7 +255,7 @@ class Training(pl.LightningModule):
         return loss
 
     def _uniforms(self, batch: Batch, term: ComposedTerm | None) -> Tensor:
-        """What the samples of the batch's rows are drawn by, whichever process has them."""
+        """Uniform draws that the samples of the batch's rows are made of, whichever rank has the rows."""
         assert term is not None
         generator = torch.Generator(self.device).manual_seed(_mix(self.seed, batch.update, batch.part, 0))
         shape = (
@@ -267,7 +267,7 @@ class Training(pl.LightningModule):
         return (uniforms if batch.places is None else uniforms[batch.places]).flatten(0, 1)
 
     def _measure(self, name: str, values: Tensor, amount: Tensor | float, weight: float) -> None:
-        """Adds what a batch of this weight measures to what the earlier parts of the update did."""
+        """Adds what a micro-batch of this weight measures to the earlier ones of the update."""
         total, earlier = self.train_metrics.get(name, (0.0, 0.0))
         self.train_metrics[name] = total + weight * values.detach().sum(), earlier + weight * amount
 

@@ -130,7 +130,7 @@ class Checkpoints(pl.Callback):
         write_bytes(self.last, buffer.getbuffer())
 
     def _age(self) -> None:
-        """Every checkpoint becomes the one before it; the last one is there all the time."""
+        """Rotates last -> last-1 -> last-2; last.ckpt exists at every moment."""
         for younger, older in list(zip(self.kept, self.kept[1:], strict=False))[::-1]:
             link = older.with_name(f".{older.name}.tmp")
             with suppress(OSError):  # none yet; a file system without links; a full one, which the next write says

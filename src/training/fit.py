@@ -73,7 +73,7 @@ class Data(pl.LightningDataModule):
         assert trainer is not None
         batches = plan(self.val.cost(), max(1, self.task.optim.batch_tokens // self.task.optim.accumulate), None)
         mine = [self.val.batch(rows) for rows in batches[trainer.global_rank :: trainer.world_size]]
-        if len(mine) * trainer.world_size < len(batches):  # each process has as many, as they may share out the weights
+        if len(mine) * trainer.world_size < len(batches):  # all ranks run as many steps: weights may be sharded
             mine.append(self.val.batch(batches[0])._replace(weight=0.0))
         return DataLoader(mine, batch_size=None)  # type: ignore[arg-type]
 
@@ -123,10 +123,10 @@ def _too_large(error: RuntimeError, task: Training) -> TrainingError:
     samples = getattr(task.term.estimator, "samples", 1) if task.term else 1
     return TrainingError(
         f"out of memory at update {task.updates}: {str(error).splitlines()[0]}. The last good checkpoint stays; lower "
-        f"what is in memory at a time: optim.accumulate={2 * optim.accumulate} (the same update in smaller parts), "
+        f"what is in memory at a time: optim.accumulate={2 * optim.accumulate} (smaller micro-batches, the same update), "
         "trainer.precision=bf16-mixed, trainer.gradient_checkpointing=true (a third more time)"
         + (f", estimator.samples={samples // 2}" if samples > 2 else "")
-        + ", or optim.batch_tokens and the model's sizes; several GPUs share out the weights with trainer=fsdp"
+        + ", or optim.batch_tokens and the model's sizes; trainer=fsdp shards the weights over several GPUs"
     )
 
 
@@ -146,8 +146,17 @@ def train(
 ) -> dict[str, float]:
     """Trains to the last update, leaves the best weights in the model, on the trainer's device.
 
-    `train` are the pairs of each of the task's stages, `denoising` those of the denoising loss; `stage` is the name
-    that the metrics bear; `sample` tells what the model says on an example, for the person who waits.
+    Args:
+        task: the module, with its optimiser's settings.
+        train: examples for each of its stages.
+        val: examples that select the best weights.
+        denoising: examples of the denoising loss.
+        stage: the name that the metrics bear.
+        checkpoints, metrics: a folder, and a file of one JSON object per line.
+        metadata: what the weights say of themselves.
+        trainer: the group of the config.
+        loggers: get the metrics too.
+        sample: tells what the model says on an example, for the person who waits.
 
     Returns where the best weights are from: {"update", "selection"}.
 

@@ -49,7 +49,7 @@ class Recorder(pl.Callback):
     """Rows of metrics into `metrics.jsonl`, flushed one by one, to the loggers, and to the person who waits.
 
     A resumed training first drops the rows after its checkpoint: each update is in the file once. `sample` tells in
-    words, at the first and the last validation, what the model says on an example; all processes ask it.
+    words, at the first and the last validation, what the model says on an example; all ranks ask it.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class Recorder(pl.Callback):
                 self._display.update(done, metrics, self._amount)
 
     def _over_processes(self, trainer: pl.Trainer) -> dict[str, float]:
-        """The metrics of the update's batch: means over all its parts in all processes."""
+        """The metrics of the update: means over its micro-batches on all ranks."""
         metrics = self.task.train_metrics
         if trainer.world_size == 1:
             return {name: float(total) / float(amount) for name, (total, amount) in metrics.items()}
