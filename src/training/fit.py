@@ -122,8 +122,8 @@ def _too_large(error: RuntimeError, task: Training) -> TrainingError:
     optim = task.optim
     samples = getattr(task.term.estimator, "samples", 1) if task.term else 1
     return TrainingError(
-        f"out of memory at update {task.updates}: {str(error).splitlines()[0]}. The last good checkpoint stays; lower "
-        f"what is in memory at a time: optim.accumulate={2 * optim.accumulate} (smaller micro-batches, the same update), "
+        f"out of memory at update {task.updates}: {str(error).splitlines()[0]}. The last good checkpoint stays; have "
+        f"less in memory at a time: optim.accumulate={2 * optim.accumulate} (smaller micro-batches, the same update), "
         "trainer.precision=bf16-mixed, trainer.gradient_checkpointing=true (a third more time)"
         + (f", estimator.samples={samples // 2}" if samples > 2 else "")
         + ", or optim.batch_tokens and the model's sizes; trainer=fsdp shards the weights over several GPUs"
