@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from composed.judges import PRELUDE, JudgeError, Program, engine, execute, judge
+from composed.judges import PRELUDE, JudgeError, Program, engine, execute, grouping, judge
 from composed.judges.box import Box, SupervisorError
 from composed.judges.lexer import shareable
 from composed.judges.toolchain import open_toolchain
@@ -209,14 +209,14 @@ def test_equal_programs_are_judged_once():
 def test_programs_that_are_to_print_the_same_share_no_unit():
     def task(number, code, *tests):
         part = shareable(PRELUDE + code, open_toolchain().header_names)
-        return engine._Task(number, code, part, [a for a, _ in tests], [b for _, b in tests])
+        return grouping.Item(number, code, part, [a for a, _ in tests], [b for _, b in tests])
 
     plain, closure = "int main() { cout << 5; }", "int main() { auto f = [] { return 5; }; cout << f(); }"
     tests = [((b"1", b"314159"),), ((b"2", b"314159"),), ((b"", b"0"),), ((b"", b"0"),), ((b"", b"yes"), (b"", b"no"))]
     tasks = [
         task(at, code, *of) for at, (code, of) in enumerate((code, of) for code in (plain, closure) for of in tests)
     ]
-    units, left = engine._units(tasks * 3, workers=1)
+    units, left = grouping.units(tasks * 3, workers=1)
     assert sorted(one.number for unit in [*units, left] for one in unit) == sorted([*range(10)] * 3)
     for unit in units:
         for at, one in enumerate(unit):
@@ -225,7 +225,7 @@ def test_programs_that_are_to_print_the_same_share_no_unit():
                 kept_apart = not short or not (one.shareable.confined and other.shareable.confined)
                 assert not (kept_apart and one.expected == other.expected)
     confined = [one for one in tasks if one.expected == [b"0"] and one.shareable.confined]
-    assert engine._units(confined, workers=1) == ([confined], [])
+    assert grouping.units(confined, workers=1) == ([confined], [])
 
 
 def test_alone_means_that_nothing_is_shared(monkeypatch):
@@ -249,5 +249,5 @@ def test_an_output_that_is_compared_is_not_kept():
 )
 def test_words_are_equal_as_split_says(pieces, others):
     one, other = b"".join(pieces), b"".join(others)
-    assert engine._equal(one, other, "tokens") == (one.split() == other.split())
-    assert engine._equal(one, b" " + one, "tokens")
+    assert grouping.equal(one, other, "tokens") == (one.split() == other.split())
+    assert grouping.equal(one, b" " + one, "tokens")

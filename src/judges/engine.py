@@ -8,27 +8,25 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
 from functools import partial
-from itertools import groupby, zip_longest
+from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 
 from composed.judges.box import ENDED, MEMORY_LIMIT, OUTPUT_LIMIT, TIME_LIMIT, Box, Job, Result, SupervisorError, Tier
 from composed.judges.cache import Cache
-from composed.judges.lexer import PRELUDE, Shareable, shareable
+from composed.judges.grouping import Item, equal, units
+from composed.judges.lexer import PRELUDE, shareable
 from composed.judges.records import Class, Compare, Execution, JudgeError, Limits, Program, Verdict
 from composed.judges.scratch import Folder, Workplace
 from composed.judges.toolchain import in_use, open_toolchain
 from composed.judges.translation_unit import FIRST_LINE, Names
 from composed.printable import printable
 
-PROGRAMS_A_UNIT = 250
 PROGRAMS_A_SUPERVISOR = 64
 _DEFAULT_LIMITS = Limits()
 _LIMIT_CLASSES: dict[int, Class] = {
@@ -37,7 +35,6 @@ _LIMIT_CLASSES: dict[int, Class] = {
     OUTPUT_LIMIT: "output_limit",
 }
 _ENDED_EARLY = ("runtime_error", "time_limit", "memory_limit")
-_WORD = re.compile(rb"\S+")
 
 
 def judge(
@@ -127,17 +124,6 @@ def containment(tier: Tier | None = None, unsafe: bool = False) -> Tier:
     return Box(open_toolchain(), tier, unsafe).tier
 
 
-@dataclass(frozen=True, slots=True)
-class _Task:
-    """`shareable` is None if the program must be compiled alone, `expected` is empty if any output is right."""
-
-    number: int
-    code: str
-    shareable: Shareable | None
-    inputs: list[bytes]
-    expected: list[bytes]
-
-
 # A verdict (without its id) and what the deciding test printed, if that is asked for. A step of the work gives
 # outcomes, each with its task's number, and the steps to do next.
 _Outcome = tuple[Verdict, bytes]
@@ -150,49 +136,6 @@ def _bytes(text: str) -> bytes:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
         return text.encode("utf-8", "surrogatepass")
-
-
-def _equal(printed: bytes, expected: bytes, compare: Compare) -> bool:
-    if compare == "exact" or printed == expected:
-        return printed == expected
-    words = zip_longest(_WORD.finditer(printed), _WORD.finditer(expected))  # one at a time: outputs can be large
-    return all(one and other and one[0] == other[0] for one, other in words)
-
-
-def _units(tasks: Sequence[_Task], workers: int) -> tuple[list[list[_Task]], list[_Task]]:
-    """Tasks that may share units; and those left over.
-
-    Programs that are to print the same are never in one unit: what one holds could tell the other. Where that is one or
-    two characters, which are guessed as easily, they may be, if no code of either can be in the other's memory. Where
-    many are to print the same, units get more and smaller, down to four programs on average.
-    """
-    count = max(-(-len(tasks) // PROGRAMS_A_UNIT), min(workers, -(-len(tasks) // 10)))
-    room = min(PROGRAMS_A_UNIT, -(-len(tasks) // max(count, 1)))
-    most = max(count, len(tasks) // 4)
-    units: list[list[_Task]] = [[] for _ in range(most)]
-    # Bit masks of units: those with room, and those with a program, or with one that is not confined, that is to print
-    # these outputs.
-    with_room = (1 << most) - 1
-    printing: dict[tuple[bytes, ...], int] = defaultdict(int)
-    unconfined: dict[tuple[bytes, ...], int] = defaultdict(int)
-    left = []
-    for task in tasks:
-        outputs = tuple(b" ".join(output.split()) for output in task.expected)
-        confined = task.shareable is not None and task.shareable.confined
-        together = unconfined if confined and len(b"".join(outputs)) <= 2 else printing
-        free = with_room & ~together[outputs] if outputs else with_room
-        if not free:
-            left.append(task)
-            continue
-        bit = free & -free
-        unit = units[bit.bit_length() - 1]
-        unit.append(task)
-        if len(unit) == room:
-            with_room ^= bit
-        printing[outputs] |= bit
-        unconfined[outputs] |= 0 if confined else bit
-    left += [unit[0] for unit in units if len(unit) == 1]
-    return [unit for unit in units if len(unit) > 1], left
 
 
 class _Bench:
@@ -229,13 +172,13 @@ class _Bench:
         context = [self.toolchain.folder.name, self.compare, self.box.tier, "shared" if self.shared else "alone"]
         return Cache(path, " ".join(map(str, context)), self.limits, earlier)
 
-    def task(self, number: int, code: str, inputs: Iterable[str], expected: Iterable[str] = ()) -> _Task:
+    def task(self, number: int, code: str, inputs: Iterable[str], expected: Iterable[str] = ()) -> Item:
         part = shareable(code, self.toolchain.header_names) if self.shared else None
         if part and not self.toolchain.paths.static:  # the loader has to read the unit, so its programs can, too
             part = part._replace(confined=False)
-        return _Task(number, code, part, [*map(_bytes, inputs)], [*map(_bytes, expected)])
+        return Item(number, code, part, [*map(_bytes, inputs)], [*map(_bytes, expected)])
 
-    def work(self, tasks: list[_Task]) -> Iterator[tuple[int, _Outcome]]:
+    def work(self, tasks: list[Item]) -> Iterator[tuple[int, _Outcome]]:
         """Each task's number and outcome as soon as it is known."""
         pool = ThreadPoolExecutor(self.workers)
         try:
@@ -252,15 +195,15 @@ class _Bench:
             self.box.stop()
             pool.shutdown(cancel_futures=True)
 
-    def _first_steps(self, tasks: list[_Task]) -> list[_Step]:
-        units, left = _units([task for task in tasks if task.shareable], self.workers)
-        together = [partial(self._together, unit) for unit in units]
+    def _first_steps(self, tasks: list[Item]) -> list[_Step]:
+        groups, left = units([task for task in tasks if task.shareable], self.workers)
+        together = [partial(self._together, group) for group in groups]
         return [*together, *self._each_alone([*left, *(task for task in tasks if not task.shareable)])]
 
-    def _each_alone(self, tasks: Iterable[_Task]) -> list[_Step]:
+    def _each_alone(self, tasks: Iterable[Item]) -> list[_Step]:
         return [partial(self._alone, task) for task in tasks]
 
-    def _alone(self, task: _Task, again: bool = False) -> _Done:
+    def _alone(self, task: Item, again: bool = False) -> _Done:
         """Judges one program by itself; what the judge fails on twice is not judged, and the judge goes on."""
         try:
             return [(task.number, self._judged_alone(task))], []
@@ -274,7 +217,7 @@ class _Bench:
             return [], [partial(self._alone, task, again=True)]
         return [(task.number, (Verdict("", "not_judged", diagnostics=self._diagnostics(reason)), b""))], []
 
-    def _judged_alone(self, task: _Task) -> _Outcome:
+    def _judged_alone(self, task: Item) -> _Outcome:
         """Compiles a program exactly as it is written, but for the prelude, which was compiled before, and runs it.
 
         It is linked statically, so that it needs no file; one that cannot be, for instance because it has a function
@@ -301,7 +244,7 @@ class _Bench:
             raise SupervisorError("a program's results are incomplete")
         return outcome
 
-    def _together(self, tasks: list[_Task]) -> _Done:
+    def _together(self, tasks: list[Item]) -> _Done:
         """Compiles programs as functions of one unit; then come the steps to run them, or to deal with g++'s errors.
 
         Where the judge itself fails, each program is done alone.
@@ -315,7 +258,7 @@ class _Bench:
             pass
         return [], self._each_alone(tasks)
 
-    def _compiled_together(self, tasks: list[_Task]) -> _Done:
+    def _compiled_together(self, tasks: list[Item]) -> _Done:
         unit, names = self.workplace.folder(), Names()
         with unit as folder:
             compiled, messages = self._compile_unit(folder, tasks, names)
@@ -343,12 +286,12 @@ class _Bench:
         rest = [task for task in tasks if task.number not in concerned]
         return outcomes, [*steps, *([partial(self._together, rest)] if rest else [])]
 
-    def _divided(self, tasks: list[_Task], parts: int) -> list[_Step]:
+    def _divided(self, tasks: list[Item], parts: int) -> list[_Step]:
         if len(tasks) <= parts:
             return self._each_alone(tasks)
         return [partial(self._together, tasks[part::parts]) for part in range(parts)]
 
-    def _compile_unit(self, folder: Path, tasks: list[_Task], names: Names, *checking: str) -> tuple[Result, str]:
+    def _compile_unit(self, folder: Path, tasks: list[Item], names: Names, *checking: str) -> tuple[Result, str]:
         texts = {task.number: task.shareable.text for task in tasks if task.shareable}
         (folder / "unit.cpp").write_bytes(_bytes(names.unit(texts, guarded=bool(checking))))
         # Columns would be those of the shared text.
@@ -358,7 +301,7 @@ class _Bench:
         compiled = self.box.compile(folder, [*options, *checking, *files], self.limits, len(tasks))
         return compiled, compiled.errors.decode("utf-8", "replace")
 
-    def _serve(self, unit: Folder, names: Names, tasks: list[tuple[int, _Task]], constructs: list[int]) -> _Done:
+    def _serve(self, unit: Folder, names: Names, tasks: list[tuple[int, Item]], constructs: list[int]) -> _Done:
         """Runs programs of a unit, given with their places in it; what has no result is done alone.
 
         So is what met a limit or ended early where other programs construct something before main.
@@ -390,7 +333,7 @@ class _Bench:
     def _diagnostics(self, text: str) -> str:
         return printable(text[: self.limits.diagnostics])[: self.limits.diagnostics]
 
-    def _outcome(self, task: _Task, results: Iterable[Result], names: Names | None = None) -> _Outcome | None:
+    def _outcome(self, task: Item, results: Iterable[Result], names: Names | None = None) -> _Outcome | None:
         """What the first test that failed decides, or that none did; None if tests are missing. Reads all results."""
         cpu = wall = 0.0
         peak = 0
@@ -410,12 +353,12 @@ class _Bench:
                 outcome = Verdict("", verdict, cpu, wall, peak, result.exit, failed, text), output
         return outcome
 
-    def _class(self, task: _Task, result: Result) -> Class:
+    def _class(self, task: Item, result: Result) -> Class:
         if result.reason != ENDED:
             return _LIMIT_CLASSES[result.reason]
         if result.exit:
             return "runtime_error"
         if not task.expected:
             return "correct"
-        same = _equal(result.output, task.expected[result.test], self.compare or "exact")
+        same = equal(result.output, task.expected[result.test], self.compare or "exact")
         return "correct" if same else "wrong_output"
