@@ -13,7 +13,7 @@ from composed.config.command_line import check_command_line
 from composed.errors import ConfigError
 from composed.models.composition import fingerprint, freeze
 from composed.models.estimators import rloo
-from composed.models.fairseq_weights import Found, read, write
+from composed.models.fairseq_weights import ImportedWeights, read, write
 from composed.models.relaxations import straight_through
 from composed.models.transformer import with_fairseq_positions
 
@@ -55,7 +55,9 @@ def test_scores_are_those_of_its_export_to_transformers(twins):
     pytest.importorskip("transformers")
     from composed.models.huggingface_weights import pegasus
 
-    found = Found("transformer_fairseq_positions", {**SIZES, **dict.fromkeys(DROPOUTS, 0.0)}, twins[0].as_ours())
+    found = ImportedWeights(
+        "transformer_fairseq_positions", {**SIZES, **dict.fromkeys(DROPOUTS, 0.0)}, twins[0].as_ours()
+    )
     exported = pegasus(found, twins[0].specials, positions=20, max_length=5)
     source, target = rows(4, 9, 1), rows(4, 7, 2)
     scores = exported(input_ids=source, attention_mask=(source != 0).long(), labels=target).logits[..., 2:]
@@ -161,7 +163,7 @@ def test_fairseq_loads_what_was_exported_and_scores_alike(tmp_path, model):
     """With positions of ours as learned ones, and with a `<s>` that has learned."""
     found = read(CHECKPOINT, 136, trust=True)
     found.state["embedding.weight"][1] += 0.25
-    write(tmp_path / "checkpoint.pt", Found(model, found.settings, found.state))
+    write(tmp_path / "checkpoint.pt", ImportedWeights(model, found.settings, found.state))
     for side in ("src", "tgt"):
         dictionary = CHECKPOINT.parent / "data" / f"dict.{side}.txt"
         (tmp_path / dictionary.name).write_bytes(dictionary.read_bytes())

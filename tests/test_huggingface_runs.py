@@ -9,9 +9,9 @@ import pytest
 
 pytest.importorskip("transformers")
 
+from composed.cli.export import main
 from composed.datamodules.sanstype.grammar import generate
 from composed.errors import DataError
-from composed.exchange.export import main
 from composed.pipeline import ComposedPipeline
 from tests import hf_models
 from tests.commands import BASELINE, result
