@@ -100,12 +100,13 @@ class Composed(Contender):
     def answer(self, request: dict[str, Any]) -> int:
         if request["do"] == "composed":
             from composed.models.estimators import reinforce, rloo
+            from composed.models.sequence import Draws
 
             estimator = reinforce(1) if request["samples"] == 1 else rloo(request["samples"])
 
             def term(source: Tensor, target: Tensor) -> Tensor:
                 return estimator.surrogate(
-                    self.model, self.denoiser, source, target, max_length=2 * target.shape[1]
+                    self.model, self.denoiser, source, target, draws=Draws(max_length=2 * target.shape[1])
                 ).sum()
 
             return self.train(request["precision"], self.batches, term)

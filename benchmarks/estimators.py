@@ -32,6 +32,7 @@ from composed.experiment.denoiser import denoiser_weights, frozen_denoiser
 from composed.models.composition import as_source
 from composed.models.estimators import Estimator, posterior, reinforce, rloo, self_critical, vimco
 from composed.models.relaxations import expected_embedding, gumbel, straight_through
+from composed.models.sequence import Draws
 from composed.models.transformer import Transformer
 from composed.tasks.text import TextTask
 
@@ -146,7 +147,7 @@ def references(f: Transformer, denoiser: Transformer, batch: Batch, samples: int
         chunks, costs = [], []
         with torch.no_grad(), autocast():
             for _ in range(samples // 2 // 16):
-                z = f.sample(batch.source, 16, max_length=max_length)
+                z = f.sample(batch.source, 16, draws=Draws(max_length=max_length))
                 chunks.append(z)
                 source = as_source(z, denoiser.specials.pad, denoiser.specials.eos)
                 costs.append(denoiser.nll(source, batch.target.repeat_interleave(16, 0)).view(-1, 16, 1))
@@ -175,7 +176,9 @@ def measured(
     def estimate() -> Tensor:
         f.zero_grad()
         with autocast():
-            loss = estimator.surrogate(f, denoiser, batch.source, batch.target, max_length=max_length).sum()
+            loss = estimator.surrogate(
+                f, denoiser, batch.source, batch.target, draws=Draws(max_length=max_length)
+            ).sum()
         loss.backward()
         return flat(f)
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from composed.models.composition import as_source, freeze
+from composed.models.sequence import Draws
 from composed.models.transformer import Transformer
 
 PAD, EOS = 0, 2
@@ -65,7 +66,10 @@ def estimates(estimator, base, denoiser, draws: int, longest: int = LONGEST) -> 
     return torch.stack(
         [
             flat_gradient(
-                estimator.surrogate(base, denoiser, SOURCE, TARGET, max_length=longest, generator=generator).sum(), base
+                estimator.surrogate(
+                    base, denoiser, SOURCE, TARGET, draws=Draws(max_length=longest, generator=generator)
+                ).sum(),
+                base,
             )
             for _ in range(draws)
         ]

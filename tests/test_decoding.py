@@ -6,6 +6,7 @@ import torch
 from composed.models import native
 from composed.models.adaptation import add_adapters, add_low_rank
 from composed.models.decoding import ROOM, Decoding, beam_search, draw
+from composed.models.sequence import Draws
 from tests.toy_models import BOS, EOS, PAD, rows, sources, tiny
 
 
@@ -78,7 +79,7 @@ def test_samples_of_a_source_do_not_depend_on_which_rows_finish_first(source, en
 
 
 def test_every_sampled_row_ends_once_or_is_full(source, engine):
-    drawn = tiny(seed=2).sample(source, 20, max_length=12, generator=torch.Generator().manual_seed(0))
+    drawn = tiny(seed=2).sample(source, 20, draws=Draws(max_length=12, generator=torch.Generator().manual_seed(0)))
     assert len(drawn) == 60
     for row in drawn.tolist():
         length = len([token for token in row if token != PAD])
@@ -91,7 +92,7 @@ def test_every_sampled_row_ends_once_or_is_full(source, engine):
 def test_the_same_generator_gives_the_same_samples(source, engine):
     model = tiny()
     first, second = (
-        model.sample(source, 3, max_length=9, generator=torch.Generator().manual_seed(7)) for _ in range(2)
+        model.sample(source, 3, draws=Draws(max_length=9, generator=torch.Generator().manual_seed(7))) for _ in range(2)
     )
     assert torch.equal(first, second)
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from composed.models.composition import as_source, freeze
 from composed.models.estimators import Published, posterior, reinforce, rloo, self_critical, vimco
-from composed.models.sequence import training_mode
+from composed.models.sequence import Draws, training_mode
 from composed.models.transformer import Transformer
 from tests.enumerable import (
     EOS,
@@ -93,7 +93,7 @@ def test_the_mean_of_many_estimates_is_the_exact_gradient(estimator, objective, 
 def test_the_value_estimates_the_objective(estimator, objective, pair):
     value, _ = exact(*pair, objective)
     generator = torch.Generator().manual_seed(0)
-    drawn = estimator.surrogate(*pair, SOURCE, TARGET, max_length=LONGEST, generator=generator)
+    drawn = estimator.surrogate(*pair, SOURCE, TARGET, draws=Draws(max_length=LONGEST, generator=generator))
     torch.testing.assert_close(drawn.detach(), value, rtol=0.05, atol=0.05)
 
 
@@ -168,7 +168,13 @@ def test_normalized_gradients_have_one_length_whatever_the_scale_of_the_costs(pa
     small, large = (
         flat_gradient(
             rloo(3, normalize=True)
-            .surrogate(base, Scaled(scale), SOURCE, target, max_length=2, generator=torch.Generator().manual_seed(0))
+            .surrogate(
+                base,
+                Scaled(scale),
+                SOURCE,
+                target,
+                draws=Draws(max_length=2, generator=torch.Generator().manual_seed(0)),
+            )
             .sum(),
             base,
         )
@@ -181,7 +187,7 @@ def test_normalized_gradients_have_one_length_whatever_the_scale_of_the_costs(pa
 def test_no_gradient_reaches_the_denoiser_and_f_keeps_its_mode(estimator, pair):
     base, denoiser = pair
     base.train()
-    estimator.surrogate(base, denoiser, SOURCE, TARGET, max_length=LONGEST).sum().backward()
+    estimator.surrogate(base, denoiser, SOURCE, TARGET, draws=Draws(max_length=LONGEST)).sum().backward()
     assert base.training
     assert all(parameter.grad is None for parameter in denoiser.parameters())
     assert all(parameter.grad is not None for parameter in base.parameters())
@@ -192,7 +198,7 @@ def test_samples_that_do_not_differ_leave_no_gradient(pair):
     one = torch.tensor([[4, EOS]]).expand(8, -1)
     base.sample = lambda *_args, **_settings: one  # type: ignore[method-assign]
     for estimator in (rloo(4), vimco(4), posterior(4)):
-        loss = estimator.surrogate(base, denoiser, SOURCE, TARGET, max_length=LONGEST)
+        loss = estimator.surrogate(base, denoiser, SOURCE, TARGET, draws=Draws(max_length=LONGEST))
         torch.testing.assert_close(loss.detach(), denoiser.nll(one[:2], TARGET))
         assert flat_gradient(loss.sum(), base).abs().max() < 1e-6
 
@@ -218,14 +224,14 @@ def published_gradient(pair, drawn: Tensor, clamp: float) -> Tensor:
     estimator = Published()
     object.__setattr__(estimator, "clamp", clamp)
     base.sample = lambda *_args, **_settings: drawn
-    return flat_gradient(estimator.surrogate(base, denoiser, SOURCE, TARGET, max_length=3).sum(), base)
+    return flat_gradient(estimator.surrogate(base, denoiser, SOURCE, TARGET, draws=Draws(max_length=3)).sum(), base)
 
 
 def test_the_published_quirks_let_the_denoiser_read_two_ends_of_sequence(pair):
     base, denoiser = pair
     drawn = torch.tensor([[4, EOS, PAD], [3, 4, 5]])
     base.sample = lambda *_args, **_settings: drawn  # type: ignore[method-assign]
-    value = reinforce(1, published_quirks=True).surrogate(base, denoiser, SOURCE, TARGET, max_length=3)
+    value = reinforce(1, published_quirks=True).surrogate(base, denoiser, SOURCE, TARGET, draws=Draws(max_length=3))
     torch.testing.assert_close(
         value.detach(), denoiser.nll(torch.tensor([[4, EOS, EOS, PAD, PAD], [3, 4, 5, EOS, EOS]]), TARGET)
     )

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from composed.models.estimators import posterior, reinforce, rloo, self_critical, vimco
 from composed.models.relaxations import expected_embedding, gumbel, straight_through
+from composed.models.sequence import Draws
 from tests.enumerable import EOS, PAD, flat_gradient
 from tests.enumerable import pair as make_pair
 
@@ -39,14 +40,9 @@ def gradient(estimator, rows: list[int], numbers: Tensor) -> Tensor:
     """Of the sum over these rows, as a part or a process has them: padded as far as these rows need it."""
     base, denoiser = make_pair()
     source, target = SOURCE[rows], TARGET[rows]
-    cost = estimator.surrogate(
-        base,
-        denoiser,
-        source[:, : int((source != PAD).sum(1).max())],
-        target[:, : int((target != PAD).sum(1).max())],
-        max_length=LONGEST,
-        uniforms=numbers[rows].flatten(0, 1),
-    )
+    source, target = (side[:, : int((side != PAD).sum(1).max())] for side in (source, target))
+    draws = Draws(LONGEST, numbers[rows].flatten(0, 1))
+    cost = estimator.surrogate(base, denoiser, source, target, draws=draws)
     return torch.cat([cost.detach().sum()[None], flat_gradient(cost.sum(), base)])
 
 
@@ -82,14 +78,8 @@ def test_differences_below_rounding_are_not_enlarged():
     def length(normalize: bool) -> float:
         generator = torch.Generator().manual_seed(0)
         target = torch.full((5, 1), EOS)
-        found = rloo(3, normalize=normalize).surrogate(
-            base,
-            Nearly(),
-            SOURCE,
-            target,
-            max_length=3,
-            generator=generator,  # type: ignore[arg-type]
-        )
+        draws = Draws(3, generator=generator)
+        found = rloo(3, normalize=normalize).surrogate(base, Nearly(), SOURCE, target, draws=draws)  # type: ignore[arg-type]
         return float(flat_gradient(found.sum(), base).norm())
 
     assert length(True) <= 101 * length(False)

@@ -15,6 +15,7 @@ from composed.models.composition import fingerprint, freeze
 from composed.models.estimators import rloo
 from composed.models.fairseq_weights import ImportedWeights, read, write
 from composed.models.relaxations import straight_through
+from composed.models.sequence import Draws
 from composed.models.transformer import with_fairseq_positions
 
 CHECKPOINT = Path(__file__).parent / "fairseq" / "checkpoint.pt"
@@ -85,7 +86,7 @@ def test_scores_and_soft_sources_too(twins):
 def test_samples_greedy_rows_and_beams_too(twins):
     source, numbers = rows(4, 9, 1), torch.rand(12, 20, dtype=torch.float64)
     for ask in (
-        lambda model: model.sample(source, 3, max_length=20, uniforms=numbers),
+        lambda model: model.sample(source, 3, draws=Draws(max_length=20, uniforms=numbers)),
         lambda model: model.predict(source, max_length=20),
         lambda model: model.predict(source, max_length=20, beams=3),
     ):
@@ -96,7 +97,7 @@ def test_samples_greedy_rows_and_beams_too(twins):
 def test_the_log_probability_of_a_sample_is_its_nll(twins):
     """The incremental state answers as teacher forcing does, also after rows have left the batch."""
     model, source, pad = twins[0], rows(4, 9, 1), 0
-    drawn = model.sample(source, 5, max_length=30, uniforms=torch.rand(20, 30, dtype=torch.float64))
+    drawn = model.sample(source, 5, draws=Draws(max_length=30, uniforms=torch.rand(20, 30, dtype=torch.float64)))
     state, token, total = model.begin(model.encode(source), 5), torch.full((20,), 1), torch.zeros(20)
     with torch.no_grad():
         for at in range(drawn.shape[1]):
@@ -111,7 +112,7 @@ def test_a_source_is_encoded_once(twins):
     model, calls = twins[0], []
     model.encoder.register_forward_hook(lambda *_: calls.append(1))
     encoded = model.encode(rows(4, 9, 1))
-    model.sample(encoded, 2, max_length=5)
+    model.sample(encoded, 2, draws=Draws(max_length=5))
     model.nll(encoded, rows(8, 7, 2))
     model.predict(model.encode(encoded), max_length=5)
     assert len(calls) == 1
@@ -124,7 +125,7 @@ def test_f_learns_through_a_frozen_one_that_stays(estimator):
     before = fingerprint(pi.parameters())
     pi.train()
     assert not any(module.training for module in pi.modules())
-    loss = estimator.surrogate(base, pi, rows(4, 9, 1), rows(4, 7, 2), max_length=12).sum()
+    loss = estimator.surrogate(base, pi, rows(4, 9, 1), rows(4, 7, 2), draws=Draws(max_length=12)).sum()
     loss.backward()
     assert base.embedding.weight.grad.abs().sum() > 0
     assert all(parameter.grad is None for parameter in pi.parameters())

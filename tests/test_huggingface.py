@@ -17,7 +17,7 @@ from composed.models.adaptation import add_low_rank, merge_low_rank, merged_stat
 from composed.models.composition import fingerprint, freeze
 from composed.models.estimators import rloo
 from composed.models.huggingface import HuggingFace, digest, read_config
-from composed.models.sequence import Specials
+from composed.models.sequence import Draws, Specials
 from composed.models.weights import load_weights, save_weights
 from tests import hf_models
 
@@ -82,7 +82,7 @@ def test_the_log_probability_of_a_sample_is_its_teacher_forced_score(folder):
     """Counts of 20,000 samples of at most 2 tokens against exp(-nll) of every row: within 5 standard errors."""
     model, draws = load(folder), 20_000
     special, source = model.specials, rows(folder, "cout")
-    sampled = model.sample(source, draws, max_length=2, generator=torch.Generator().manual_seed(1))
+    sampled = model.sample(source, draws, draws=Draws(max_length=2, generator=torch.Generator().manual_seed(1)))
     ids = [i for i in range(model.bare.config.vocab_size) if i not in model.no_output]
     possible = [[special.eos, special.pad], *([a, b] for a in ids if a != special.eos for b in ids)]
     probabilities = (-model.nll(source, torch.tensor(possible))).exp()
@@ -110,7 +110,8 @@ def test_samples_follow_the_generator_alone(folder, source):
     model = load(folder)
     state = torch.random.get_rng_state()
     first, again, other = (
-        model.sample(source, 8, max_length=5, generator=torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)
+        model.sample(source, 8, draws=Draws(max_length=5, generator=torch.Generator().manual_seed(seed)))
+        for seed in (1, 1, 2)
     )
     assert torch.equal(first, again)
     assert first.shape != other.shape or not torch.equal(first, other)
@@ -147,7 +148,7 @@ def test_a_frozen_denoiser_stays_as_it_is_while_f_learns_through_it(folder, sour
     before = fingerprint(denoiser.parameters())
     denoiser.train(True)
     assert torch.equal(denoiser.nll(source, target), denoiser.nll(source, target))
-    loss = rloo(3).surrogate(base, denoiser, source, target, max_length=6)
+    loss = rloo(3).surrogate(base, denoiser, source, target, draws=Draws(max_length=6))
     assert loss.shape == (2,)
     loss.sum().backward()
     assert sum(parameter.grad.abs().sum() for parameter in base.parameters() if parameter.grad is not None) > 0

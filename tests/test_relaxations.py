@@ -6,6 +6,7 @@ from torch import Tensor
 
 from composed.models.composition import freeze
 from composed.models.relaxations import _exponential, _noise_that_drew, expected_embedding, gumbel, straight_through
+from composed.models.sequence import Draws
 from composed.models.transformer import Transformer
 from tests.enumerable import (
     EOS,
@@ -82,7 +83,7 @@ def test_the_bias_on_the_toy_is_as_measured(estimator, cosine, length, pair):
 def test_with_hard_tokens_the_value_is_the_expected_cost(estimator, pair):
     value, _ = exact(*pair)
     drawn = estimator.surrogate(
-        *pair, SOURCE, TARGET, max_length=LONGEST, generator=torch.Generator().manual_seed(0)
+        *pair, SOURCE, TARGET, draws=Draws(max_length=LONGEST, generator=torch.Generator().manual_seed(0))
     ).detach()
     torch.testing.assert_close(drawn, value, rtol=0.05, atol=0.05)
 
@@ -93,7 +94,7 @@ def test_the_noise_given_a_sample_is_gumbel_noise_that_draws_it():
     generator = torch.Generator().manual_seed(0)
     z = torch.multinomial(log_f[:, 0].exp(), 1, generator=generator)
     hot = torch.nn.functional.one_hot(z, 4).float()
-    noise = _noise_that_drew(hot, log_f, _exponential(hot, generator, None))
+    noise = _noise_that_drew(hot, log_f, _exponential(hot, Draws(LONGEST, generator=generator)))
     assert torch.equal((log_f + noise).argmax(2), z)
     torch.testing.assert_close(noise.mean((0, 1)), torch.full((4,), 0.5772), atol=0.03, rtol=0)
     torch.testing.assert_close(noise.var((0, 1)), torch.full((4,), torch.pi**2 / 6), atol=0.08, rtol=0)
@@ -103,7 +104,7 @@ def test_the_noise_given_a_sample_is_gumbel_noise_that_draws_it():
 def test_the_gradient_passes_the_denoiser_and_leaves_it_alone(estimator, pair):
     base, denoiser = pair
     base.train()
-    estimator.surrogate(base, denoiser, SOURCE, TARGET, max_length=LONGEST).sum().backward()
+    estimator.surrogate(base, denoiser, SOURCE, TARGET, draws=Draws(max_length=LONGEST)).sum().backward()
     assert base.training
     assert all(parameter.grad is None for parameter in denoiser.parameters())
     assert all(parameter.grad is not None for parameter in base.parameters())
@@ -115,7 +116,7 @@ def test_hard_tokens_read_as_their_ids_do(estimator, pair):
     base, denoiser = pair
     drawn = torch.tensor([[4, EOS, PAD], [3, 4, 5]])
     base.sample = lambda *_args, **_settings: drawn  # type: ignore[method-assign]
-    value = estimator.surrogate(base, denoiser, SOURCE, TARGET, max_length=3)
+    value = estimator.surrogate(base, denoiser, SOURCE, TARGET, draws=Draws(max_length=3))
     torch.testing.assert_close(
         value.detach(), denoiser.nll(torch.tensor([[4, EOS, PAD, PAD], [3, 4, 5, EOS]]), TARGET), rtol=1e-4, atol=1e-4
     )
@@ -133,7 +134,7 @@ def test_another_vocabulary_is_refused(pair):
     base, _ = pair
     other = freeze(Transformer(VOCABULARY + 1, width=8, layers=1, heads=2, feedforward=8))
     with pytest.raises(ValueError, match="other vocabularies"):
-        straight_through().surrogate(base, other, SOURCE, TARGET, max_length=LONGEST)  # type: ignore[arg-type]
+        straight_through().surrogate(base, other, SOURCE, TARGET, draws=Draws(max_length=LONGEST))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from composed.models.adaptation import add_adapters
 from composed.models.composition import fingerprint, freeze
 from composed.models.estimators import Estimator, rloo, self_critical
 from composed.models.relaxations import straight_through
-from composed.models.sequence import DEFAULT_SPECIALS, SequenceModel
+from composed.models.sequence import DEFAULT_SPECIALS, Draws, SequenceModel
 from composed.models.sharding import gathered, layers, load_optimizer, shard
 from composed.models.transformer import Transformer
 from composed.models.translation import Translated
@@ -91,7 +91,7 @@ def updates(f: Any, pi: Any, estimator: Estimator, rank: int, processes: int) ->
         for _ in range(2):
             own = numbers[rank::processes].flatten(0, 1)
             source, target = batch.source, batch.target
-            cost = estimator.surrogate(f, pi, source, target, max_length=LENGTH, uniforms=own)
+            cost = estimator.surrogate(f, pi, source, target, draws=Draws(max_length=LENGTH, uniforms=own))
             loss = f.nll(source, target).sum() + 0.3 * cost.sum() + f.nll(target, target).sum()
             (processes * loss / ROWS).backward()
         norm = nn.utils.clip_grad_norm_(f.parameters(), 1.0)
@@ -160,10 +160,12 @@ def test_processes_may_decode_different_numbers_of_tokens(name, tmp_path):
         own = shard(f, CPU)
         own.nll(source, source).sum().backward()
         predicted = own.predict(source, max_length=1 + 9 * rank)
-        sampled = own.sample(source, 2, max_length=9 - 8 * rank, generator=torch.manual_seed(3))
+        sampled = own.sample(source, 2, draws=Draws(max_length=9 - 8 * rank, generator=torch.manual_seed(3)))
         own.nll(source, source).sum().backward()
         assert torch.equal(predicted, f.predict(source, max_length=1 + 9 * rank))
-        assert torch.equal(sampled, f.sample(source, 2, max_length=9 - 8 * rank, generator=torch.manual_seed(3)))
+        assert torch.equal(
+            sampled, f.sample(source, 2, draws=Draws(max_length=9 - 8 * rank, generator=torch.manual_seed(3)))
+        )
         return predicted.tolist()
 
     assert len(together(2, work, tmp_path)) == 2

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from composed.models.layers import Dropout
-from composed.models.sequence import training_mode
+from composed.models.sequence import Draws, training_mode
 from tests.toy_models import EOS, PAD, rows, sources, tiny
 
 
@@ -44,7 +44,7 @@ def test_plain_products_give_what_the_fused_attention_gives(source):
 def test_the_log_probability_of_a_sample_is_its_teacher_forced_score():
     """Counts of 20,000 samples of at most 2 tokens against exp(-nll) of every row: within 5 standard errors."""
     model, source, draws = tiny(vocabulary=6), rows([5, EOS]), 20_000
-    sampled = model.sample(source, draws, max_length=2, generator=torch.Generator().manual_seed(1))
+    sampled = model.sample(source, draws, draws=Draws(max_length=2, generator=torch.Generator().manual_seed(1)))
     possible = [[EOS, PAD]] + [[first, second] for first in range(3, 6) for second in range(EOS, 6)]
     probabilities = (-model.nll(source, torch.tensor(possible))).exp()
     assert probabilities.sum().item() == pytest.approx(1, abs=1e-5)

@@ -5,7 +5,7 @@ import torch
 
 from composed.models.composition import Composition, fingerprint, freeze
 from composed.models.estimators import rloo, vimco
-from composed.models.sequence import Specials
+from composed.models.sequence import Draws, Specials
 from composed.models.translation import Translated
 from tests.toy_models import EOS, rows, sources, tiny
 
@@ -41,7 +41,7 @@ def test_it_answers_what_the_model_does_of_the_same_text(pi, translated):
     assert torch.equal(translated.predict(outside(source), max_length=12), outside(pi.predict(source, max_length=12)))
     generators = (torch.Generator().manual_seed(3) for _ in range(2))
     sampled, expected = (
-        model.sample(given, 2, max_length=12, generator=generator)
+        model.sample(given, 2, draws=Draws(max_length=12, generator=generator))
         for model, given, generator in zip((translated, pi), (outside(source), source), generators, strict=True)
     )
     assert torch.equal(sampled, outside(expected))
@@ -69,7 +69,7 @@ def test_f_learns_through_it_as_through_a_model_of_its_own_vocabulary(pi, estima
         f, before = tiny(seed=2), fingerprint(denoiser.parameters())
         target = rows([4, 5, EOS], [6, EOS], [7, 8, 9, EOS])
         generator = torch.Generator().manual_seed(5)
-        loss = estimator.surrogate(f, denoiser, sources(), target, max_length=8, generator=generator)
+        loss = estimator.surrogate(f, denoiser, sources(), target, draws=Draws(max_length=8, generator=generator))
         loss.sum().backward()
         gradients.append([loss.detach(), *(parameter.grad for parameter in f.parameters())])
         assert all(parameter.grad is None for parameter in denoiser.parameters())

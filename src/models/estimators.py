@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from composed.models.composition import as_source
-from composed.models.sequence import SequenceModel, training_mode
+from composed.models.sequence import Draws, SequenceModel, training_mode
 from composed.models.transformer import Transformer
 
 NOISE = 0.01  # nats: smaller weights of samples are no differences that normalize should enlarge
@@ -37,11 +37,9 @@ class Estimator(Protocol):
         source: Tensor,
         target: Tensor,
         *,
-        max_length: int,
-        generator: torch.Generator | None = None,
-        uniforms: Tensor | None = None,
+        draws: Draws,
     ) -> Tensor:
-        """source (B, S), target (B, T) -> (B,); z has at most `max_length` tokens; `uniforms` as for `sample`."""
+        """source (B, S), target (B, T) -> (B,); `draws` as for `sample`."""
 
 
 # From the costs of k samples (B, k, ...), and of the greedy output (B, 1, ...) where it is asked for, to what each
@@ -123,22 +121,20 @@ class ScoreFunction:
         source: Tensor,
         target: Tensor,
         *,
-        max_length: int,
-        generator: torch.Generator | None = None,
-        uniforms: Tensor | None = None,
+        draws: Draws,
     ) -> Tensor:
         """source (B, S), target (B, T) -> (B,)."""
         k = self.samples
         with training_mode(base, False), torch.set_grad_enabled(not self.dropout):
             encoded = base.encode(source)  # to sample from, and to score what was sampled
         with torch.no_grad(), training_mode(base, False):
-            drawn = base.sample(encoded, k, max_length=max_length, generator=generator, uniforms=uniforms)  # (B*k, Z)
+            drawn = base.sample(encoded, k, draws=draws)  # (B*k, Z)
             costs = self._costs(denoiser, drawn, target)  # (B, k, T)
             total = costs.sum(2)  # (B, k)
             value = total.mean(1) if self.weigh not in _MARGINAL else math.log(k) - (-total).logsumexp(1)
             greedy = None
             if self.weigh is _against_greedy:
-                output = base.predict(encoded, max_length=max_length)
+                output = base.predict(encoded, max_length=draws.max_length)
                 greedy = self._credit(self._costs(denoiser, output, target), drawn.shape[1])
             weights = self.weigh(self._credit(costs, drawn.shape[1]), greedy)  # (B, k, Z or 1)
         with training_mode(base, base.training and self.dropout):
@@ -251,18 +247,14 @@ class Published:
         source: Tensor,
         target: Tensor,
         *,
-        max_length: int,
-        generator: torch.Generator | None = None,
-        uniforms: Tensor | None = None,
+        draws: Draws,
     ) -> Tensor:
         """source (B, S), target (B, T) -> (B,)."""
         special = base.specials
         with training_mode(base, False):
             encoded = base.encode(source)
             with torch.no_grad():
-                drawn = base.sample(
-                    encoded, self.samples, max_length=max_length, generator=generator, uniforms=uniforms
-                )  # (B*k, Z)
+                drawn = base.sample(encoded, self.samples, draws=draws)  # (B*k, Z)
                 ended = F.pad(as_source(drawn, special.pad, special.eos), (0, 1), value=special.pad)
                 ended[torch.arange(len(ended)), (ended != special.pad).sum(1)] = special.eos
                 cost = denoiser.nll(ended, target.repeat_interleave(self.samples, 0))  # (B*k,)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from composed.errors import ConfigError
 from composed.models import decoding, fairseq_compat
 from composed.models.fairseq_weights import from_fairseq
-from composed.models.sequence import DEFAULT_SPECIALS, SequenceModel, Specials
+from composed.models.sequence import DEFAULT_SPECIALS, Draws, SequenceModel, Specials
 
 _ALIASES = ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight")  # of embedding.weight
 # Parameters of an encoder layer that copy others, for a faster path of torch's which pre-norm layers never take.
@@ -149,20 +149,10 @@ class FairseqTransformer(SequenceModel):
     # -- decoding -----------------------------------------------------------------------------------------------
 
     @torch.no_grad()
-    def sample(
-        self,
-        source: Tensor | Encoded,
-        count: int = 1,
-        *,
-        max_length: int,
-        generator: torch.Generator | None = None,
-        uniforms: Tensor | None = None,
-    ) -> Tensor:
+    def sample(self, source: Tensor | Encoded, count: int = 1, *, draws: Draws) -> Tensor:
         encoded = self.encode(source)
-        if uniforms is None:
-            shape = (len(encoded.states) * count, max_length)
-            uniforms = torch.rand(shape, dtype=torch.float64, device=encoded.states.device, generator=generator)
-        return decoding.trim(decoding.generate(self, encoded, count, max_length, uniforms), self.specials.pad)
+        uniforms = draws.of(len(encoded.states) * count, encoded.states.device)
+        return decoding.trim(decoding.generate(self, encoded, count, draws.max_length, uniforms), self.specials.pad)
 
     @torch.no_grad()
     def predict(self, source: Tensor | Encoded, *, max_length: int, beams: int = 1) -> Tensor:

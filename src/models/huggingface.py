@@ -17,7 +17,7 @@ from torch import Tensor
 
 from composed.errors import ConfigError, DataError
 from composed.models.decoding import draw
-from composed.models.sequence import SequenceModel, Specials
+from composed.models.sequence import Draws, SequenceModel, Specials
 from composed.system.files import digest as content_digest
 from composed.system.files import plain_files
 
@@ -149,25 +149,15 @@ class HuggingFace(SequenceModel):
     # -- decoding -----------------------------------------------------------------------------------------------
 
     @torch.no_grad()
-    def sample(
-        self,
-        source: Tensor | Encoded,
-        count: int = 1,
-        *,
-        max_length: int,
-        generator: torch.Generator | None = None,
-        uniforms: Tensor | None = None,
-    ) -> Tensor:
+    def sample(self, source: Tensor | Encoded, count: int = 1, *, draws: Draws) -> Tensor:
         encoded = self.encode(source).repeated(count)
-        if uniforms is None:
-            shape = (len(encoded.states), max_length)
-            uniforms = torch.rand(shape, dtype=torch.float64, device=encoded.states.device, generator=generator)
+        uniforms = draws.of(len(encoded.states), encoded.states.device)
 
         def drawn(rows: Tensor, scores: Tensor) -> Tensor:
             chosen = draw(scores, uniforms[:, rows.shape[1] - 1])
             return torch.full_like(scores, -torch.inf).scatter_(1, chosen[:, None], 0.0)
 
-        return self._generate(encoded, max_length, logits_processor=[drawn])
+        return self._generate(encoded, draws.max_length, logits_processor=[drawn])
 
     @torch.no_grad()
     def predict(self, source: Tensor | Encoded, *, max_length: int, beams: int = 1) -> Tensor:

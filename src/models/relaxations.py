@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from composed.models.composition import as_source
-from composed.models.sequence import training_mode
+from composed.models.sequence import Draws, training_mode
 from composed.models.transformer import Transformer
 
 
@@ -58,9 +58,7 @@ class Relaxation:
         source: Tensor,
         target: Tensor,
         *,
-        max_length: int,
-        generator: torch.Generator | None = None,
-        uniforms: Tensor | None = None,
+        draws: Draws,
     ) -> Tensor:
         """source (B, S), target (B, T) -> (B,). Raises ValueError where f and Pi have other vocabularies."""
         special, k = base.specials, self.samples
@@ -70,15 +68,13 @@ class Relaxation:
             encoded = base.encode(source)
         with torch.no_grad(), training_mode(base, False):
             if self.greedy:
-                drawn = base.predict(encoded, max_length=max_length)
+                drawn = base.predict(encoded, max_length=draws.max_length)
             else:
-                drawn = base.sample(
-                    encoded, k, max_length=max_length, generator=generator, uniforms=uniforms
-                )  # (B*k, Z)
+                drawn = base.sample(encoded, k, draws=draws)  # (B*k, Z)
         with training_mode(base, base.training and self.dropout):
             log_f = base.logits(source if self.dropout else encoded, drawn).log_softmax(2)  # (B*k, Z, V)
         z = _one_hot(drawn, special.pad, special.eos, log_f.shape[2])
-        noise = 0.0 if not self.noise else _noise_that_drew(z, log_f.detach(), _exponential(z, generator, uniforms))
+        noise = 0.0 if not self.noise else _noise_that_drew(z, log_f.detach(), _exponential(z, draws))
         p = ((log_f + noise) / self.temperature).softmax(2)
         read = torch.where((drawn != special.pad)[..., None], z + p - p.detach() if self.hard else p, 0.0)
         ended = as_source(drawn, special.pad, special.eos)  # (B*k, Z or Z+1)
@@ -95,10 +91,11 @@ def _one_hot(rows: Tensor, pad: int, eos: int, size: int) -> Tensor:
     return hot * (rows != pad)[..., None]
 
 
-def _exponential(like: Tensor, generator: torch.Generator | None, uniforms: Tensor | None) -> Tensor:
-    """Standard exponential noise of the shape of `like` (B, Z, V); `uniforms` give a row its own wherever it is."""
+def _exponential(like: Tensor, draws: Draws) -> Tensor:
+    """Standard exponential noise of the shape of `like` (B, Z, V); uniform draws give a row its own wherever it is."""
+    uniforms = draws.uniforms
     if uniforms is None:
-        return torch.empty_like(like).exponential_(generator=generator)
+        return torch.empty_like(like).exponential_(generator=draws.generator)
     shape = uniforms.shape[1], like.shape[2]  # as long as a row can be, however long the others are
     seeds = (uniforms[:, 0].cpu() * 2**53).long().tolist()
     rows = [torch.empty(shape).exponential_(generator=torch.Generator().manual_seed(seed)) for seed in seeds]

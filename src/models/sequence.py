@@ -27,6 +27,28 @@ class Specials:
 DEFAULT_SPECIALS = Specials()  # of every tokenizer that we train
 
 
+@dataclass(frozen=True)
+class Draws:
+    """How samples are drawn.
+
+    Args:
+        max_length: of a row, in tokens.
+        uniforms: (rows, max_length) float64 in [0, 1): the same draws give the same row, wherever it stands. A model
+            that cannot leaves them aside.
+        generator: makes the draws where there are none; null: torch's own.
+    """
+
+    max_length: int
+    uniforms: Tensor | None = None
+    generator: torch.Generator | None = None
+
+    def of(self, rows: int, device: torch.device) -> Tensor:
+        """The uniform draws for so many rows: (rows, max_length)."""
+        if self.uniforms is not None:
+            return self.uniforms
+        return torch.rand((rows, self.max_length), dtype=torch.float64, device=device, generator=self.generator)
+
+
 @contextmanager
 def training_mode(model: nn.Module, on: bool) -> Iterator[None]:
     """`model` in train or eval mode; then again as it was."""
@@ -65,22 +87,12 @@ class SequenceModel(nn.Module, ABC):
         """Sources (B, S), read once for several questions. What is encoded already stays as it is."""
 
     @abstractmethod
-    def sample(
-        self,
-        source: Any,
-        count: int = 1,
-        *,
-        max_length: int,
-        generator: torch.Generator | None = None,
-        uniforms: Tensor | None = None,
-    ) -> Tensor:
+    def sample(self, source: Any, count: int = 1, *, draws: Draws) -> Tensor:
         """Ancestral samples at temperature 1: (B*count, T), `count` rows per source in order, pads after `eos`.
 
-        `uniforms` (B*count, max_length): float64, uniform in [0, 1), by which rows are drawn, so that the same numbers
-        draw the same row wherever it stands; null: the generator's. A model that cannot leaves them aside.
-
-        A row that reaches `max_length` has no `eos`. The log-probability of what was drawn is `-nll(source, samples)`
-        in eval mode: the same ids compete in both. Under bf16 autocast both round, each in its own way.
+        A row that reaches `draws.max_length` has no `eos`. The log-probability of what was drawn is
+        `-nll(source, samples)` in eval mode: the same ids compete in both. Under bf16 autocast both round,
+        each in its own way.
         """
 
     @abstractmethod

@@ -17,7 +17,7 @@ from torch.utils.checkpoint import checkpoint
 
 from composed.models import decoding, native
 from composed.models.layers import DecoderLayer, Dropout, EncoderLayer, fairseq_sinusoids, sinusoids
-from composed.models.sequence import DEFAULT_SPECIALS, SequenceModel, Specials, training_mode
+from composed.models.sequence import DEFAULT_SPECIALS, Draws, SequenceModel, Specials, training_mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,20 +136,10 @@ class Transformer(SequenceModel):
     # -- decoding -----------------------------------------------------------------------------------------------
 
     @torch.no_grad()
-    def sample(
-        self,
-        source: Tensor | Encoded,
-        count: int = 1,
-        *,
-        max_length: int,
-        generator: torch.Generator | None = None,
-        uniforms: Tensor | None = None,
-    ) -> Tensor:
+    def sample(self, source: Tensor | Encoded, count: int = 1, *, draws: Draws) -> Tensor:
         encoded = self.encode(source)
-        if uniforms is None:
-            shape = (len(encoded.states) * count, max_length)
-            uniforms = torch.rand(shape, dtype=torch.float64, device=encoded.states.device, generator=generator)
-        return self.decode(encoded, count, max_length, uniforms)
+        uniforms = draws.of(len(encoded.states) * count, encoded.states.device)
+        return self.decode(encoded, count, draws.max_length, uniforms)
 
     @torch.no_grad()
     def predict(self, source: Tensor | Encoded, *, max_length: int, beams: int = 1) -> Tensor:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from composed.models.sequence import SequenceModel, Specials
+from composed.models.sequence import Draws, SequenceModel, Specials
 
 Translate = Callable[[Sequence[int]], Sequence[int]]  # ids without pads -> ids of the same text that end in `eos`
 
@@ -40,18 +40,10 @@ class Translated(SequenceModel):
         return self.model.encode(self._read(source))
 
     @torch.no_grad()
-    def sample(
-        self,
-        source: Any,
-        count: int = 1,
-        *,
-        max_length: int,
-        generator: torch.Generator | None = None,
-        uniforms: Tensor | None = None,
-    ) -> Tensor:
-        """Of the model's ids: a text has several spellings. `uniforms` are left aside, being for rows outside."""
-        drawn = self.model.sample(self._read(source), count, max_length=self.max_length, generator=generator)
-        return self._written(drawn, max_length)
+    def sample(self, source: Any, count: int = 1, *, draws: Draws) -> Tensor:
+        """Of the model's ids: a text has several spellings. Uniform draws are left aside, being for rows outside."""
+        inside = Draws(self.max_length, generator=draws.generator)
+        return self._written(self.model.sample(self._read(source), count, draws=inside), draws.max_length)
 
     @torch.no_grad()
     def predict(self, source: Any, *, max_length: int, beams: int = 1) -> Tensor:

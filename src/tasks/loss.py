@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from composed.datamodules.batching import Batch
 from composed.models.composition import as_source
 from composed.models.pathwise import squared_error
+from composed.models.sequence import Draws
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,8 @@ class TextLoss:
         tokens = (batch.target != f.specials.pad).sum()
         if term is None:
             return Terms(base, None, tokens)
-        how = {"max_length": term.max_length, "uniforms": uniforms()}
-        return Terms(base, term.estimator.surrogate(f, term.denoiser, batch.source, batch.target, **how), tokens)
+        draws = Draws(term.max_length, uniforms())
+        return Terms(base, term.estimator.surrogate(f, term.denoiser, batch.source, batch.target, draws=draws), tokens)
 
     def sums(self, f: Any, batch: Batch, term: ComposedTerm | None) -> Tensor:
         """Pi reads f's greedy output."""

@@ -28,6 +28,7 @@ from composed.models.classifier import Classifier
 from composed.models.composition import Composition, freeze
 from composed.models.mlp import GlyphPredictor
 from composed.models.pathwise import Pathwise
+from composed.models.sequence import Draws
 from composed.models.translation import Translated
 from composed.models.unet import UNet
 from composed.tasks.loss import ComposedTerm
@@ -88,9 +89,9 @@ def same_rows(here: Any, there: Any) -> None:
     """Of any model of text: likelihoods, samples by the same numbers, greedy rows and beams."""
     same(here, there, lambda model, on: model.nll(on(SOURCE), on(TARGET), label_smoothing=0.1))
     numbers = torch.rand(6, 40, dtype=torch.float64)
-    drawn = here.sample(SOURCE, 2, max_length=40, uniforms=numbers)
-    equal(drawn, there.sample(SOURCE.to(THERE), 2, max_length=40, uniforms=numbers.to(THERE)))
-    there.sample(SOURCE.to(THERE), max_length=40, generator=torch.Generator(THERE).manual_seed(1))
+    drawn = here.sample(SOURCE, 2, draws=Draws(max_length=40, uniforms=numbers))
+    equal(drawn, there.sample(SOURCE.to(THERE), 2, draws=Draws(max_length=40, uniforms=numbers.to(THERE))))
+    there.sample(SOURCE.to(THERE), draws=Draws(max_length=40, generator=torch.Generator(THERE).manual_seed(1)))
     for beams in (1, 3):
         row = here.predict(SOURCE, max_length=9, beams=beams)
         equal(row, there.predict(SOURCE.to(THERE), max_length=9, beams=beams))
@@ -118,7 +119,7 @@ def term(estimator: Any, here: Any, there: Any, judges: dict[Any, Any]) -> None:
     def ask(model: Any, on: Callable[[Any], Any]) -> Tensor:
         torch.manual_seed(4)  # of the device too: it draws what the CPU draws
         return estimator.surrogate(
-            model, judges[model], on(SOURCE), on(TARGET), max_length=LONGEST, uniforms=on(numbers)
+            model, judges[model], on(SOURCE), on(TARGET), draws=Draws(max_length=LONGEST, uniforms=on(numbers))
         )
 
     same(here, there, ask)
