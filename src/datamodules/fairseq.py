@@ -70,20 +70,20 @@ def find(folder: Path, split: str) -> Pair | None:
     Raises DataError where there are several.
     """
     # SPLIT.SOURCE-TARGET.LANGUAGE.idx, and a name of a language may have dots and hyphens of its own.
-    found: dict[str, tuple[str, str]] = {}
+    pairs: dict[str, tuple[str, str]] = {}
     for path in sorted(folder.glob(f"{split}.*-*.*.idx")):
         words = path.name.removeprefix(f"{split}.").removesuffix(".idx")
         for dot in (place for place, letter in enumerate(words) if letter == "."):
             pair, language = words[:dot], words[dot + 1 :]
             if pair.startswith(f"{language}-"):
-                found[pair] = language, pair.removeprefix(f"{language}-")
+                pairs[pair] = language, pair.removeprefix(f"{language}-")
             elif pair.endswith(f"-{language}"):
-                found.setdefault(pair, (pair.removesuffix(f"-{language}"), language))
-    if not found:
+                pairs.setdefault(pair, (pair.removesuffix(f"-{language}"), language))
+    if not pairs:
         return None
-    if len(found) > 1:
-        raise DataError(f"{folder}: {split} is there for several pairs of languages, {', '.join(found)}; keep one")
-    ((pair, (source, target)),) = found.items()
+    if len(pairs) > 1:
+        raise DataError(f"{folder}: {split} is there for several pairs of languages, {', '.join(pairs)}; keep one")
+    ((pair, (source, target)),) = pairs.items()
     if target == "None":  # of --only-source
         source, target = "None", source
 

@@ -192,12 +192,12 @@ def corrupt(programs: Sequence[str], noise: Noise, seed: int) -> list[str]:
 
     So all cores can share many programs, and the result is the same.
     """
-    one = partial(_nth, noise, seed)
+    corrupted = partial(_nth, noise, seed)
     cores = len(os.sched_getaffinity(0))
     if cores == 1 or len(programs) <= TOO_FEW_FOR_PROCESSES:
-        return [*map(one, range(len(programs)), programs)]
+        return [*map(corrupted, range(len(programs)), programs)]
     with ProcessPoolExecutor(cores, get_context("forkserver")) as pool:
-        return [*pool.map(one, range(len(programs)), programs, chunksize=CHUNK)]
+        return [*pool.map(corrupted, range(len(programs)), programs, chunksize=CHUNK)]
 
 
 def _nth(noise: Noise, seed: int, number: int, program: str) -> str:

@@ -55,11 +55,11 @@ class CodeErrors:
 
     def __call__(self, program: str, rng: random.Random) -> str:
         lines = program.split(" $ ")
-        own = [place for place, line in enumerate(lines) if line.lstrip("~ ") not in _DUMMIES]
-        if not own or rng.random() < self.unchanged:
+        places = [place for place, line in enumerate(lines) if line.lstrip("~ ") not in _DUMMIES]
+        if not places or rng.random() < self.unchanged:
             return program
         names = _Program(lines)
-        for place in rng.sample(own, min(rng.randint(1, self.max_lines), len(own))):
+        for place in rng.sample(places, min(rng.randint(1, self.max_lines), len(places))):
             lines[place] = self._corrupted(lines[place], names, rng)
         return " $ ".join(lines)
 
@@ -81,7 +81,7 @@ class _Program:
 
     def other(self, name: str, rng: random.Random) -> str | None:
         """A name that is not this one, if there is any."""
-        others = [each for each in self.names if each != name]
+        others = [candidate for candidate in self.names if candidate != name]
         return rng.choice(others) if others else None
 
 

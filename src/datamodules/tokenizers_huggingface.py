@@ -34,20 +34,22 @@ class HuggingFaceTokenizer(Tokenizer):
             raise DataError(
                 f"model.name={name}: no tokenizer can be read there ({str(error).splitlines()[0]}); {REMEDY}"
             ) from error
-        own = self.own
-        own.model_max_length = 10**9  # which rows are too long is for the model to say
-        for which in ("pad", "eos"):
-            if getattr(own, f"{which}_token_id") is None:
-                raise DataError(f"model.name={name}: its tokenizer has no {which} token; {REMEDY}")
-        if own.pad_token_id == own.eos_token_id:
+        tokenizer = self.own
+        tokenizer.model_max_length = 10**9  # which rows are too long is for the model to say
+        for special in ("pad", "eos"):
+            if getattr(tokenizer, f"{special}_token_id") is None:
+                raise DataError(f"model.name={name}: its tokenizer has no {special} token; {REMEDY}")
+        if tokenizer.pad_token_id == tokenizer.eos_token_id:
             raise DataError(f"model.name={name}: its tokenizer has one token for pad and eos; {REMEDY}")
-        if own("a").input_ids[-1:] != [own.eos_token_id]:
-            raise DataError(f"model.name={name}: its tokenizer does not end a text with {own.eos_token}; {REMEDY}")
+        if tokenizer("a").input_ids[-1:] != [tokenizer.eos_token_id]:
+            raise DataError(
+                f"model.name={name}: its tokenizer does not end a text with {tokenizer.eos_token}; {REMEDY}"
+            )
         self.model = name
-        self.pad, self.eos = own.pad_token_id, own.eos_token_id
-        self.bos = self.eos if own.bos_token_id is None else own.bos_token_id
-        self.unk = -1 if own.unk_token_id is None else own.unk_token_id
-        self.pieces = tuple(own.convert_ids_to_tokens(list(range(len(own)))))
+        self.pad, self.eos = tokenizer.pad_token_id, tokenizer.eos_token_id
+        self.bos = self.eos if tokenizer.bos_token_id is None else tokenizer.bos_token_id
+        self.unk = -1 if tokenizer.unk_token_id is None else tokenizer.unk_token_id
+        self.pieces = tuple(tokenizer.convert_ids_to_tokens(list(range(len(tokenizer)))))
 
     def rest(self) -> object:
         inner = getattr(self.own, "backend_tokenizer", None)

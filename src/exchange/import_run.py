@@ -39,9 +39,9 @@ def fairseq(
         tokenizer = DictionaryTokenizer({"symbols": read_dictionary(dictionary), "sentencepiece": pieces})
     except (OSError, RuntimeError) as error:
         raise DataError(f"{sentencepiece}: no model of sentencepiece ({error})") from error
-    found = read(checkpoint, tokenizer.size, trust=trust)
+    imported = read(checkpoint, tokenizer.size, trust=trust)
     file = out.absolute() / "tokenizer.json"
-    words = [f"model={found.model}", *(f"model.{key}={value}" for key, value in found.settings.items())]
+    words = [f"model={imported.model}", *(f"model.{key}={value}" for key, value in imported.settings.items())]
     words.append(f"tokenizer.file={file}")
     overrides = [*overrides, *words, "finetuning=baseline", "finetuning.name=imported", "pretraining=none"]
     run = RunFolder(out)
@@ -53,7 +53,7 @@ def fairseq(
         task = TextTask.open(config)
         _tell_unknown(task)
         f = task.model(seed=0)
-        f.load_state_dict(found.state)
+        f.load_state_dict(imported.state)
         run.describe(config, overrides)
         metadata = {"vocabulary": tokenizer.hash, "what": f"fairseq's {checkpoint.name}"}
         save_weights(run.checkpoints / "best.safetensors", f, metadata)

@@ -101,7 +101,7 @@ def _anchor(mode: dict[str, Any], f: nn.Module, denoising: Any) -> list[Penalty]
     importance = None
     if mode["fisher"] and denoising is not None:
         examples = [denoising.batch([row]) for row in range(min(mode["fisher"], len(denoising)))]
-        importance = fisher(f, [(one.source, one.target) for one in examples])  # type: ignore[arg-type]
+        importance = fisher(f, [(example.source, example.target) for example in examples])  # type: ignore[arg-type]
     return [Anchor(f, mode["anchor"], importance)]
 
 

@@ -30,7 +30,7 @@ def equal(printed: bytes, expected: bytes, compare: Compare) -> bool:
     if compare == "exact" or printed == expected:
         return printed == expected
     words = zip_longest(_WORD.finditer(printed), _WORD.finditer(expected))  # one at a time: outputs can be large
-    return all(one and other and one[0] == other[0] for one, other in words)
+    return all(word and other and word[0] == other[0] for word, other in words)
 
 
 def units(tasks: Sequence[Item], workers: int) -> tuple[list[list[Item]], list[Item]]:

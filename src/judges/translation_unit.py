@@ -117,8 +117,8 @@ class Names:
                     errors[owner].append(message[4])
         certain, clean = {}, True
         for number in order:
-            own = errors["program", number]
-            if clean and own and not any(_OF_COMPANY.search(text) for text in own):
+            messages_of_program = errors["program", number]
+            if clean and messages_of_program and not any(_OF_COMPANY.search(text) for text in messages_of_program):
                 certain[number] = "\n".join(lines[number])
             clean = errors["guard", number] == [f"static assertion failed: {self.nonce}-guard-{number}"]
         return certain

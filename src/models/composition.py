@@ -63,7 +63,7 @@ class Composition:
             return denoised
         needed = self.classifier(source).sigmoid() > self.above
         length = max(rows.shape[1], denoised.shape[1])
-        rows, denoised = (F.pad(each, (0, length - each.shape[1]), value=special.pad) for each in (rows, denoised))
+        rows, denoised = (F.pad(side, (0, length - side.shape[1]), value=special.pad) for side in (rows, denoised))
         return torch.where(needed[:, None], denoised, rows)
 
 

@@ -32,17 +32,17 @@ class Weights(NamedTuple):
     @classmethod
     def of(cls, layer: Any, dtype: torch.dtype) -> "Weights":
         """Of a `DecoderLayer`."""
-        own, cross = layer.attention, layer.cross
-        scale = (own.query.in_features // own.heads) ** -0.5
+        attention, cross = layer.attention, layer.cross
+        scale = (attention.query.in_features // attention.heads) ** -0.5
 
         def pair(linear: Any, factor: float = 1.0) -> tuple[Tensor, Tensor]:
             return (linear.weight * factor).to(dtype), (linear.bias * factor).to(dtype)
 
-        first, rest = pair(own.query, scale), pair(own.key_value)
+        first, rest = pair(attention.query, scale), pair(attention.key_value)
         return cls(
             [(norm.weight, norm.bias) for norm in layer.norms],
             (torch.cat([first[0], rest[0]]), torch.cat([first[1], rest[1]])),
-            pair(own.out),
+            pair(attention.out),
             pair(cross.query, scale),
             pair(cross.out),
             copy.deepcopy(layer.feed_forward).to(dtype).eval(),
@@ -121,8 +121,8 @@ class Decoding:
         rows, width = states.shape
         sources, depth = len(self.bias) // self.heads, width // self.heads
 
-        def normed(which: int) -> Tensor:
-            return F.layer_norm(states, (width,), *weights.norms[which]).to(self.bias.dtype)
+        def normed(index: int) -> Tensor:
+            return F.layer_norm(states, (width,), *weights.norms[index]).to(self.bias.dtype)
 
         query, key, value = F.linear(normed(0), *weights.query_key_value).view(rows, 3, self.heads, depth).unbind(1)
         cache[0][:, at] = key.reshape(-1, depth)
@@ -142,8 +142,8 @@ class Decoding:
     def select(self, rows: Tensor, sources: Tensor | None = None) -> None:
         """Goes on with these rows alone, and these sources (None: all of them)."""
 
-        def pick(kept: Tensor, which: Tensor) -> Tensor:
-            return kept.unflatten(0, (-1, self.heads)).index_select(0, which).flatten(0, 1)
+        def pick(kept: Tensor, rows: Tensor) -> Tensor:
+            return kept.unflatten(0, (-1, self.heads)).index_select(0, rows).flatten(0, 1)
 
         self.caches = [(pick(keys, rows), pick(values, rows)) for keys, values in self.caches]
         if sources is not None:

@@ -144,8 +144,10 @@ class ScoreFunction:
             value = value + surprise.mean((1, 2))
             weights = weights + (_against_siblings if k > 1 else _plain)(surprise, None)
         if self.normalize:
-            own = (drawn != base.specials.pad).view(-1, k, drawn.shape[1])  # a pad has no score, so no part in the mean
-            mean = (weights.square() * own).sum((1, 2)) / own.sum((1, 2))  # (B,)
+            real = (drawn != base.specials.pad).view(
+                -1, k, drawn.shape[1]
+            )  # a pad has no score, so no part in the mean
+            mean = (weights.square() * real).sum((1, 2)) / real.sum((1, 2))  # (B,)
             weights = weights / (k * mean.sqrt()).clamp(min=NOISE)[:, None, None]
         return value + (weights * (log_f - log_f.detach())).sum((1, 2))  # of which the latter has value 0
 

@@ -210,13 +210,13 @@ def from_fairseq(tensors: Mapping[str, Tensor], layers: int, vocabulary: int, pa
     }
 
 
-def write(path: Path, found: ImportedWeights, longest: int = 1024) -> None:
+def write(path: Path, imported: ImportedWeights, longest: int = 1024) -> None:
     """A checkpoint that fairseq 0.12.2 loads; it looks for its dictionaries, dict.src.txt and dict.tgt.txt, beside it.
 
     Sources, targets and outputs share an embedding, unless ours has learned to tell `<s>`, with which rows begin, from
     `</s>`; their score of `<s>` is 0. Our own positions become learned ones, `longest` of them.
     """
-    state, sizes = found.state, found.settings
+    state, sizes = imported.state, imported.settings
     tensors: dict[str, Tensor] = {}
     for ours, theirs in module_names(sizes["layers"]).items():
         tensors.update(zip(theirs, (part.clone() for part in state[ours].chunk(len(theirs))), strict=True))
@@ -225,7 +225,7 @@ def write(path: Path, found: ImportedWeights, longest: int = 1024) -> None:
     begun = embedding.clone()
     begun[_EOS] = state["embedding.weight"][1]
     tensors |= {_SOURCE: embedding, _TARGET: begun, _OUTPUT: embedding}
-    learned = found.model == OUR_POSITIONS
+    learned = imported.model == OUR_POSITIONS
     for name, side in zip(_POSITIONS, ("encoder", "decoder"), strict=True):
         tensors[f"{side}.version"] = torch.tensor([3.0])
         if learned:

@@ -67,7 +67,7 @@ class HuggingFace(SequenceModel):
 
         self.specials = specials
         config = read_config(name, pretrained)
-        ids = {f"{which}_token_id": getattr(specials, which) for which in ("pad", "bos", "eos")}
+        ids = {f"{name_of_token}_token_id": getattr(specials, name_of_token) for name_of_token in ("pad", "bos", "eos")}
         for key in settings or {}:
             if not hasattr(config, key):
                 raise ConfigError(

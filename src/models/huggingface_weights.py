@@ -18,14 +18,14 @@ _SIZES = {"layers": "layers", "heads": "attention_heads", "feedforward": "ffn_di
 _DROPOUTS = ("dropout", "attention_dropout", "activation_dropout")
 
 
-def pegasus(found: ImportedWeights, specials: Specials, *, positions: int, max_length: int) -> Any:
+def pegasus(imported: ImportedWeights, specials: Specials, *, positions: int, max_length: int) -> Any:
     """A `PegasusForConditionalGeneration` that reads and writes rows of up to `positions` ids.
 
     `max_length`: tokens that its `generate` gives a row, greedily, as `predict` does.
     """
     from transformers import GenerationConfig, PegasusConfig, PegasusForConditionalGeneration
 
-    state, sizes = found.state, found.settings
+    state, sizes = imported.state, imported.settings
     embedding, width = state["embedding.weight"], sizes["width"]
     ids = {f"{name}_token_id": getattr(specials, name) for name in ("pad", "bos", "eos")}
     ids["decoder_start_token_id"] = specials.bos
@@ -41,7 +41,7 @@ def pegasus(found: ImportedWeights, specials: Specials, *, positions: int, max_l
         **{name: sizes[name] for name in _DROPOUTS},
     )
     tensors = dict.fromkeys(("model.shared.weight", "lm_head.weight"), embedding)
-    table = (sinusoids if found.model == OUR_POSITIONS else fairseq_sinusoids)(positions, width)
+    table = (sinusoids if imported.model == OUR_POSITIONS else fairseq_sinusoids)(positions, width)
     for side in _SIDES:
         tensors |= {f"model.{side}.embed_tokens.weight": embedding, f"model.{side}.embed_positions.weight": table}
     for name, theirs in module_names(sizes["layers"]).items():

@@ -117,8 +117,15 @@ def generate(
 
     pointers: list[int] = []
     for layer in model.decoder:
-        own, cross, forward = layer.attention, layer.cross, layer.feed_forward
-        modules: list[nn.Module] = [*layer.norms, own.query, own.key_value, own.out, cross.query, cross.out]
+        attention, cross, forward = layer.attention, layer.cross, layer.feed_forward
+        modules: list[nn.Module] = [
+            *layer.norms,
+            attention.query,
+            attention.key_value,
+            attention.out,
+            cross.query,
+            cross.out,
+        ]
         for module in (*modules, forward.inner, forward.outer):
             pointers += pair(module)
         pointers += address(cross.key_value(memory)), 0
@@ -141,7 +148,7 @@ def generate(
         result=result.data_ptr(),
         count_layers=len(model.decoder),
         width=model.width,
-        heads=own.heads,
+        heads=attention.heads,
         hidden=forward.inner.out_features,
         outputs=len(weight) - specials.eos,
         bos=specials.bos,

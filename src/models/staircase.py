@@ -71,9 +71,9 @@ def turns(networks: Networks, halves: Sequence[float], slopes: Sequence[float], 
     at = torch.linspace(-1, 1, count)[None] * torch.tensor(halves)[:, None]  # (E, count)
     with torch.no_grad():
         relative = networks(at).diff(dim=1) / at.diff(dim=1) / torch.tensor(slopes)[:, None]
-    found = []
+    counts = []
     for row in relative:
         states = torch.where(row > 1.5, 1, torch.where(row < 0.5, -1, 0))
         states = states[states != 0]
-        found.append(int((states[1:] != states[:-1]).sum()))
-    return found
+        counts.append(int((states[1:] != states[:-1]).sum()))
+    return counts

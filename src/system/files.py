@@ -138,11 +138,11 @@ def plain_files(folder: Path) -> list[Path]:
 
 def digest(paths: Iterable[Path]) -> str:
     """SHA-256 of the names and the bytes of some files, wherever they lie."""
-    found = hashlib.sha256()
+    hashed = hashlib.sha256()
     for path in paths:
         about = path.stat()
-        found.update(f"{path.name} {_of_file(path, about.st_size, about.st_mtime_ns)}\n".encode())
-    return found.hexdigest()
+        hashed.update(f"{path.name} {_of_file(path, about.st_size, about.st_mtime_ns)}\n".encode())
+    return hashed.hexdigest()
 
 
 @lru_cache(maxsize=100_000)

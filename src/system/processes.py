@@ -42,12 +42,12 @@ def share(pieces: Sequence[Piece], work: Callable[[Sequence[Piece]], list[Result
         mine = error
     shares: list[Any] = [None] * world
     group.all_gather_object(shares, mine)
-    for each in shares:
-        if isinstance(each, ComposedError):
-            raise each
+    for part in shares:
+        if isinstance(part, ComposedError):
+            raise part
     results: list[Any] = [None] * len(pieces)
-    for first, each in enumerate(shares):
-        results[first::world] = each
+    for first, part in enumerate(shares):
+        results[first::world] = part
     return results
 
 

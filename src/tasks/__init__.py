@@ -23,8 +23,8 @@ def kind(config: dict[str, Any]) -> "type[Task]":
     if not re.fullmatch("[a-z_]+", word) or word in _NO_KINDS or not find_spec(name):
         raise ConfigError(f"task.kind={word}: there is no such kind of output")
     module = import_module(name)
-    found = [value for value in vars(module).values() if isinstance(value, type) and issubclass(value, Task)]
-    return next(value for value in found if value.__module__ == module.__name__)
+    classes = [value for value in vars(module).values() if isinstance(value, type) and issubclass(value, Task)]
+    return next(value for value in classes if value.__module__ == module.__name__)
 
 
 def open_task(config: dict[str, Any]) -> "Task":

@@ -125,13 +125,13 @@ class ImageTask(Task):
         f.eval()
         device, test = next(f.parameters()).device, self.splits.test
 
-        def work(own: Sequence[range]) -> list[dict[str, np.ndarray]]:
+        def work(mine: Sequence[range]) -> list[dict[str, np.ndarray]]:
             return [
                 {
                     name: output[:, 0].cpu().numpy().astype(np.float16)
                     for name, output in _outputs(f, composition, test.batch(rows).source.to(device)).items()
                 }
-                for rows in own
+                for rows in mine
             ]
 
         count = len(test)

@@ -93,10 +93,10 @@ class TextTask(Task):
         return Specials(self.tokenizer.pad, self.tokenizer.bos, self.tokenizer.eos, self.tokenizer.unk)
 
     def as_denoiser_sees(self) -> "TextTask":
-        own = self.config["pretraining"].get("model")
-        if own is None:
+        model = self.config["pretraining"].get("model")
+        if model is None:
             return self
-        config = {**self.config, "model": own, "pretraining": {**self.config["pretraining"], "model": None}}
+        config = {**self.config, "model": model, "pretraining": {**self.config["pretraining"], "model": None}}
         tokenizer = make_tokenizer(config, self.data)
         return TextTask(config, self.data, tokenizer, longest_output(tokenizer, self.data))
 
@@ -371,9 +371,9 @@ def decode_all(
     batches = plan(pairs.cost(), 128 * int(pairs.cost().mean()), None)
 
     @torch.inference_mode()
-    def work(own: Sequence[list[int]]) -> list[list[list[list[int]]]]:
+    def work(mine: Sequence[list[int]]) -> list[list[list[list[int]]]]:
         """For each batch and output the ids of each row."""
-        return [[part.tolist() for part in decode(pairs.batch(rows).source.to(device))] for rows in own]
+        return [[part.tolist() for part in decode(pairs.batch(rows).source.to(device))] for rows in mine]
 
     decoded = processes.share(batches, work)
     outputs: list[list[list[int]]] = [[[] for _ in range(len(pairs))] for _ in decoded[0]]

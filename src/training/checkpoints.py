@@ -63,8 +63,8 @@ class Checkpoints(pl.Callback):
             except Exception as error:
                 damaged.append(f"{path} is damaged ({str(error).splitlines()[0] if str(error) else repr(error)})")
                 continue
-            for what in damaged:
-                say(f"warning: {what}; going on from {path}")
+            for damage in damaged:
+                say(f"warning: {damage}; going on from {path}")
             self.task.updates, self.best, self._state = state["updates"], state["best"], state
             say(f"resuming after {self.task.updates} of {self.task.optim.updates} updates")
             return

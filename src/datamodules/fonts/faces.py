@@ -66,18 +66,18 @@ def _identity(source: str, count: int, seed: int) -> dict[str, object]:
 def _stat(file: Path) -> tuple[str, int, int]:
     """A link that leads nowhere is a file without a face, as any other that cannot be read."""
     try:
-        found = file.stat()
+        status = file.stat()
     except OSError:
-        found = file.lstat()
-    return file.name, found.st_size, found.st_mtime_ns
+        status = file.lstat()
+    return file.name, status.st_size, status.st_mtime_ns
 
 
 def font_files(folder: Path) -> list[Path]:
     """At any depth, with those of formats that are not read. Raises DataError where there is none that is."""
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in outlines.SUFFIXES + outlines.OTHERS)
-    if not any(path.suffix.lower() in outlines.SUFFIXES for path in found):
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in outlines.SUFFIXES + outlines.OTHERS)
+    if not any(path.suffix.lower() in outlines.SUFFIXES for path in paths):
         raise DataError(f"task.faces={folder}: holds no {', '.join(outlines.SUFFIXES)} file")
-    return found
+    return paths
 
 
 def _make(folder: Path, source: str, count: int, characters: str, size: int, seed: int) -> None:

@@ -34,27 +34,27 @@ def load(settings: Mapping[str, Any], execute: Execute) -> TextData:
         )
         about = f"programs of at most {grammar.max_variables} variables and {grammar.max_rounds} extra rounds"
     tests = tests_in(folder)
-    found = {
+    read = {
         name: split
         for name in ("train", "val", *tests.values(), *UNLABELED)
         if (split := read_any(folder, name, execute))
     }
     for name in ("train", "val", "test"):
-        if name not in found:
+        if name not in read:
             raise DataError(
                 f"{folder}/{name}.tgt is missing: a data folder has at least the splits train, val and test, as "
                 "text or as fairseq-preprocess writes them (train.src-tgt.src.idx, ...)"
             )
     splits = {
         name: Split(split.sources, split.targets, [[pair] for pair in zip(split.inputs, split.outputs, strict=True)])
-        for name, split in found.items()
+        for name, split in read.items()
     }
     return TextData(
         train=splits["train"],
         val=splits["val"],
         tests={name: splits[split] for name, split in tests.items() if split in splits},
-        unlabeled=found["unlabeled"].targets if "unlabeled" in found else [],
-        unlabeled_val=found["unlabeled_val"].targets if "unlabeled_val" in found else [],
+        unlabeled=read["unlabeled"].targets if "unlabeled" in read else [],
+        unlabeled_val=read["unlabeled_val"].targets if "unlabeled_val" in read else [],
         to_cpp=to_cpp,
         as_source=as_source,
         vocabulary=[] if settings["folder"] else vocabulary(seed=settings["seed"], grammar=grammar),

@@ -111,13 +111,13 @@ def read(folder: Path, split: str) -> Split:
     if split in UNLABELED:
         return Split([], targets, [], [])
     sources = _read(folder / f"{split}.src", may_be_empty=False)
-    own = folder / f"{split}.tests.jsonl"
-    if own.exists():
-        inputs, outputs = _read_tests(own)
+    tests_file = folder / f"{split}.tests.jsonl"
+    if tests_file.exists():
+        inputs, outputs = _read_tests(tests_file)
     else:
         inputs = [_standard_input(line) for line in _read(folder / f"{split}.inp")]
         outputs = _read(folder / f"{split}.out")
-    of_tests = [("tests.jsonl", inputs)] if own.exists() else [("inp", inputs), ("out", outputs)]
+    of_tests = [("tests.jsonl", inputs)] if tests_file.exists() else [("inp", inputs), ("out", outputs)]
     for suffix, lines in (("src", sources), *of_tests):
         if len(lines) != len(targets):
             raise DataError(
