@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from composed.reporting.background import configurations
-from composed.reporting.glyphs import faces, strip
+from composed.reporting.exhibits.glyphs import faces, strip
 from composed.reporting.runs import find_runs
 from tests.run_folders import write_run
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from composed.errors import ConfigError, DataError
-from composed.reporting.programs import MOST_LINES, code_lines, programs, pseudocode, read_examples
+from composed.reporting.exhibits.programs import MOST_LINES, code_lines, programs, pseudocode, read_examples
 from composed.reporting.runs import read_run
 from tests.run_folders import write_predictions, write_run
 

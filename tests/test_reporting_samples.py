@@ -1,8 +1,8 @@
 from pathlib import Path
 
 from composed.reporting.background import configurations
+from composed.reporting.exhibits.samples import Samples, samples
 from composed.reporting.runs import find_runs
-from composed.reporting.samples import Samples, samples
 from tests.run_folders import counts, write_predictions, write_run
 from tests.test_reporting_programs import BROKEN, REPAIRED, RIGHT, SOURCE, WRONG
 

@@ -12,8 +12,8 @@ from rich.console import Console
 from composed.cli.report import main
 from composed.datamodules.sanstype import load
 from composed.errors import DataError
+from composed.reporting.exhibits.programs import programs
 from composed.reporting.formats import to_csv, to_latex, to_markdown
-from composed.reporting.programs import programs
 from composed.reporting.runs import find_runs
 from composed.reporting.table import build_table
 from composed.system.files import read_json

@@ -15,10 +15,10 @@ from markupsafe import Markup
 
 from composed.reporting import charts
 from composed.reporting.background import Curve, configurations, costs, curves, differences
+from composed.reporting.exhibits.glyphs import faces
+from composed.reporting.exhibits.samples import samples
 from composed.reporting.formats import WORDS, blocks, digits_of, missing, notes, number
-from composed.reporting.glyphs import faces
 from composed.reporting.runs import CLASSES, Run, split_name
-from composed.reporting.samples import samples
 from composed.reporting.statistics import Estimate
 from composed.reporting.table import Row, Table, reporting_order
 

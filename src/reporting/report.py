@@ -11,9 +11,9 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from composed.errors import ConfigError
+from composed.reporting.exhibits.programs import programs as side_by_side
 from composed.reporting.formats import to_csv, to_latex, to_markdown, to_rich
 from composed.reporting.plot import draw
-from composed.reporting.programs import programs as side_by_side
 from composed.reporting.runs import Run, find_runs, missing_runs
 from composed.reporting.table import build_table
 from composed.system.console import say

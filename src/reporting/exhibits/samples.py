@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from composed.errors import DataError
 from composed.reporting.background import Configuration
-from composed.reporting.programs import Example, Token, compared, pseudocode, read_examples
+from composed.reporting.exhibits.programs import Example, Token, compared, pseudocode, read_examples
 from composed.reporting.runs import CLASS_OF_VERDICT, Run, split_name
 
 MOST_DIAGNOSTICS = 400  # characters
