@@ -1,0 +1,68 @@
+"""Programs and their verdicts as scores: per cent of each class. Judging itself is engine.py's."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, get_args
+
+from composed.judges.records import Class, Verdict
+from composed.judges.scores import Measure, Scores, digest
+
+CLASS_OF_VERDICT: Mapping[str, str] = {
+    "correct": "correct",
+    "compile_error": "compile error",
+    "runtime_error": "runtime error",
+    "time_limit": "runtime error",
+    "memory_limit": "runtime error",
+    "output_limit": "runtime error",
+    "wrong_output": "wrong output",
+    "not_judged": "runtime error",
+}
+CLASSES = tuple(dict.fromkeys(CLASS_OF_VERDICT.values()))
+MEASURES = tuple(Measure(name, "higher" if name == "correct" else "", "%", part=True) for name in CLASSES)
+METHOD = "verdicts from compiling and running every program"
+REMARK = "Runtime error includes the time, memory and output limits."
+GOLD = "gold"  # the output that are the programs that people wrote
+
+
+def score(predictions: Mapping[str, Sequence[Mapping[str, Any]]], verdicts: Mapping[str, Sequence[Verdict]]) -> Scores:
+    """Per test set the rows of predictions (`output`, `source`, `target`, `tests`) and, in their order, the verdicts.
+
+    `extra` has the number of each verdict, which are finer than the classes: `verdicts[output][test]`, and
+    `gold[test]` where there are programs that people wrote. Raises ValueError where the outputs are of different
+    numbers of programs.
+    """
+    counts: dict[str, dict[str, dict[str, int]]] = {}
+    for test, rows in predictions.items():
+        for output in sorted({row["output"] for row in rows}):
+            own = (v for row, v in zip(rows, verdicts[test], strict=True) if row["output"] == output)
+            counts.setdefault(output, {})[test] = count(own)
+    gold = counts.pop(GOLD, {})
+    examples: dict[str, int] = {}
+    for by_test in counts.values():
+        for test, of_output in by_test.items():
+            if of_output["n"] != examples.setdefault(test, of_output["n"]):
+                raise ValueError(f"the outputs {' and '.join(counts)} are judged on different numbers of programs")
+    values = {output: {test: shares(of) for test, of in by_test.items()} for output, by_test in counts.items()}
+    tests = {test: _digest(rows) for test, rows in predictions.items()}
+    extra = {"verdicts": counts, **({"gold": gold} if gold else {})}
+    return Scores(MEASURES, values, examples, tests, extra, noun="programs", method=METHOD, remark=REMARK)
+
+
+def count(verdicts: Iterable[Verdict]) -> dict[str, int]:
+    """How many there are, `n`, and how many of each verdict."""
+    seen = Counter(each.verdict for each in verdicts)
+    return {"n": seen.total(), **{name: seen[name] for name in get_args(Class)}}
+
+
+def shares(counts: Mapping[str, int]) -> dict[str, float]:
+    """The per cent of each class, of what `count` says, which is of one program or more."""
+    totals = dict.fromkeys(CLASSES, 0)
+    for verdict, name in CLASS_OF_VERDICT.items():
+        totals[name] += counts.get(verdict, 0)
+    return {name: 100 * number / counts["n"] for name, number in totals.items()}
+
+
+def _digest(rows: Iterable[Mapping[str, Any]]) -> str:
+    examples = [[row.get("source"), row.get("target"), row["tests"]] for row in rows if row["output"] == "base"]
+    return digest(json.dumps(examples, sort_keys=True).encode())

@@ -1,0 +1,52 @@
+"""Verdicts as shares of classes, by hand."""
+
+from typing import get_args
+
+import pytest
+
+from composed.judges.programs import CLASS_OF_VERDICT, CLASSES, MEASURES, count, score, shares
+from composed.judges.records import Class, Verdict
+
+
+def rows(output: str, number: int) -> list[dict]:
+    return [{"output": output, "source": f"s{n}", "target": "t", "tests": []} for n in range(number)]
+
+
+def of(*verdicts: Class) -> list[Verdict]:
+    return [Verdict(str(number), verdict) for number, verdict in enumerate(verdicts)]
+
+
+def test_every_verdict_has_its_class():
+    assert CLASS_OF_VERDICT.keys() == {*get_args(Class)}
+    assert CLASSES == ("correct", "compile error", "runtime error", "wrong output")
+    assert [(each.name, each.better) for each in MEASURES if each.better] == [("correct", "higher")]
+    assert all(each.part and each.unit == "%" for each in MEASURES)
+
+
+def test_limits_count_as_runtime_errors():
+    verdicts = dict(correct=1, compile_error=2, runtime_error=3, wrong_output=4)
+    verdicts |= dict(time_limit=5, memory_limit=6, output_limit=7, n=28)
+    expected = {"correct": 1, "compile error": 2, "runtime error": 21, "wrong output": 4}
+    assert shares(verdicts) == {name: 100 * number / 28 for name, number in expected.items()}
+
+
+def test_scores_are_per_cent_of_each_output_and_the_counts_are_beside_them():
+    predictions = {"id": [*rows("base", 4), *rows("composition", 4), *rows("gold", 2)]}
+    verdicts = of("correct", "time_limit", "wrong_output", "wrong_output", *["correct"] * 4, "correct", "compile_error")
+    scores = score(predictions, {"id": verdicts})
+    assert scores.values["base"]["id"] == {
+        "correct": 25.0, "compile error": 0.0, "runtime error": 25.0, "wrong output": 50.0
+    }  # fmt: skip
+    assert scores.values.keys() == scores.extra["verdicts"].keys() == {"base", "composition"}
+    assert scores.extra["verdicts"]["base"]["id"] == count(verdicts[:4])
+    assert scores.extra["gold"]["id"]["n"] == 2
+    assert scores.examples == {"id": 4}
+    again = score({"id": rows("base", 4)}, {"id": verdicts[:4]})
+    assert again.tests == scores.tests
+    assert again.extra.keys() == {"verdicts"}
+    assert score({"id": rows("base", 3)}, {"id": verdicts[:3]}).tests != scores.tests
+
+
+def test_outputs_judged_on_different_programs_are_refused():
+    with pytest.raises(ValueError, match="base and composition are judged on different numbers of programs"):
+        score({"id": [*rows("base", 2), *rows("composition", 1)]}, {"id": of(*["correct"] * 3)})
