@@ -1,11 +1,15 @@
 """Run folders as the training command leaves them, made by hand for the tests of the report."""
 
+import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from composed.judges.programs import MEASURES, METHOD, REMARK, shares
+from composed.judges.scores import Measure
 
 Counts = Mapping[str, Mapping[str, Mapping[str, int]]]
 
@@ -18,6 +22,32 @@ def counts(base: tuple[int, int], composition: tuple[int, int] | None = None, n:
         return {split: {"n": n, "correct": right, "wrong_output": n - right} for split, right in pairs}
 
     return {"base": splits(base)} | ({"composition": splits(composition)} if composition else {})
+
+
+def of_programs(counted: Counts) -> dict[str, Any]:
+    """What a result says of programs with these verdicts."""
+    values = {output: {split: shares(of) for split, of in splits.items()} for output, splits in counted.items()}
+    examples = {split: of["n"] for split, of in counted["base"].items()}
+    return {
+        **measured(values, examples, MEASURES),
+        "noun": "programs",
+        "method": METHOD,
+        "remark": REMARK,
+        "verdicts": counted,
+    }
+
+
+def measured(values: Mapping[str, Any], examples: Mapping[str, int], measures: Sequence[Measure]) -> dict[str, Any]:
+    """What a result says of these values."""
+    return {
+        "measures": [dataclasses.asdict(measure) for measure in measures],
+        "values": values,
+        "examples": examples,
+        "tests": {},
+        "noun": "examples",
+        "method": "",
+        "remark": "",
+    }
 
 
 def write_run(
@@ -41,8 +71,9 @@ def write_run(
         "predict_through": "denoiser" if mode.startswith("composed") else None,
         "config_key": f"key of {mode}",
         "updates": 1200,
+        "best": {"update": 900, "selection": 0.5},
         "seconds": {"training": 210.1, "evaluation": 30.2},
-        "counts": counted or counts((50, 30), (60, 40)),
+        **({} if "values" in result else of_programs(counted or counts((50, 30), (60, 40)))),
     }
     (folder / "result.json").write_text(json.dumps(entries | result, indent=1))
     return folder

@@ -52,7 +52,7 @@ def test_one_two_and_three_processes_give_the_same_table(mode, settings, tmp_pat
     """With weights in parts too; of `composed`, samples too: the same numbers draw a row's, whoever has the row."""
     ways = [(1, "ddp"), (2, "ddp"), (3, "ddp"), (2, "fsdp")]
     folders = [torchrun(*way, [*settings, f"finetuning={mode}"], tmp_path) for way in ways]
-    counts = [result(folder)["counts"] for folder in folders]
+    counts = [result(folder)["verdicts"] for folder in folders]
     assert all(each == counts[0] for each in counts)
     rows = [list(read_lines(folder / "metrics.jsonl")) for folder in folders]
     for several in rows[1:]:
@@ -77,7 +77,7 @@ def test_what_two_processes_predict_together_one_predicts_alone(task, train, one
     train(f"task={task}", "finetuning=baseline", *WORDS[:-1], "trainer=ddp", "trainer.devices=2")
     files = sorted(one().glob("predictions-*"))
     together = [file.read_bytes() for file in files]
-    measured = {key: value for key, value in result(one()).items() if key in ("counts", "values")}
+    measured = {key: value for key, value in result(one()).items() if key in ("verdicts", "values")}
     for file in files:
         file.unlink()
     again = command("evaluate", "--predict", str(one()), cwd=tmp_path)

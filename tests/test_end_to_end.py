@@ -38,7 +38,7 @@ def test_every_mode_trains_is_judged_and_stands_in_the_table(train, tmp_path):
     folders = run_folders(tmp_path / "runs")
     assert len(folders) == len(options("finetuning"))
     for folder in folders:
-        counts = result(folder)["counts"]
+        counts = result(folder)["verdicts"]
         for split in ("id", "ood"):
             predictions = list(read_lines(folder / f"predictions-{split}.jsonl"))
             verdicts = list(read_lines(folder / f"verdicts-{split}.jsonl"))
@@ -69,7 +69,7 @@ def test_spoc_runs_on_the_tiny_release_of_the_project(train, tmp_path):
         assert "trained on the training part; ID is testw, OOD is testp; the judge accepts" in found["title"]
         assert found["title"].endswith("the judge accepts 100.0% of the gold programs of OOD")
         assert found["gold"]["id"] == {**dict.fromkeys(found["gold"]["id"], 0), "n": 4, "correct": 4}
-        assert {split: of["n"] for split, of in found["counts"]["base"].items()} == {"id": 4, "ood": 4}
+        assert {split: of["n"] for split, of in found["verdicts"]["base"].items()} == {"id": 4, "ood": 4}
         row = next(read_lines(folder / "predictions-id.jsonl"))
         assert len(row["tests"]) == 2  # the hidden ones
     assert command("report", "runs", "--out", "report", cwd=tmp_path).returncode == 0
@@ -121,7 +121,7 @@ def test_settings_can_be_chosen_on_programs_that_no_table_shows(trained, tmp_pat
     for split in ("id", "ood"):
         known = {row["target"] for row in read_lines(trained / f"predictions-{split}.jsonl")}
         shown = [row["target"] for row in read_lines(copy / f"predictions-{split}.jsonl") if row["output"] == "base"]
-        assert 0 < len(shown) == result(copy)["counts"]["base"][split]["n"] <= 12
+        assert 0 < len(shown) == result(copy)["verdicts"]["base"][split]["n"] <= 12
         assert known.isdisjoint(shown)
     assert "choose another" in judged("--seed", "0").stderr
 
@@ -200,10 +200,10 @@ def test_an_evaluation_that_fails_keeps_the_training(train, one, tmp_path):
     trained = (folder / "checkpoints/last.ckpt").stat().st_mtime_ns
     judged = command("evaluate", str(folder), cwd=tmp_path)
     assert judged.returncode == 0, judged.stderr
-    counts = result(folder)["counts"]
+    counts = result(folder)["verdicts"]
     (folder / "result.json").unlink()
     train(*BASELINE)
-    assert result(folder)["counts"] == counts
+    assert result(folder)["verdicts"] == counts
     predictions = (folder / "predictions-id.jsonl").read_bytes()
     again = command("evaluate", "--predict", str(folder), cwd=tmp_path)
     assert again.returncode == 0, again.stderr

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from composed.sweeps.estimate import plan
 from composed.sweeps.jobs import Job
+from tests.run_folders import write_run
 from tests.test_run_folder import CONFIG
 
 
@@ -30,10 +30,9 @@ def job(tmp_path):
 
 
 def finish(job: Job, seconds: float) -> None:
-    job.folder.path.mkdir(parents=True)
-    (job.folder.path / "config.yaml").write_text(yaml.safe_dump(job.config))
-    result = {"task": "sanstype", "profile": "smoke", "finetuning": job.config["finetuning"]["name"]}
-    job.folder.result.write_text(json.dumps({**result, "seconds": {"training": seconds - 60, "judging": 60}}))
+    taken = {"training": seconds - 60, "judging": 60}
+    mode = job.config["finetuning"]["name"]
+    write_run(job.folder.path, mode, config=job.config, task="sanstype", profile="smoke", seconds=taken)
 
 
 def denoiser(store: Path, job: Job, seconds: int) -> None:

@@ -9,7 +9,7 @@ import yaml
 
 from composed import judges
 from composed.cli import evaluate, export, predict
-from composed.errors import ComposedError, ConfigError, Interrupted
+from composed.errors import ComposedError, ConfigError, DataError, Interrupted
 from composed.experiment import evaluate as results
 from composed.runs.folder import RunFolder
 from composed.system.files import write_json, write_lines
@@ -61,10 +61,10 @@ def judge(monkeypatch):
 
 def test_the_result_counts_each_verdict_of_each_output_and_split(run, judge):
     result = results.conclude(run, CONFIG)
-    assert json.loads(run.result.read_text()) == result
+    assert json.loads(run.result.read_text()) == result.to_json()
     seen = {
         (output, split): {name: count for name, count in of.items() if count}
-        for output, by_split in result["counts"].items()
+        for output, by_split in result.scores.extra["verdicts"].items()
         for split, of in by_split.items()
     }
     assert seen == {
@@ -73,10 +73,10 @@ def test_the_result_counts_each_verdict_of_each_output_and_split(run, judge):
         ("base", "ood"): {"n": 2, "runtime_error": 1, "compile_error": 1},
         ("composition", "ood"): {"n": 2, "correct": 1, "memory_limit": 1},
     }
-    assert result["updates"] == 12
-    assert set(result["tests"]) == {"id", "ood"}
-    assert result["tests"]["id"] != result["tests"]["ood"]
-    assert result["title"] == "SansType, smoke profile: programs of at most 2 variables and 3 extra rounds"
+    assert result.updates == 12
+    assert set(result.scores.tests) == {"id", "ood"}
+    assert result.scores.tests["id"] != result.scores.tests["ood"]
+    assert result.title == "SansType, smoke profile: programs of at most 2 variables and 3 extra rounds"
     assert [json.loads(line)["id"] for line in run.verdicts("id").read_text().splitlines()] == [
         row["id"] for row in rows("id")
     ]
@@ -88,13 +88,23 @@ def test_gold_programs_are_counted_apart_and_their_share_is_in_the_title(run, ju
     monkeypatch.setitem(VERDICTS, "id", {"base": ["correct", "correct"], "gold": ["correct", "compile_error"]})
     write_lines(run.predictions("id"), rows("id"))
     result = results.conclude(run, CONFIG)
-    assert set(result["counts"]) == {"base", "composition"}
-    assert {name: count for name, count in result["gold"]["id"].items() if count} == {
+    assert set(result.scores.values) == {"base", "composition"}
+    assert {name: count for name, count in result.scores.extra["gold"]["id"].items() if count} == {
         "n": 2,
         "correct": 1,
         "compile_error": 1,
     }
-    assert result["title"].endswith("3 extra rounds; the judge accepts 50.0% of the gold programs of ID")
+    assert result.title.endswith("3 extra rounds; the judge accepts 50.0% of the gold programs of ID")
+
+
+def test_outputs_judged_on_different_programs_are_refused_and_predicting_again_is_named(run, judge, monkeypatch):
+    monkeypatch.setitem(VERDICTS, "id", {"base": ["correct", "correct"], "composition": ["correct"]})
+    write_lines(run.predictions("id"), rows("id"))
+    with pytest.raises(
+        DataError, match=f"on different numbers of programs; predict again with\n.*--predict {run.path}"
+    ):
+        results.conclude(run, CONFIG)
+    assert not run.finished()
 
 
 def test_shares_are_logged_and_summed_up(run, judge):
@@ -113,7 +123,7 @@ def test_runs_of_other_seeds_share_the_key_of_their_config(run, judge):
     keys = []
     for changed in ({}, {"seed": 2}, {"profile": {"name": "x"}}):
         run.describe({**CONFIG, **changed}, [])
-        keys.append(results.conclude(run, {**CONFIG, **changed})["config_key"])
+        keys.append(results.conclude(run, {**CONFIG, **changed}).config_key)
     assert keys[0] == keys[1] != keys[2]
 
 

@@ -38,7 +38,7 @@ def predictions(run: Path) -> list[dict]:
 
 def test_a_composed_run_ends_in_verdicts_and_its_export_predicts_the_same(train, one, folders, tmp_path, capsys):
     train("task=sanstype", "model=huggingface", f"model.name={folders['bart']}", "finetuning=composed")
-    assert result(one())["counts"]["composition"]["id"]["n"] == 8
+    assert result(one())["verdicts"]["composition"]["id"]["n"] == 8
     assert main(["huggingface", str(one()), str(tmp_path / "out")]) == 0
     pipeline = ComposedPipeline(tmp_path / "out")
     for output, denoise in (("base", False), ("composition", True)):
@@ -52,7 +52,7 @@ def test_f_and_pi_with_tokenizers_of_their_own_compose_through_text(train, one, 
     said = train("task=sanstype", "model=huggingface", f"model.name={folders['t5']}", *words,
                  "finetuning=composed_from_scratch", "finetuning.lora=4").stderr  # fmt: skip
     assert "f and Pi have different tokenizers" in said
-    assert result(one())["counts"]["composition"]["ood"]["n"] == 8
+    assert result(one())["verdicts"]["composition"]["ood"]["n"] == 8
 
 
 ALONE = """
@@ -89,7 +89,7 @@ def test_a_run_of_our_own_model_is_two_models_of_transformers(train, one, words,
     shown = [" ".join(row["text"].replace("<unk>", " ").split()) for row in rows["base"]]
     assert json.loads(done.stdout) == shown
     train("task=sanstype", "model=huggingface", f"model.name={out / 'f'}", *BASELINE, "runs=again")
-    assert result(one("again"))["counts"]["base"]["id"]["n"] == 8
+    assert result(one("again"))["verdicts"]["base"]["id"]["n"] == 8
 
 
 def test_a_text_longer_than_the_positions_is_named(folders, tmp_path):

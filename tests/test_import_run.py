@@ -44,7 +44,7 @@ def test_it_predicts_and_is_judged(run, capsys):
     assert row["own"] == row["base"]
     assert evaluate.main([str(run), "--predict"]) == 0
     assert "imported, seed 0" in capsys.readouterr().out
-    assert read_json(run / "result.json")["counts"]["base"]["id"]["n"] == 2
+    assert read_json(run / "result.json")["verdicts"]["base"]["id"]["n"] == 2
 
 
 def test_export_and_import_give_the_same_weights_bit_for_bit(run, tmp_path):

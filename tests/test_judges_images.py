@@ -3,7 +3,7 @@ import pytest
 import torch
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from composed.judges.images import BETTER, MEASURES, mse, sharpness, ssim, stroke_iou
+from composed.judges.images import FUNCTIONS, MEASURES, NORM, mse, score, sharpness, ssim, stroke_iou
 
 
 @pytest.fixture
@@ -19,10 +19,10 @@ def blurred(images: np.ndarray) -> np.ndarray:
 
 
 def test_a_perfect_prediction_is_perfect_in_every_measure(target):
-    assert {name: of(target, target) for name, of in MEASURES.items()} == pytest.approx(
+    assert {name: of(target, target) for name, of in FUNCTIONS.items()} == pytest.approx(
         {"MSE": 0, "SSIM": 1, "stroke IoU": 1, "sharpness": 1}
     )
-    assert BETTER.keys() == MEASURES.keys()
+    assert [measure.name for measure in MEASURES] == [*FUNCTIONS, NORM]
 
 
 def test_a_blur_is_worse_in_every_measure_but_keeps_the_strokes(target):
@@ -49,3 +49,20 @@ def test_mse_and_stroke_iou_by_hand():
     assert mse(predicted, target) == pytest.approx((0.25 + 4 + 2.25 + 0) / 4)
     assert stroke_iou(predicted, target) == pytest.approx(1 / 3)
     assert stroke_iou(-np.ones((1, 2, 2)), -np.ones((1, 2, 2))) == 1
+
+
+def test_scores_of_a_file_are_the_measures_of_its_outputs(target, tmp_path):
+    pixels = ((target + 1) * 127.5).astype(np.uint8)
+    labels = np.array([[n, 0] for n in range(4)])
+    base = blurred(target).astype(np.float16)
+    for name, written in (("one", labels), ("other", labels + 1)):
+        np.savez(tmp_path / f"{name}.npz", target=pixels, labels=written, base=base)
+    scores = score({"test": tmp_path / "one.npz"}, norm=2.5)
+    measured = scores.values["base"]["test"]
+    assert [*scores.values] == ["base"]
+    assert [*measured] == [measure.name for measure in scores.measures]
+    assert measured["MSE"] == mse(base.astype(float), pixels / 127.5 - 1)
+    assert measured[NORM] == 2.5
+    assert scores.examples == {"test": 4}
+    assert scores.tests == score({"test": tmp_path / "one.npz"}, norm=0.0).tests
+    assert scores.tests != score({"test": tmp_path / "other.npz"}, norm=2.5).tests

@@ -5,16 +5,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from composed.judges.scores import OUTPUTS, Measure
 from composed.reporting.background import configurations
 from composed.reporting.exhibits.glyphs import faces, strip
 from composed.reporting.runs import find_runs
-from tests.run_folders import write_run
+from tests.run_folders import measured, write_run
 
 MEASURED = {
-    "values": {"base": {"test": {"MSE": 0.1}}},
-    "measures": {"MSE": "lower"},
-    "examples": {"test": 3},
     "task": "fonts",
+    **measured({output: {"test": {"MSE": 0.1}} for output in OUTPUTS}, {"test": 3}, [Measure("MSE", "lower")]),
 }
 
 

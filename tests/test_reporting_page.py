@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from composed.judges.scores import Measure
 from composed.reporting.page import page
 from composed.reporting.runs import find_runs, missing_runs
 from composed.reporting.table import build_table
 from tests.pages import write_full_sweep
-from tests.run_folders import counts, write_run
+from tests.run_folders import counts, measured, write_run
 
 VOID = {"meta", "link", "input", "img", "br"}
 
@@ -96,8 +97,8 @@ def test_what_a_run_says_is_escaped(tmp_path: Path) -> None:
 
 def test_a_single_run_of_values_has_a_page(tmp_path: Path) -> None:
     values = {"base": {"test": {"MSE": 0.1, "sharpness": 2.0}}}
-    measures = {"MSE": "lower", "sharpness": ""}
-    write_run(tmp_path / "run", "baseline", values=values, measures=measures, examples={"test": 3}, task="fonts")
+    numbers = measured(values, {"test": 3}, [Measure("MSE", "lower"), Measure("sharpness")])
+    write_run(tmp_path / "run", "baseline", task="fonts", **numbers)
     text = text_of(tmp_path)
     Elements(text)
     assert "MSE" in text

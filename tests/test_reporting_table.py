@@ -5,8 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from composed.errors import ConfigError
-from composed.reporting.runs import CLASSES, Missing, Run, find_runs
+from composed.judges.programs import CLASSES, MEASURES, METHOD, REMARK
+from composed.judges.scores import Scores
+from composed.reporting.compare import Compare
+from composed.reporting.runs import Missing, Run, find_runs
 from composed.reporting.table import Table, build_table
+from composed.runs.result import Result
 from tests.run_folders import counts, write_run, write_sweep
 
 HALF_WIDTH_OF_STEP_1 = 4.302653 / 3**0.5  # of three values with a standard deviation of 1
@@ -17,24 +21,22 @@ def table(tmp_path: Path) -> Table:
     return build_table(find_runs([write_sweep(tmp_path)])[0])
 
 
+def run_of(mode: str, seed: int, *classes: int) -> Run:
+    """One whose programs, ID and OOD alike, are of the classes so many times."""
+    shares = {name: 100 * number / sum(classes) for name, number in zip(CLASSES, classes, strict=True)}
+    values = {"base": {split: shares for split in ("id", "ood")}}
+    examples = dict.fromkeys(("id", "ood"), sum(classes))
+    scores = Scores(MEASURES, values, examples, {}, noun="programs", method=METHOD, remark=REMARK)
+    return Run(Path(mode), Result("t", "T", "p", mode, seed, None, mode, 1, {}, {}, scores))
+
+
 def table_of(*modes: tuple[str, list[int]]) -> Table:
     """Per mode the number of correct programs of 100 by seed, ID and OOD alike; None where a seed is missing."""
     return build_table(
-        Run(
-            Path(mode),
-            "T",
-            "t",
-            "p",
-            mode,
-            seed,
-            "base",
-            mode,
-            {"base": {split: split_counts for split in ("id", "ood")}},
-        )
+        run_of(mode, seed, number, 100 - number, 0, 0)
         for mode, numbers in modes
         for seed, number in enumerate(numbers)
         if number is not None
-        for split_counts in [dict(zip(CLASSES, (number, 100 - number, 0, 0), strict=True))]
     )
 
 
@@ -131,11 +133,7 @@ def test_no_run_is_refused() -> None:
 def test_the_four_classes_of_a_row_add_up_to_100(seeds: list[tuple[int, ...]]) -> None:
     total = max(map(sum, seeds))
     padded = [(*rest, last + total - sum((*rest, last))) for *rest, last in seeds]
-    runs = [
-        Run(Path("r"), "T", "t", "p", "m", seed, "base", "k", {"base": {"id": numbers, "ood": numbers}})
-        for seed, classes in enumerate(padded)
-        for numbers in [dict(zip(CLASSES, classes, strict=True))]
-    ]
+    runs = [run_of("m", seed, *classes) for seed, classes in enumerate(padded)]
     (row,) = build_table(runs).rows
     assert sum(row.rate("id", name).mean for name in CLASSES) == pytest.approx(100)
 
@@ -189,3 +187,9 @@ def test_a_chosen_reference_is_compared_with_every_other_row(tmp_path: Path) -> 
     assert [row.label for row, _ in table.claims()] == [row.label for row in table.rows if row.label != "standard"]
     with pytest.raises(ConfigError, match="no such row"):
         build_table(find_runs([tmp_path])[0], against="gold")
+
+
+def test_pairs_of_a_table_stand_instead_of_the_default_ones(tmp_path: Path) -> None:
+    compare = Compare([("composed", "baseline"), ("composed", "absent")])
+    table = build_table(find_runs([write_sweep(tmp_path)])[0], compare=compare)
+    assert [(row.label, reference.label) for row, reference in table.claims()] == [("composed", "baseline")]

@@ -4,13 +4,15 @@ from pathlib import Path
 
 import pytest
 
+from composed.judges.scores import Measure
 from composed.reporting.formats import to_csv, to_latex, to_markdown
 from composed.reporting.plot import draw
 from composed.reporting.runs import find_runs
 from composed.reporting.table import Table, build_table
-from tests.run_folders import write_run
+from tests.run_folders import measured, write_run
 
-MEASURES = {"MSE": "lower", "SSIM": "higher", "sharpness": ""}
+MEASURES = [Measure("MSE", "lower"), Measure("SSIM", "higher"), Measure("sharpness")]
+NAMES = [measure.name for measure in MEASURES]
 VALUES = {  # by mode and output: a tuple of the measures for each seed
     "baseline": {"base": [(0.30, 0.5, 2.0), (0.32, 0.6, 2.1), (0.31, 0.7, 2.2)]},
     "composed_pathwise": {
@@ -24,9 +26,15 @@ VALUES = {  # by mode and output: a tuple of the measures for each seed
 def table(tmp_path: Path) -> Table:
     for mode, outputs in VALUES.items():
         for seed in range(3):
-            values = {name: {"test": dict(zip(MEASURES, seeds[seed], strict=True))} for name, seeds in outputs.items()}
-            measured = {"values": values, "measures": MEASURES, "examples": {"test": 40}}
-            write_run(tmp_path / f"{mode}-{seed}", mode, seed, task="fonts", title="Fonts", **measured)
+            values = {name: {"test": dict(zip(NAMES, seeds[seed], strict=True))} for name, seeds in outputs.items()}
+            write_run(
+                tmp_path / f"{mode}-{seed}",
+                mode,
+                seed,
+                task="fonts",
+                title="Fonts",
+                **measured(values, {"test": 40}, MEASURES),
+            )
     return build_table(find_runs([tmp_path])[0])
 
 

@@ -1,5 +1,6 @@
 """A table's file lists its runs; the command runs those that are missing and writes the same bytes when none is."""
 
+import dataclasses
 import json
 import os
 from pathlib import Path
@@ -118,6 +119,24 @@ def test_a_reference_without_a_run_is_named_and_the_rest_reported(tmp_path, monk
     table.report(made, folders, Path("out"), "the command")
     assert "no finished run is the reference, composed, base_weight 1.0" in capsys.readouterr().err
     assert (tmp_path / "out/report.html").exists()
+
+
+def test_the_pairs_of_a_table_are_compared_and_one_without_its_runs_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    made = dataclasses.replace(Table.named("sanstype"), compare=[["composed", "baseline"], ["lora", "standard"]])
+    folders = [finished(job) for job in made.jobs(["seed=0"])]
+    table.report(made, folders, Path("out"), "the command")
+    differences = [line for line in (tmp_path / "out/table.md").read_text().splitlines() if " − " in line]
+    assert [line.split(" |")[0] for line in differences] == ["| composed − baseline"] * 2
+    assert "no finished run is lora: lora is not compared with standard" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("pairs", ["[a]", "[[a]]", "[[a, b, c]]", "[[a, b], c]"])
+def test_what_are_no_pairs_of_rows_is_named(pairs, tmp_path, monkeypatch):
+    monkeypatch.setattr(table, "TABLES", tmp_path)
+    (tmp_path / "mine.yaml").write_text(f"{WHOLE}compare: {pairs}")
+    with pytest.raises(ConfigError, match=r"mine\.yaml: compare has to be a list of \[row, reference\]"):
+        Table.named("mine")
 
 
 @pytest.mark.slow("seven whole commands, one after the other")

@@ -19,10 +19,12 @@ from composed.datamodules.fonts.glyphs import Glyphs
 from composed.errors import ComposedError, ConfigError, Interrupted
 from composed.experiment import evaluate, fine_tuning, train
 from composed.experiment.run import run as train_run
+from composed.judges.images import NORM
 from composed.models.composition import fingerprint
 from composed.runs.folder import RunFolder
+from composed.runs.result import Result
 from composed.system.files import read_json, read_lines, write_lines
-from composed.tasks.image import NORM, ImageTask
+from composed.tasks.image import ImageTask
 from composed.tasks.module import Training
 from composed.tasks.task import Request
 
@@ -56,7 +58,7 @@ def test_a_run_leaves_measures_predictions_and_pictures(run):
     result = read_json(folder.result)
     assert result["examples"] == {"test": 8}
     for output in ("base", "composition"):
-        assert result["values"][output]["test"].keys() == result["measures"].keys()
+        assert result["values"][output]["test"].keys() == {measure["name"] for measure in result["measures"]}
     with np.load(folder.path / "predictions-test.npz") as saved:
         assert {name: saved[name].shape for name in saved.files} == {
             "target": (8, 32, 32), "labels": (8, 2), "base": (8, 32, 32), "composition": (8, 32, 32),
@@ -66,7 +68,7 @@ def test_a_run_leaves_measures_predictions_and_pictures(run):
     for name in ("test", "denoising", "curves"):
         with Image.open(folder.path / "pictures" / f"{name}.png") as picture:
             assert min(picture.size) > 30
-    assert "Pi(f(x))  test  MSE" in evaluate.summary(result, folder.path)
+    assert "Pi(f(x))  test  MSE" in evaluate.summary(Result.read(folder.result), folder.path)
 
 
 def test_the_same_seed_gives_the_same_bits_and_predictions_can_be_made_again(run):

@@ -13,6 +13,7 @@ from composed.errors import TrainingError
 from composed.experiment import evaluate
 from composed.experiment.run import run as train_run
 from composed.runs.folder import RunFolder
+from composed.runs.result import Result
 from composed.system.files import read_json, read_lines
 from composed.tasks.threads import threads
 
@@ -33,7 +34,7 @@ def test_a_run_leaves_predictions_metrics_and_values_of_every_staircase(tmp_path
     for split in ("id", "ood"):
         assert result["examples"][split] == len(list(read_lines(folder.predictions(split)))) == 6
         for output in ("base", "composition"):
-            assert result["values"][output][split].keys() == result["measures"].keys()
+            assert result["values"][output][split].keys() == {measure["name"] for measure in result["measures"]}
 
 
 def test_values_are_what_the_predictions_say(tmp_path):
@@ -44,11 +45,11 @@ def test_values_are_what_the_predictions_say(tmp_path):
         row["composition"] = row["target"]
         row["complexity"], row["turns"] = 2.0, 3
     folder.predictions("id").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    values = evaluate.conclude(folder, folder.config())["values"]
+    values = evaluate.conclude(folder, folder.config()).scores.values
     assert values["base"]["id"] == {"error": 0.5625, "wrong steps, %": 100.0, "complexity": 2.0, "turns": 3.0}
     assert values["composition"]["id"]["error"] == 0.0
-    assert "f(x)      id    error 0.5625, wrong steps, % 100" in evaluate.summary(read_json(folder.result), tmp_path)
-    assert evaluate.metrics(read_json(folder.result))["test/id/base/error"] == 0.5625
+    assert "f(x)      id    error 0.5625, wrong steps, % 100" in evaluate.summary(Result.read(folder.result), tmp_path)
+    assert evaluate.metrics(Result.read(folder.result))["test/id/base/error"] == 0.5625
 
 
 def test_the_same_seed_gives_the_same_bytes_and_predictions_can_be_made_again(tmp_path):

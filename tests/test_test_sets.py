@@ -128,7 +128,7 @@ def test_a_test_set_whose_name_is_none_is_named(tmp_path, name):
 def test_a_run_on_any_test_sets_is_reported_and_a_further_one_is_predicted_later(train, one, tmp_path, more):
     folder = write_data(tmp_path / "mine", "train", "val", "test", *more)
     train(f"task.folder={folder}", "finetuning=baseline", "pretraining=none", "judge.workers=1")
-    assert [*read_json(one() / "result.json")["counts"]["base"]] == ["id", *more]
+    assert [*read_json(one() / "result.json")["verdicts"]["base"]] == ["id", *more]
     reported = command("report", "runs", cwd=tmp_path)
     assert reported.returncode == 0, reported.stderr
     write_data(tmp_path / "late", "late")
@@ -136,4 +136,4 @@ def test_a_run_on_any_test_sets_is_reported_and_a_further_one_is_predicted_later
         path.rename(folder / path.name)
     again = command("evaluate", "--predict", str(one()), cwd=tmp_path)
     assert again.returncode == 0, again.stderr
-    assert [*json.loads((one() / "result.json").read_text())["counts"]["base"]] == ["id", *sorted([*more, "late"])]
+    assert [*json.loads((one() / "result.json").read_text())["verdicts"]["base"]] == ["id", *sorted([*more, "late"])]

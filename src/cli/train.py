@@ -5,7 +5,6 @@ import shlex
 import signal
 import sys
 from pathlib import Path
-from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -25,10 +24,10 @@ from composed.errors import ComposedError, ConfigError, Interrupted, TrainingErr
 from composed.experiment import evaluate
 from composed.experiment.run import run
 from composed.runs.folder import RunFolder
+from composed.runs.result import Result
 from composed.sweeps import slurm
 from composed.system import processes
 from composed.system.console import end_with_parent, in_sweep, main_process, raise_on_signals, say, training_id
-from composed.system.files import read_json
 
 _failures: list[str] = []
 
@@ -44,11 +43,11 @@ def _job(config: DictConfig) -> float | None:
         folder = run(OmegaConf.to_container(config, resolve=True), overrides, wait=in_sweep())  # type: ignore[arg-type]
         processes.leave()
         if main_process():
-            result = read_json(folder.result)
+            result = Result.read(folder.result)
             print(evaluate.summary(result, folder.path))
             if job.mode == RunMode.RUN:
-                say(f"next:\n  composed-report {shlex.quote(str(folder.path.parent))}{_uses(result, folder.path)}")
-            return result["best"]["selection"]
+                say(f"next:\n  composed-report {shlex.quote(str(folder.path.parent))}{_uses(folder.path)}")
+            return result.best["selection"]
     except ComposedError as error:
         print(f"error: {error}", file=sys.stderr)  # also of a helping process, whose end takes the others down
         if job.mode == RunMode.RUN:
@@ -67,10 +66,10 @@ def _job(config: DictConfig) -> float | None:
     return None
 
 
-def _uses(result: dict[str, Any], path: Path) -> str:
-    """How to use what a run has learned, where there is a command for it."""
+def _uses(path: Path) -> str:
+    """How to use what a run has learned, where there is a command for what its folder holds."""
     command = f"\n  composed-predict {shlex.quote(str(path))}"
-    if "counts" in result:
+    if any(path.glob("verdicts-*.jsonl")):
         return f"{command} < PSEUDOCODE"
     if not (path / "pictures").exists():
         return ""

@@ -3,17 +3,17 @@
 import dataclasses
 import shlex
 import time
-from collections import Counter
-from collections.abc import Sequence
-from importlib import import_module
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from composed import judges
 from composed.errors import ComposedError, DataError
-from composed.judges.records import Class
+from composed.judges.programs import score
+from composed.judges.scores import Scores
 from composed.reporting.runs import split_word
-from composed.runs.folder import RunFolder, configuration_key, content_key
+from composed.runs.folder import RunFolder, configuration_key
+from composed.runs.result import Result
 from composed.system import processes
 from composed.system.console import main_process, say
 from composed.system.files import read_json, read_lines, write_json, write_lines
@@ -21,54 +21,42 @@ from composed.system.files import read_json, read_lines, write_json, write_lines
 if TYPE_CHECKING:
     from composed.tasks.task import Task
 
-CLASSES = get_args(Class)
-MODULES = {"image": "composed.tasks.image", "curve": "composed.tasks.staircase"}  # of kinds that are no text
+SAID = {"correct": "correct", "compile error": "do not compile"}  # of shares, in the few words of a summary
+JUDGES = {"text": "programs", "image": "images", "curve": "numbers"}  # of kinds of outputs
 
 
-def conclude(run: RunFolder, config: dict[str, Any]) -> dict[str, Any]:
+def conclude(run: RunFolder, config: dict[str, Any]) -> Result:
     """Judges the predictions on disk, writes verdicts and result, returns the result.
 
     Joined processes share the programs; all of them have to call. Raises ComposedError; predictions and weights stay.
     """
     facts = run.facts()
     started = time.monotonic()
-    if config["task"]["kind"] == "text":
-        counts, tests = _counts(run, facts, config)
-        gold = counts.pop("gold", {})
-        found = {"counts": counts, "tests": tests, **({"gold": gold} if gold else {})}
-        about = "; ".join([*filter(None, [facts.get("about", "")]), *map(_accepted, gold.items())])
-    else:
-        measure = import_module(MODULES[config["task"]["kind"]]).measure
-        found, about = measure(run, config), facts.get("about", "")
-    result = {
-        "task": config["task"]["name"],
-        "title": _title(config, about),
-        "profile": config["profile"]["name"],
-        "finetuning": config["finetuning"]["name"],
-        "seed": config["seed"],
-        "predict_through": config["finetuning"]["predict_through"],
-        "config_key": configuration_key(run.shape()),
-        "updates": facts["updates"],
-        "best": facts["best"],
-        "seconds": {**facts["seconds"], "judging": round(time.monotonic() - started, 1)},
-        **found,
-    }
+    scores = _SCORES[JUDGES[config["task"]["kind"]]](run, facts, config)
+    result = Result(
+        task=config["task"]["name"],
+        title=_title(config, facts.get("about", ""), scores),
+        profile=config["profile"]["name"],
+        mode=config["finetuning"]["name"],
+        seed=config["seed"],
+        predict_through=config["finetuning"]["predict_through"],
+        config_key=configuration_key(run.shape()),
+        updates=facts["updates"],
+        best=facts["best"],
+        seconds={**facts["seconds"], "judging": round(time.monotonic() - started, 1)},
+        scores=scores,
+    )
     if main_process():
-        write_json(run.result, result)
+        result.write(run.result)
     return result
 
 
-def _counts(
-    run: RunFolder, facts: dict[str, Any], config: dict[str, Any]
-) -> tuple[dict[str, dict[str, dict[str, int]]], dict[str, str]]:
-    """Judges the programs; the number of each verdict, per output and split, and what says which examples they are."""
-    counts: dict[str, dict[str, dict[str, int]]] = {}
-    tests = {}
+def _judged(run: RunFolder, facts: dict[str, Any], config: dict[str, Any]) -> Scores:
+    """Judges the programs of every test set, writes their verdicts, returns what these come to."""
+    predictions, verdicts = {}, {}
     for split in facts["splits"]:
-        rows = list(read_lines(run.predictions(split)))
+        predictions[split] = rows = list(read_lines(run.predictions(split)))
         try:
-            base = [row for row in rows if row["output"] == "base"]
-            tests[split] = content_key([[row.get("source"), row.get("target"), row["tests"]] for row in base])
             programs = [
                 judges.Program(row["id"], row["code"], tuple(judges.Test(**test) for test in row["tests"]))
                 for row in rows
@@ -76,16 +64,34 @@ def _counts(
         except (KeyError, TypeError, AttributeError) as error:
             raise DataError(f"{run.predictions(split)}: a line is no prediction ({error!r}); predict again with\n"
                             f"  composed-evaluate --predict {run.path}") from error  # fmt: skip
-        verdicts = _judge(run, programs, facts.get("rules", {}), config)
+        verdicts[split] = _judge(run, programs, facts.get("rules", {}), config)
         if main_process():
-            write_lines(run.verdicts(split), map(dataclasses.asdict, verdicts))
-        for verdict in verdicts:
+            write_lines(run.verdicts(split), map(dataclasses.asdict, verdicts[split]))
+        for verdict in verdicts[split]:
             if verdict.verdict == "not_judged":
                 say(f"the judge failed on {verdict.id} of {split}, which counts as not correct: {verdict.diagnostics}")
-        for output in sorted({row["output"] for row in rows}):
-            seen = Counter(v.verdict for row, v in zip(rows, verdicts, strict=True) if row["output"] == output)
-            counts.setdefault(output, {})[split] = {"n": seen.total(), **{name: seen[name] for name in CLASSES}}
-    return counts, tests
+    try:
+        return score(predictions, verdicts)
+    except ValueError as error:
+        again = f"composed-evaluate --predict {run.path}"
+        raise DataError(f"{run.path}: {error}; predict again with\n  {again}") from error
+
+
+def _measured(run: RunFolder, facts: dict[str, Any], _config: dict[str, Any]) -> Scores:
+    """Images, by their distance from the targets."""
+    from composed.judges import images
+
+    return images.score({test: run.path / f"predictions-{test}.npz" for test in facts["splits"]}, facts["norm"])
+
+
+def _compared(run: RunFolder, facts: dict[str, Any], _config: dict[str, Any]) -> Scores:
+    """Numbers, by their distance from the targets."""
+    from composed.judges import numbers
+
+    return numbers.score({test: list(read_lines(run.predictions(test))) for test in facts["splits"]})
+
+
+_SCORES = {"programs": _judged, "images": _measured, "numbers": _compared}
 
 
 def warn_of_no_judge(config: dict[str, Any], run: RunFolder) -> None:
@@ -124,52 +130,62 @@ def _judge(
     return processes.share(programs, work)
 
 
-def _accepted(gold: tuple[str, dict[str, int]]) -> str:
-    split, of = gold
-    return f"the judge accepts {of['correct'] / of['n']:.1%} of the gold programs of {split_word(split)}"
-
-
-def _title(config: dict[str, Any], about: str) -> str:
+def _title(config: dict[str, Any], about: str, scores: Scores) -> str:
+    gold = scores.extra.get("gold", {})
+    about = "; ".join([*filter(None, [about]), *map(_accepted, gold.items())])
     title = f"{config['task']['title']}, {config['profile']['name']} profile"
     return f"{title}: {about}" if about else title
 
 
-def metrics(result: dict[str, Any]) -> dict[str, float]:
-    """The result as numbers for a logger: test/SPLIT/OUTPUT/MEASURE, the share of each verdict or the values.
+def _accepted(gold: tuple[str, dict[str, int]]) -> str:
+    split, counts = gold
+    return f"the judge accepts {counts['correct'] / counts['n']:.1%} of the gold programs of {split_word(split)}"
+
+
+def metrics(result: Result) -> dict[str, float]:
+    """The result as numbers for a logger: test/SPLIT/OUTPUT/MEASURE; parts as shares of 1, and of each verdict.
 
     OUTPUT is base, composition, and own for the one of both that is the mode's, so that a name means the same in all.
     """
-    shares = {
-        output: {split: {name: of[name] / of["n"] for name in CLASSES if of["n"]} for split, of in by_split.items()}
-        for output, by_split in result.get("counts", {}).items()
-    }
-    outputs = result.get("values", shares)
-    outputs = {**outputs, "own": outputs["composition" if result["predict_through"] else "base"]}
-    return {
-        f"test/{split}/{output}/{name}": value
-        for output, by_split in outputs.items()
-        for split, values in by_split.items()
-        for name, value in values.items()
-    } | {f"seconds/{step}": seconds for step, seconds in result["seconds"].items()}
-
-
-def summary(result: dict[str, Any], path: Path) -> str:
-    """A finished run in a few lines: what was right, of f alone and of the composition."""
-    names = {"base": "f(x)", "composition": "Pi(f(x))"}
-    lines = [f"{result['title']}: {result['finetuning']}, seed {result['seed']}"]
-    for output, by_split in result.get("values", {}).items():
+    parts = {measure.name for measure in result.scores.measures if measure.part}
+    verdicts = result.scores.extra.get("verdicts", {})
+    numbers: dict[str, float] = {}
+    for output, by_split in result.scores.values.items():
         for split, values in by_split.items():
-            numbers = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
-            lines.append(f"  {names[output]:<9} {split:<5} {numbers}")
-    for output, by_split in result.get("counts", {}).items():
-        shares = "   ".join(
-            f"{split} {of['correct'] / of['n']:6.1%} correct, {of['compile_error'] / of['n']:6.1%} do not compile "
-            f"(n {of['n']})"
-            for split, of in by_split.items()
-            if of["n"]
-        )
-        lines.append(f"  {names[output]:<9} {shares}")
+            counts = dict(verdicts.get(output, {}).get(split, {"n": 1}))
+            size = counts.pop("n")
+            shares = {name.replace(" ", "_"): value / 100 for name, value in values.items() if name in parts}
+            named = {name: value for name, value in values.items() if name not in parts}
+            named |= shares | {verdict: count / size for verdict, count in counts.items()}
+            for name in (output, "own") if output == result.own_output else (output,):
+                numbers |= {f"test/{split}/{name}/{measure}": value for measure, value in named.items()}
+    return numbers | {f"seconds/{step}": seconds for step, seconds in result.seconds.items()}
+
+
+def summary(result: Result, path: Path) -> str:
+    """A finished run in a few lines: what was right, of f alone and of the composition."""
+    lines = [f"{result.title}: {result.mode}, seed {result.seed}"]
+    for output, by_split in result.scores.values.items():
+        name = {"base": "f(x)", "composition": "Pi(f(x))"}[output]
+        texts = [*_values(result.scores, by_split), _shares(result.scores, by_split)]
+        lines += [f"  {name:<9} {text}" for text in texts if text]
     return "\n".join([*lines, f"  {path}"])
+
+
+def _values(scores: Scores, by_split: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
+    """Of each split the measures that are no shares."""
+    names = [measure.name for measure in scores.measures if not measure.part]
+    for split, values in by_split.items() if names else ():
+        yield f"{split:<5} {', '.join(f'{name} {values[name]:.4g}' for name in names)}"
+
+
+def _shares(scores: Scores, by_split: Mapping[str, Mapping[str, float]]) -> str:
+    """The shares that have words here, of all splits in one line; "" where there are none."""
+    names = [measure.name for measure in scores.measures if measure.part and measure.name in SAID]
+    shares = {
+        split: ", ".join(f"{values[name]:5.1f}% {SAID[name]}" for name in names) for split, values in by_split.items()
+    }
+    return "   ".join(f"{split} {text} (n {scores.examples[split]})" for split, text in shares.items() if text)
 
 
 def predict_again(run: RunFolder, config: dict[str, Any]) -> None:

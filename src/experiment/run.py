@@ -45,7 +45,7 @@ def run(config: dict[str, Any], overrides: list[str], *, wait: bool = False) -> 
             if main_process() or processes.joined():
                 result = evaluate.conclude(folder, config)
                 for logger in loggers:
-                    logger.log_metrics(evaluate.metrics(result), step=result["updates"])
+                    logger.log_metrics(evaluate.metrics(result), step=result.updates)
                     logger.log_run(folder.path)
     return folder
 

@@ -3,10 +3,13 @@
 Images are (N, S, S) arrays from -1 (black) to 1 (ink). NumPy alone.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from composed.judges.scores import OUTPUTS, Measure, Scores, digest
 
 Images = NDArray[np.floating]
 
@@ -51,10 +54,38 @@ def sharpness(predicted: Images, target: Images) -> float:
     return edges(predicted) / edges(target)
 
 
-MEASURES: dict[str, Callable[[Images, Images], float]] = {
+FUNCTIONS: dict[str, Callable[[Images, Images], float]] = {
     "MSE": mse,
     "SSIM": ssim,
     "stroke IoU": stroke_iou,
     "sharpness": sharpness,
 }
-BETTER = {"MSE": "lower", "SSIM": "higher", "stroke IoU": "higher", "sharpness": ""}  # noise is sharp too
+NORM = "L2 norm of f"
+MEASURES = (
+    Measure("MSE", "lower"),
+    Measure("SSIM", "higher"),
+    Measure("stroke IoU", "higher"),
+    Measure("sharpness"),  # noise is sharp too
+    Measure(NORM, "lower"),
+)
+
+
+def score(predictions: Mapping[str, Path], norm: float) -> Scores:
+    """Every measure of every output in the files of NumPy that hold the predictions of each test set.
+
+    A file has `target`, pixels (N, S, S) from 0 to 255, `labels` (N, 2), and the outputs, (N, S, S) from -1 to 1.
+    `norm` is that of f's parameters.
+    """
+    values: dict[str, dict[str, dict[str, float]]] = {}
+    examples, tests = {}, {}
+    for test, path in predictions.items():
+        with np.load(path) as saved:
+            arrays = {name: saved[name] for name in saved.files}
+        target = arrays["target"] / 127.5 - 1
+        for output in OUTPUTS:
+            if output in arrays:
+                measured = {name: of(arrays[output].astype(np.float64), target) for name, of in FUNCTIONS.items()}
+                values.setdefault(output, {})[test] = {**measured, NORM: norm}
+        examples[test] = len(target)
+        tests[test] = digest(arrays["labels"].tobytes() + arrays["target"].tobytes())
+    return Scores(MEASURES, values, examples, tests)

@@ -82,10 +82,10 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
 def costs(groups: Sequence[Configuration]) -> list[Cost]:
     found = []
     for group in groups:
-        results = [read_json(run.folder / "result.json") for run in group.runs]
-        steps = dict.fromkeys(step for result in results for step in result.get("seconds", {}))
-        seconds = {step: [result["seconds"][step] for result in results if step in result["seconds"]] for step in steps}
-        updates = [result.get("updates", 0) for result in results]
+        results = [run.result for run in group.runs]
+        steps = dict.fromkeys(step for result in results for step in result.seconds)
+        seconds = {step: [result.seconds[step] for result in results if step in result.seconds] for step in steps}
+        updates = [result.updates for result in results]
         found.append(
             Cost(
                 group.name,

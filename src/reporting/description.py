@@ -21,8 +21,8 @@ def describe(runs: Sequence[Path], command: str, title: str) -> str:
     folders = [run.folder for run in finished]
     places = [read_json(folder / "environment.json") for folder in folders]
     seconds: Counter[str] = Counter()
-    for folder in folders:
-        seconds.update(read_json(folder / "result.json")["seconds"])
+    for run in finished:
+        seconds.update(run.result.seconds)
     last = max((folder / "result.json").stat().st_mtime for folder in folders)
     lines = [
         f"# {title}",

@@ -5,19 +5,21 @@ All but CSV show the same blocks: the rates of each test set, then the differenc
 
 import csv
 import io
-import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rich.console import Group, RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
+from composed.judges.scores import Measure
 from composed.reporting.runs import split_name, split_word
 from composed.reporting.statistics import Estimate
 from composed.reporting.table import Row, Table, variant_words
 
+NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five"}
+ARROWS = {"higher": " ↑", "lower": " ↓", "": ""}
 WORDS = {1: "higher", -1: "lower", 0: "not distinguishable"}
 
 
@@ -34,12 +36,15 @@ class Block:
 def blocks(table: Table) -> Iterator[Block]:
     """The rates per split, then the claims per split as paired differences if there are any."""
     measures = [*table.measures]
-    digits = {name: 1 if table.of_programs else digits_of(table, name) for name in measures}
+    digits = {name: table.digits(name) for name in measures}
     for split in table.splits:
         found = {name: table.best(split, name) for name in table.compared}
-        what = "programs" if table.of_programs else "examples"
         yield Block(
-            [f"{split_name(split)} ({table.programs[split]} {what})", *map(_heading(table), measures), "seeds"],
+            [
+                f"{split_name(split)} ({table.examples[split]} {table.noun})",
+                *map(_heading, table.measures.values()),
+                "seeds",
+            ],
             "l" + "r" * (len(measures) + 1),
             [
                 [row.label, *(number(row.rate(split, name), digits[name]) for name in measures), str(len(row.seeds))]
@@ -58,17 +63,9 @@ def blocks(table: Table) -> Iterator[Block]:
             )
 
 
-def _heading(table: Table) -> Callable[[str], str]:
-    """Of a column: with an arrow towards the better side where a table has several that can be compared."""
-    arrows = {"higher": " ↑", "lower": " ↓", "": ""}
-    return lambda name: name if table.of_programs else name + arrows[table.measures[name]]
-
-
-def digits_of(table: Table, name: str) -> int:
-    """Decimals that show four digits of the largest mean of a column, at least one."""
-    rates = [row.rate(split, name) for row in table.rows for split in table.splits]
-    most = max(abs(rate.mean) for rate in rates if rate)
-    return 1 if most == 0 else max(1, 3 - math.floor(math.log10(most)))
+def _heading(measure: Measure) -> str:
+    """Of a column: with an arrow towards the better side, but for shares, of which that is plain."""
+    return measure.name if measure.part else measure.name + ARROWS[measure.better]
 
 
 def _claim(row: Row, reference: Row, split: str, name: str, digits: int) -> list[str]:
@@ -93,19 +90,20 @@ def number(value: Estimate | None, digits: int, sign: str = "") -> str:
 
 def notes(best: str, table: Table) -> str:
     """How to read the table; `best` says how this format marks the best row."""
-    if not table.of_programs:
-        return (
-            "An arrow points to the better side of a measure, where there is one. ± is half the 95% Student "
-            "t interval over seeds on the "
-            f"same examples; one seed has none. {best}: better than every other row, each paired 95% interval "
-            "excluding 0. Differences are between runs of the same seed; higher or lower if their interval excludes 0."
-        )
-    return (
-        "Per cent of the programs; the four classes of a row add up to 100. Runtime error includes the time, "
-        "memory and output limits. ± is half the 95% Student t interval over seeds on the same programs; one "
-        f"seed has none. {best}: higher than every other row, each paired 95% interval excluding 0. Differences "
-        "are in percentage points between runs of the same seed; higher or lower if their interval excludes 0."
-    )
+    count, sides = len(table.parts), {table.measures[name].better for name in table.compared}
+    shares = f"Per cent of the {table.noun}; the {NUMBERS.get(count, count)} classes of a row add up to 100."
+    arrows = "An arrow points to the better side of a measure, where there is one."
+    beaten = "higher" if sides == {"higher"} else "better"
+    points = "in percentage points " if {table.measures[name].unit for name in table.compared} == {"%"} else ""
+    sentences = [
+        shares if count else "",
+        arrows if count < len(table.measures) else "",
+        table.remark,
+        f"± is half the 95% Student t interval over seeds on the same {table.noun}; one seed has none.",
+        f"{best}: {beaten} than every other row, each paired 95% interval excluding 0.",
+        f"Differences are {points}between runs of the same seed; higher or lower if their interval excludes 0.",
+    ]
+    return " ".join(filter(None, sentences))
 
 
 def missing(table: Table) -> list[tuple[str, str]]:
@@ -208,15 +206,15 @@ def _escape_latex(text: str) -> str:
 
 
 def to_csv(table: Table) -> str:
-    """One line per row and split: each class's mean and half its 95% interval (empty for one seed).
+    """One line per row and split: each measure's mean and half its 95% interval (empty for one seed).
 
-    `reference` is empty for rates (per cent), the other row's label for paired differences (points).
+    `reference` is empty for means, the other row's label for paired differences.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     names = [name.replace(" ", "_") for name in table.measures]
     columns = [column for name in names for column in (name, f"{name}_half_width")]
-    writer.writerow(["row", "reference", "split", "seeds", "programs" if table.of_programs else "examples", *columns])
+    writer.writerow(["row", "reference", "split", "seeds", table.noun, *columns])
     for split in table.splits:
         lines = [(row.label, "", [row.rate(split, name) for name in table.measures]) for row in table.rows]
         for row, reference in table.claims():
@@ -224,13 +222,21 @@ def to_csv(table: Table) -> str:
             if any(differences):
                 lines.append((row.label, reference.label, differences))
         for label, reference_label, values in lines:
-            numbers = [each for value in values for each in ((value.mean, value.half_width) if value else (None, None))]
-            cells = ["" if x is None else f"{x:z.4f}" if table.of_programs else f"{x:.6g}" for x in numbers]
+            cells = [
+                cell
+                for value, measure in zip(values, table.measures.values(), strict=True)
+                for cell in _number_cells(value, measure)
+            ]
             seeds = values[0].n if values[0] else 0
             writer.writerow(
-                [_plain_cell(label), _plain_cell(reference_label), split, seeds, table.programs[split], *cells]
+                [_plain_cell(label), _plain_cell(reference_label), split, seeds, table.examples[split], *cells]
             )
     return text.getvalue()
+
+
+def _number_cells(value: Estimate | None, measure: Measure) -> list[str]:
+    numbers = (value.mean, value.half_width) if value else (None, None)
+    return ["" if x is None else f"{x:z.4f}" if measure.unit == "%" else f"{x:.6g}" for x in numbers]
 
 
 def _plain_cell(text: str) -> str:

@@ -13,12 +13,13 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from composed.judges.scores import Measure
 from composed.reporting import charts
 from composed.reporting.background import Curve, configurations, costs, curves, differences
 from composed.reporting.exhibits.glyphs import faces
 from composed.reporting.exhibits.samples import samples
-from composed.reporting.formats import WORDS, blocks, digits_of, missing, notes, number
-from composed.reporting.runs import CLASSES, Run, split_name
+from composed.reporting.formats import WORDS, blocks, missing, notes, number
+from composed.reporting.runs import Run, split_name
 from composed.reporting.statistics import Estimate
 from composed.reporting.table import Row, Table, reporting_order
 
@@ -41,8 +42,7 @@ class Panel:
     """A column: one measure on one split, or the differences in it; a cell for each row, None without a run."""
 
     split: str
-    measure: str
-    better: str
+    measure: Measure
     scale: charts.Scale
     cells: list[Cell | None]
 
@@ -104,15 +104,22 @@ def page(table: Table, runs: Sequence[Run], left_out: Mapping[Path, str], count:
         dashed={name: place >= COLOURS for place, name in enumerate(names)},
         costs=costs(groups),
         differences=differences(groups),
-        samples=samples(groups, count) if table.of_programs else None,
-        faces=[] if table.of_programs else faces(groups),
+        samples=samples(groups, count),
+        faces=faces(groups),
         left_out=left_out,
-        classes=CLASSES,
+        alone=_alone(table),
+        classes=table.parts,
     )
 
 
 def _measures(table: Table) -> list[str]:
-    return [*table.compared] if table.of_programs else [*table.measures]
+    """All but the shares of which none can be best, which are told as bars."""
+    return [name for name, measure in table.measures.items() if measure.better or not measure.part]
+
+
+def _alone(table: Table) -> bool:
+    """Whether there is one measure, so that its test sets stand beside each other."""
+    return len(_measures(table)) == 1
 
 
 def _findings(table: Table) -> list[tuple[str, dict[str, list[str]]]]:
@@ -132,7 +139,7 @@ def _panels(table: Table) -> list[Panel]:
     values = {
         (split, name): [row.rate(split, name) for row in table.rows] for split in table.splits for name in measures
     }
-    best = {key: table.best(*key) if table.measures[key[1]] else None for key in values}
+    best = {key: table.best(*key) if table.measures[key[1]].better else None for key in values}
     tones = {key: ["best" if row is best[key] else "" for row in table.rows] for key in values}
     return _scaled(table, values, tones)
 
@@ -146,9 +153,9 @@ def _scaled(
     """A panel for each (split, measure); all splits of a measure have one scale. `zero`: the values are differences."""
     panels = []
     for (split, name), column in values.items():
-        digits = 1 if table.of_programs else digits_of(table, name)
+        digits = table.digits(name)
         every = [value for (_, other), of in values.items() if other == name for value in of]
-        scale = charts.scale_of(every, zero=zero, count=5 if table.of_programs else 3)
+        scale = charts.scale_of(every, zero=zero, count=5 if _alone(table) else 3)
         cells = [
             None
             if value is None
@@ -160,13 +167,13 @@ def _scaled(
             )
             for value, tone in zip(column, tones[split, name], strict=True)
         ]
-        panels.append(Panel(split, name, table.measures[name], scale, cells))
+        panels.append(Panel(split, table.measures[name], scale, cells))
     return panels
 
 
 def _tables(table: Table, panels: list[Panel]) -> list[list[Panel]]:
-    """The panels of each table on the page: some test sets of programs beside each other, others by themselves."""
-    if table.of_programs:
+    """The panels of each table on the page: some test sets of one measure beside each other, others by themselves."""
+    if _alone(table):
         return [panels[first : first + BESIDE] for first in range(0, len(panels), BESIDE)]
     return [[panel for panel in panels if panel.split == split] for split in table.splits]
 
@@ -191,7 +198,7 @@ def _differences(table: Table, pairs: Sequence[tuple[Row, Row]]) -> list[Panel]:
         for split in table.splits
         for name in table.compared
     }
-    tones = {key: [_tone(value, table.measures[key[1]]) for value in column] for key, column in values.items()}
+    tones = {key: [_tone(value, table.measures[key[1]].better) for value in column] for key, column in values.items()}
     return _scaled(table, values, tones, zero=True)
 
 
@@ -202,12 +209,12 @@ def _tone(difference: Estimate | None, better: str) -> str:
 
 
 def _bars(table: Table) -> list[tuple[str, list[tuple[Markup, dict[str, float]] | None]]]:
-    """Per row its classes of verdicts, for every split; none where outputs are no programs."""
+    """Per row its shares, for every split; none where no measures are parts of a whole."""
     found = []
-    for row in table.rows if table.of_programs else ():
+    for row in table.rows if table.parts else ():
         bars: list[tuple[Markup, dict[str, float]] | None] = []
         for split in table.splits:
-            rates = {name: row.rate(split, name) for name in CLASSES}
+            rates = {name: row.rate(split, name) for name in table.parts}
             shares = {name: rate.mean for name, rate in rates.items() if rate}
             bars.append((charts.stack(shares), shares) if shares else None)
         found.append((row.label, bars))

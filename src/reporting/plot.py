@@ -1,12 +1,13 @@
-"""The table as a picture: correct rate per row in each test set, with 95% intervals.
+"""The table as a picture: its first measure that can be best, per row in each test set, with 95% intervals.
 
-The same table gives the same bytes, whatever the user's matplotlibrc says. Leaves out the error classes.
+The same table gives the same bytes, whatever the user's matplotlibrc says. Leaves out all other measures.
 """
 
 import textwrap
 from functools import partial
 from pathlib import Path
 
+from composed.judges.scores import Measure
 from composed.reporting.runs import split_name
 from composed.reporting.table import Table
 from composed.system.files import write_atomically
@@ -29,8 +30,9 @@ def draw(table: Table, path: Path) -> None:
         height = 1.1 + 0.2 * -(-count // LEGEND_COLUMNS) + max(ROW_INCHES, BAR_INCHES * count) * len(table.rows)
         figure = Figure(figsize=(WIDTH_INCHES, height), layout="constrained")
         axes = figure.add_subplot()
-        reach = 1.0 if table.of_programs else 0.0
-        name = table.compared[0]
+        measure = table.measures[next(iter([*table.compared, *table.measures]))]
+        name, in_per_cent = measure.name, measure.unit == "%"
+        reach = 1.0 if in_per_cent else 0.0
         bar = min(BAR, BARS / count)
         for turn, split in enumerate(table.splits):
             side = turn - (count - 1) / 2
@@ -42,16 +44,13 @@ def draw(table: Table, path: Path) -> None:
                 end = rate.mean
                 if rate.half_width is not None:
                     start, end = max(0.0, end - rate.half_width), end + rate.half_width
-                    end = min(100.0, end) if table.of_programs else end
+                    end = min(100.0, end) if measure.part else end
                     axes.plot([start, end], [place, place], "|-", color="#222222", linewidth=1.2, markersize=6)
-                label = f"{rate.mean:.1f}" if table.of_programs else f"{rate.mean:.4g}"
+                label = f"{rate.mean:.1f}" if in_per_cent else f"{rate.mean:.4g}"
                 axes.annotate(label, (end, place), (5, 0), textcoords="offset points", va="center", fontsize=9)
                 reach = max(reach, end)
         axes.set_xlim(0, 1.1 * reach)
-        words = "correct programs, per cent" if table.of_programs else f"{name} ({table.measures[name]} is better)"
-        axes.set_xlabel(
-            f"{words}; line: 95% interval over seeds" if table.of_programs else f"{words}\nline: 95% interval"
-        )
+        axes.set_xlabel(_axis(measure, table.noun))
         labels = [textwrap.fill(row.label, LABEL_COLUMNS, break_on_hyphens=False) for row in table.rows]
         axes.set_yticks(range(len(table.rows)), labels, parse_math=False)
         axes.tick_params(length=0)
@@ -63,6 +62,13 @@ def draw(table: Table, path: Path) -> None:
         figure.suptitle(title, x=0.01, horizontalalignment="left", fontsize=10, parse_math=False)
         save = partial(figure.savefig, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
         write_atomically(path, save)
+
+
+def _axis(measure: Measure, noun: str) -> str:
+    if measure.part:
+        return f"{measure.name} {noun}, per cent; line: 95% interval over seeds"
+    name = ", ".join(filter(None, (measure.name, measure.unit)))
+    return f"{name} ({measure.better} is better)\nline: 95% interval" if measure.better else name
 
 
 def _label(split: str) -> str:

@@ -11,6 +11,8 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from composed.errors import ConfigError
+from composed.reporting.compare import Compare
+from composed.reporting.exhibits.programs import judged
 from composed.reporting.exhibits.programs import programs as side_by_side
 from composed.reporting.formats import to_csv, to_latex, to_markdown, to_rich
 from composed.reporting.plot import draw
@@ -29,19 +31,21 @@ def write_report(
     by: Sequence[str] = (),
     against: str = "",
     title: str | None = None,
+    compare: Compare | None = None,
     programs: int = 0,
     samples: int = 12,
 ) -> list[Run]:
     """Prints the table of the runs at or below `paths` and writes it into `out`; returns the runs that are in it.
 
     `by`: keys of the config that tell rows of one mode apart. `against`: the row to compare all others with. `title`
-    stands instead of the one that the runs give. `programs` of them are printed side by side, `samples` of each mode
-    are on the page. Raises ConfigError for runs that no table can hold, and DataError for damaged ones.
+    stands instead of the one that the runs give, `compare` instead of the pairs of conf/compare.yaml. `programs` of
+    them are printed side by side, `samples` of each mode are on the page. Raises ConfigError for runs that no table
+    can hold, and DataError for damaged ones.
     """
     found = find_runs(paths, by)
     for folder, why in found.left_out.items():
         say(f"left out, {why}: {folder}")
-    table = build_table(found.runs, title, missing_runs(found, by), against)
+    table = build_table(found.runs, title, missing_runs(found, by), against, compare)
     parts: list[RenderableType] = [to_rich(table)]
     if programs > 0:
         parts += [Text(), side_by_side(_run_to_show(found.runs), programs)]
@@ -62,7 +66,7 @@ def write_report(
 
 def _run_to_show(runs: Sequence[Run]) -> Run:
     """The first run that predicts through the denoiser, else the first that has a composition at all."""
-    candidates = [run for run in runs if "composition" in run.counts]
+    candidates = [run for run in runs if "composition" in run.scores.values and judged(run)]
     if not candidates:
         raise ConfigError("--programs puts f(x) and Pi(f(x)) side by side, but none of the runs has programs of both")
     return min(candidates, key=lambda run: run.own_output != "composition")

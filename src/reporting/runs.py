@@ -1,10 +1,9 @@
 """Finished runs read back from their folders, which are missing, and the refusal to compare what cannot be compared.
 
-Leaves out single predictions (programs.py), learning curves (background.py) and what the counts mean (table.py).
+Leaves out single predictions (exhibits/), learning curves (background.py) and what the numbers mean (table.py).
 """
 
 import os
-import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,72 +11,48 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from composed.errors import ConfigError, DataError
+from composed.judges.scores import Scores
 from composed.runs.folder import NOT_SHAPING, RunFolder
-from composed.system.files import read_json
+from composed.runs.result import Result
 
-OUTPUTS = ("base", "composition")
 SPLIT_NAMES = {"id": "In distribution", "ood": "Out of distribution", "test": "Test"}  # others have their own
 ABBREVIATED = ("id", "ood")
-CLASSES = ("correct", "compile error", "runtime error", "wrong output")
-BETTER = {"correct": "higher"}
 NO_NAMES = ("seed", "name")  # ends of keys that would say something else of a row: its seed, its mode
-CLASS_OF_VERDICT = {
-    "correct": "correct",
-    "compile_error": "compile error",
-    "runtime_error": "runtime error",
-    "time_limit": "runtime error",
-    "memory_limit": "runtime error",
-    "output_limit": "runtime error",
-    "wrong_output": "wrong output",
-    "not_judged": "runtime error",
-}
 
 
 @dataclass(frozen=True)
 class Run:
-    """One finished run: `counts[output][split][class]` is a number of programs, or `values[output][split][measure]`.
+    """One finished run.
 
-    `measures` says of each measure, or class, whether higher or lower is better; "" where that is no matter.
-
-    `variant` are the config's values of the keys `by` that tell rows of one mode apart, by the shortest ends of the
-    keys that tell these apart. `settings` are those of the task, {dotted key: value}: data, decoding and judging, but
-    not where data lie. `tests` says for each split which examples they are; runs of earlier versions do not.
+    folder: where it lies.
+    result: its numbers.
+    variant: the config's values of the keys `by` that tell rows of one mode apart, by the shortest ends of the keys
+    that tell these apart.
+    by: these keys.
+    settings: those of the task, {dotted key: value}: data, decoding and judging, but not where data lie.
     """
 
     folder: Path
-    title: str
-    task: str
-    profile: str
-    mode: str
-    seed: int
-    own_output: str
-    config_key: str
-    counts: Mapping[str, Mapping[str, Mapping[str, int]]]
+    result: Result
     variant: tuple[tuple[str, Any], ...] = ()
     by: tuple[str, ...] = ()
-    values: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
-    measures: Mapping[str, str] = field(default_factory=lambda: {name: BETTER.get(name, "") for name in CLASSES})
-    examples: Mapping[str, int] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
-    tests: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def programs(self) -> Mapping[str, int]:
-        """Judged programs, or measured examples, per split, the same for every output."""
-        return self.examples if self.values else _sizes(self.counts[self.own_output])
+    def mode(self) -> str:
+        return self.result.mode
 
     @property
-    def numbers(self) -> Mapping[str, Mapping[str, Mapping[str, float]]]:
-        """`numbers[output][split][measure]`: the values, or per cent of the programs for each class."""
-        if self.values:
-            return self.values
-        return {
-            output: {
-                split: {name: 100 * count / self.programs[split] for name, count in classes.items()}
-                for split, classes in splits.items()
-            }
-            for output, splits in self.counts.items()
-        }
+    def seed(self) -> int:
+        return self.result.seed
+
+    @property
+    def own_output(self) -> str:
+        return self.result.own_output
+
+    @property
+    def scores(self) -> Scores:
+        return self.result.scores
 
 
 class RunsFound(NamedTuple):
@@ -127,11 +102,11 @@ def find_runs(paths: Iterable[Path], by: Sequence[str] = ()) -> RunsFound:
                 left_out[folder] = "unfinished (no result.json)"
         except DataError as error:
             left_out[folder] = str(error)
-    tasks = Counter(run.task for run in runs)
+    tasks = Counter(run.result.task for run in runs)
     for run in runs:
         task = max(tasks, key=lambda name: tasks[name])  # of equally many the first
-        if run.task != task:
-            left_out[run.folder] = f"of task={run.task}, not of task={task} as most"
+        if run.result.task != task:
+            left_out[run.folder] = f"of task={run.result.task}, not of task={task} as most"
     return RunsFound([run for run in runs if run.folder not in left_out], left_out)
 
 
@@ -146,7 +121,7 @@ def missing_runs(found: RunsFound, by: Sequence[str] = ()) -> list[Missing]:
             config = RunFolder.existing(folder).config()
             place = config["task"]["name"], config["profile"]["name"]
             mode, seed = config["finetuning"]["name"], config["seed"]
-            if all(place == (run.task, run.profile) for run in found.runs):
+            if all(place == (run.result.task, run.result.profile) for run in found.runs):
                 begun[mode, _variant(folder, by)].setdefault(seed, folder)
         except (DataError, ConfigError, OSError, KeyError, TypeError):
             continue  # what cannot be read says nothing about what is missing
@@ -175,42 +150,11 @@ def _run_folders(top: Path) -> Iterator[Path]:
 
 
 def read_run(folder: Path, by: Sequence[str] = ()) -> Run:
-    """The run in `folder`, see `find_runs`; raises DataError if its files are broken or it counts wrongly."""
-    path = RunFolder(folder).result
-    result = read_json(path)
+    """The run in `folder`, see `find_runs`; raises DataError if its files are broken."""
+    result = Result.read(RunFolder(folder).result)
     task = RunFolder.existing(folder).config().get("task", {})  # what lies behind the numbers is read from there
-    try:
-        measured = {name: result[name] for name in ("values", "measures", "examples")} if "values" in result else {}
-        counts = {
-            output: {split: _class_counts(of, f"{path}: counts.{output}.{split}") for split, of in splits.items()}
-            for output, splits in ({} if measured else result["counts"]).items()
-        }
-        own_output = "composition" if result["predict_through"] == "denoiser" else "base"
-        if not (measured or counts[own_output]):
-            raise DataError(f"{path}: it was tested on nothing; train again on data with a test set")
-        if any(_sizes(splits) != _sizes(counts[own_output]) for splits in counts.values()):
-            raise DataError(f"{path}: the outputs {' and '.join(counts)} are judged on different numbers of programs")
-        return Run(
-            folder=folder,
-            title=result["title"],
-            task=result["task"],
-            profile=result["profile"],
-            mode=result["finetuning"],
-            seed=int(result["seed"]),
-            own_output=own_output,
-            config_key=result["config_key"],
-            counts=counts,
-            variant=_variant(folder, by),
-            by=tuple(by),
-            settings={key: value for key, value in _flat(task, "task").items() if key != "task.data"},
-            tests=result.get("tests", {}),
-            **measured,
-        )
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        problem = f"no entry {error}" if isinstance(error, KeyError) else str(error)
-        raise DataError(
-            f"{path}: {problem}; write it again with `composed-evaluate {shlex.quote(str(folder))}`"
-        ) from error
+    settings = {key: value for key, value in _flat(task, "task").items() if key != "task.data"}
+    return Run(folder, result, _variant(folder, by), tuple(by), settings)
 
 
 def _variant(folder: Path, keys: Sequence[str]) -> tuple[tuple[str, Any], ...]:
@@ -239,23 +183,6 @@ def key_names(keys: Sequence[str]) -> list[str]:
     return names
 
 
-def _class_counts(verdicts: Mapping[str, int], where: str) -> dict[str, int]:
-    counts = dict.fromkeys(CLASSES, 0)
-    for verdict, count in verdicts.items():
-        if verdict == "n":
-            continue
-        if verdict not in CLASS_OF_VERDICT:
-            raise DataError(f"{where}: unknown verdict {verdict!r}; known are {', '.join(CLASS_OF_VERDICT)}")
-        counts[CLASS_OF_VERDICT[verdict]] += count
-    if not 0 < sum(counts.values()) == verdicts["n"]:
-        raise DataError(f"{where}: the verdicts add up to {sum(counts.values())}, but n is {verdicts['n']}")
-    return counts
-
-
-def _sizes(splits: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
-    return {split: sum(classes.values()) for split, classes in splits.items()}
-
-
 def check_comparable(runs: Sequence[Run]) -> None:
     """Refuse runs that one table would silently mix.
 
@@ -267,10 +194,11 @@ def check_comparable(runs: Sequence[Run]) -> None:
     modes: defaultdict[tuple[str, Any], list[Run]] = defaultdict(list)
     for run in runs:
         for what, ours, theirs in (
-            ("task", first.task, run.task),
-            ("profile", first.profile, run.profile),
-            ("title", _without_measured(first.title), _without_measured(run.title)),
-            ("number of programs", first.programs, run.programs),
+            ("task", first.result.task, run.result.task),
+            ("profile", first.result.profile, run.result.profile),
+            ("title", _without_measured(first.result.title), _without_measured(run.result.title)),
+            ("list of measures", [*first.scores.measures], [*run.scores.measures]),
+            (f"number of {first.scores.noun}", first.scores.examples, run.scores.examples),
         ):
             if ours != theirs:
                 raise ConfigError(
@@ -309,7 +237,7 @@ def _check_one_task(runs: Sequence[Run]) -> None:
                     f"one table cannot hold both runs, their {key} differs; report them apart, or in rows of their "
                     f"own: --by {key}\n  {folder}: {other}\n  {run.folder}: {value}"
                 )
-        for split, tests in run.tests.items():
+        for split, tests in run.scores.tests.items():
             other, folder = judged.setdefault((split, str(apart)), (tests, run.folder))
             if other != tests:
                 raise ConfigError(
@@ -322,7 +250,7 @@ def _check_one_task(runs: Sequence[Run]) -> None:
 def _check_one_configuration(mode: str, members: Sequence[Run]) -> None:
     first = members[0]
     for run in members:
-        if run.config_key != first.config_key:
+        if run.result.config_key != first.result.config_key:
             ours, theirs = (shaping_entries(each.folder) for each in (first, run))
             differing = [key for key in sorted(ours | theirs) if ours.get(key) != theirs.get(key)]
             lines = [f"  {key}: {ours.get(key, 'absent')} | {theirs.get(key, 'absent')}" for key in differing]

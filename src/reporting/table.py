@@ -3,32 +3,22 @@
 Leaves out how it looks (formats.py, plot.py).
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from composed.errors import ConfigError
+from composed.judges.scores import Measure
+from composed.reporting.compare import Compare, default
 from composed.reporting.runs import Missing, Run, check_comparable
 from composed.reporting.statistics import Estimate, estimate
-
-MAIN_MODES = ("baseline", "standard", "composed")
-CLAIMS = (
-    ("standard", "baseline"),
-    ("baseline + test-time denoiser", "baseline"),
-    ("standard + test-time denoiser", "standard"),
-    ("composed", "standard"),
-    ("composed", "standard + test-time denoiser"),
-    ("composed_pathwise", "baseline"),
-    ("composed_pathwise", "baseline + test-time denoiser"),
-    ("composed_pathwise-unregularised", "baseline-unregularised"),
-    ("composed_pathwise", "baseline-unregularised"),
-)
 
 
 @dataclass(frozen=True)
 class Row:
-    """One output of one mode; `rates[split][measure][seed]`, for programs the per cent of each class.
+    """One output of one mode; `rates[split][measure][seed]`.
 
     `name` says which mode and output, `variant` which of its configurations; both make the label.
     """
@@ -61,33 +51,54 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows in reporting order; `programs[split]` is the number of test programs, or examples, behind every number.
+    """What finished runs say, side by side.
 
-    `measures` are the columns, and whether higher or lower is better; `of_programs`: they are classes of verdicts.
-    `missing` are the runs that would make it whole; `against` is the label of the row that all others are compared
-    with, "" for the pairs that a table of modes is about.
+    title: with the number of seeds and how right is told.
+    rows: in reporting order.
+    examples: of each test set, how many are behind every number.
+    measures: the columns, by name.
+    noun: what an example is, in the plural.
+    method, remark: as the scores say.
+    missing: the runs that would make it whole.
+    against: the label of the row that all others are compared with, "" for the pairs of `compare`.
     """
 
     title: str
     rows: Sequence[Row]
-    programs: Mapping[str, int]
-    measures: Mapping[str, str]
-    of_programs: bool = True
+    examples: Mapping[str, int]
+    measures: Mapping[str, Measure]
+    noun: str = "examples"
+    method: str = ""
+    remark: str = ""
     missing: Sequence[Missing] = ()
     against: str = ""
+    compare: Compare = field(default_factory=default)
 
     @property
     def splits(self) -> list[str]:
-        return [*self.programs]
+        return [*self.examples]
 
     @property
     def compared(self) -> list[str]:
         """The measures of which one can be best."""
-        return [name for name, better in self.measures.items() if better]
+        return [name for name, measure in self.measures.items() if measure.better]
+
+    @property
+    def parts(self) -> list[str]:
+        """The measures that are shares of one whole."""
+        return [name for name, measure in self.measures.items() if measure.part]
+
+    def digits(self, name: str) -> int:
+        """Decimals of a column: one for per cent, else as many as show four digits of its largest mean."""
+        if self.measures[name].unit == "%":
+            return 1
+        rates = [row.rate(split, name) for row in self.rows for split in self.splits]
+        most = max(abs(rate.mean) for rate in rates if rate)
+        return 1 if most == 0 else max(1, 3 - math.floor(math.log10(most)))
 
     def best(self, split: str, name: str = "correct") -> Row | None:
         """The row better than every other in a measure, all paired 95% intervals excluding 0; else None."""
-        sign = 1 if self.measures[name] == "higher" else -1
+        sign = 1 if self.measures[name].better == "higher" else -1
         for row in self.rows:
             differences = [row.minus(other, split, name) for other in self.rows if other is not row]
             if differences and all(each is not None and each.sign == sign for each in differences):
@@ -95,8 +106,8 @@ class Table:
         return None
 
     def claims(self) -> list[tuple[Row, Row]]:
-        """The pairs (row, reference): all others with the row `against`, or those of CLAIMS, then each further mode
-        with the one of its kind, as far as both are here: the reference of the same variant, or the only one.
+        """The pairs (row, reference): all others with the row `against`, or those of `compare` as far as both are
+        here: the reference of the same variant, or the only one.
         """
         if self.against:
             reference = next(row for row in self.rows if row.label == self.against)
@@ -104,59 +115,72 @@ class Table:
         named: dict[str, dict[str, Row]] = {}
         for row in self.rows:
             named.setdefault(row.name, {})[row.variant] = row
-        further = [name for name in named if _is_further_mode(name)]
-        pairs = [*CLAIMS, *((name, "composed" if name.startswith("composed") else "standard") for name in further)]
-        found = []
-        for name, kind in pairs:
-            references = named.get(kind, {})
+        pairs = []
+        for name, reference_name in self.compare.of(named):
+            references = named.get(reference_name, {})
             only = next(iter(references.values())) if len(references) == 1 else None
             for variant, row in named.get(name, {}).items():
                 other = references.get(variant, only)
                 if other is not None:
-                    found.append((row, other))
-        return found
-
-
-def _is_further_mode(name: str) -> bool:
-    return name not in MAIN_MODES and " " not in name
+                    pairs.append((row, other))
+        return pairs
 
 
 def build_table(
-    runs: Iterable[Run], title: str | None = None, missing: Sequence[Missing] = (), against: str = ""
+    runs: Iterable[Run],
+    title: str | None = None,
+    missing: Sequence[Missing] = (),
+    against: str = "",
+    compare: Compare | None = None,
 ) -> Table:
     """One row per mode and output, over all seeds; a mode of which every run is missing has an empty one.
 
-    `title` replaces the runs' own; the seeds and the nature of the verdicts are added to either.
+    `title` replaces the runs' own; the seeds and how right is told are added to either. `compare` are the pairs to
+    compare where there is no row `against`, those of conf/compare.yaml by default.
     Raises ConfigError if there is no run, no row `against`, or if `check_comparable` refuses the runs.
     """
     ordered = sorted(runs, key=reporting_order)
     if not ordered:
         raise ConfigError("no finished run to report; a finished run holds result.json")
     check_comparable(ordered)
+    rows = _rows(ordered, missing)
+    if against and against not in rows:
+        raise ConfigError(f"--against {against}: no such row; the rows are {', '.join(rows)}")
+    counts = sorted({len(row.seeds) for row in rows.values() if row.seeds})
+    seeds = " to ".join(str(n) for n in dict.fromkeys((counts[0], counts[-1])))
+    first = ordered[0].scores
+    words = [title or ordered[0].result.title, f"{seeds} seed{'s' * (seeds != '1')}", first.method]
+    return Table(
+        "; ".join(filter(None, words)),
+        [*rows.values()],
+        first.examples,
+        {measure.name: measure for measure in first.measures},
+        noun=first.noun,
+        method=first.method,
+        remark=first.remark,
+        missing=missing,
+        against=against,
+        compare=compare or default(),
+    )
+
+
+def _rows(runs: Sequence[Run], missing: Sequence[Missing]) -> dict[str, Row]:
+    """By label, in reporting order."""
     rows: dict[str, Row] = {}
-    every: list[Run | Missing] = [*ordered, *missing]
+    every: list[Run | Missing] = [*runs, *missing]
     for each in sorted(every, key=reporting_order):
         variant = variant_words(each.variant)
         if isinstance(each, Missing):
             rows.setdefault(each.mode + variant, Row(each.mode, variant))
             continue
-        numbers = each.numbers
-        for output in sorted(numbers, key=lambda output: output != each.own_output):
+        values = each.scores.values
+        for output in sorted(values, key=lambda output: output != each.own_output):
             row = Row(row_name(each, output), variant)
             row = rows.setdefault(row.label, row)
-            for split, measured in numbers[output].items():
+            for split, measured in values[output].items():
                 for name, number in measured.items():
                     row.rates[split][name][each.seed] = number
-    if against and against not in rows:
-        raise ConfigError(f"--against {against}: no such row; the rows are {', '.join(rows)}")
-    counts = sorted({len(row.seeds) for row in rows.values() if row.seeds})
-    seeds = " to ".join(str(n) for n in dict.fromkeys((counts[0], counts[-1])))
-    first = ordered[0]
-    of_programs = not first.values
-    suffix = f"{seeds} seed{'s' * (seeds != '1')}"
-    suffix += "; verdicts from compiling and running every program" if of_programs else ""
-    heading = f"{title or first.title}; {suffix}"
-    return Table(heading, list(rows.values()), first.programs, first.measures, of_programs, missing, against)
+    return rows
 
 
 def variant_words(variant: Iterable[tuple[str, Any]]) -> str:
@@ -176,6 +200,5 @@ def _word(value: Any) -> str:
 
 
 def reporting_order(run: Run | Missing) -> tuple[Any, ...]:
-    main = MAIN_MODES.index(run.mode) if run.mode in MAIN_MODES else len(MAIN_MODES)
     variant = [(isinstance(value, str), value if value is not None else -1) for _, value in run.variant]
-    return main, run.mode.startswith("composed"), run.mode, variant, run.seed
+    return *default().place(run.mode), variant, run.seed

@@ -8,7 +8,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from composed.errors import DataError
 from composed.runs.folder import RunFolder, content_key, of_trainer, without_later
+from composed.runs.result import Result
 from composed.sweeps.jobs import Job
 from composed.system.files import read_json
 
@@ -52,10 +54,14 @@ def plan(jobs: Sequence[Job], *, at_a_time: int, retry_failed: bool) -> str:
     return "\n".join(lines)
 
 
-def _finished(runs: Path) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """Result and config of every finished run in the folder and in its siblings."""
+def _finished(runs: Path) -> Iterator[tuple[Result, dict[str, Any]]]:
+    """Result and config of every finished run in the folder and in its siblings, but for damaged ones."""
     for path in sorted(runs.parent.glob("*/*/result.json")):
-        yield read_json(path), RunFolder(path.parent).config()
+        try:
+            result, config = Result.read(path), RunFolder(path.parent).config()
+        except DataError:
+            continue
+        yield result, config
 
 
 def _denoiser(config: dict[str, Any]) -> str:
@@ -68,12 +74,12 @@ def _denoiser(config: dict[str, Any]) -> str:
     return content_key([task, *groups, config["finetuning"]["depth"], of_trainer(config)])
 
 
-def _mean_seconds(finished: Iterable[tuple[dict[str, Any], dict[str, Any]]], config: dict[str, Any]) -> float | None:
+def _mean_seconds(finished: Iterable[tuple[Result, dict[str, Any]]], config: dict[str, Any]) -> float | None:
     """Of finished runs like this one: of its mode, else of its task and profile."""
     task, profile, mode = (config[group]["name"] for group in ("task", "profile", "finetuning"))
-    alike = [result for result, _ in finished if (result["task"], result["profile"]) == (task, profile)]
-    same = [result for result in alike if result["finetuning"] == mode] or alike
-    return fmean(sum(result["seconds"].values()) for result in same) if same else None
+    alike = [result for result, _ in finished if (result.task, result.profile) == (task, profile)]
+    same = [result for result in alike if result.mode == mode] or alike
+    return fmean(sum(result.seconds.values()) for result in same) if same else None
 
 
 def _pretraining_seconds(config: dict[str, Any]) -> float | None:

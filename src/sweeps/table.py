@@ -10,6 +10,7 @@ import yaml
 
 from composed.config.command_line import CONF, check, check_command_line, every_job
 from composed.errors import ConfigError
+from composed.reporting.compare import Compare, pairs_of
 from composed.reporting.description import describe
 from composed.reporting.report import write_report
 from composed.reporting.runs import find_runs
@@ -20,14 +21,15 @@ from composed.system.files import write_text
 
 TABLES = CONF / "table"
 KEYS = {"every": str, "seeds": list, "rows": list, "by": list}
-MORE_KEYS = {"title": str, "reference": str}
+MORE_KEYS = {"title": str, "reference": str, "compare": list}
 
 
 @dataclass(frozen=True)
 class Table:
     """What conf/table/NAME.yaml says: overrides of every run, those of the rows, seeds, keys that tell rows apart.
 
-    `title` stands before what the runs say of themselves; `reference` is the row that all others are compared with.
+    `title` stands before what the runs say of themselves; `reference` is the row that all others are compared with,
+    `compare` the pairs (row, reference) of names that are compared instead of those of conf/compare.yaml.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Table:
     by: list[str]
     title: str = ""
     reference: str = ""
+    compare: list[list[str]] | None = None
 
     @classmethod
     def named(cls, name: str) -> "Table":
@@ -54,6 +57,10 @@ class Table:
                 ", ".join(f"{key} (a {kind.__name__})" for key, kind in of.items()) for of in (KEYS, MORE_KEYS)
             )
             raise ConfigError(f"{path}: must have the keys {must}, may have {may}, and no others")
+        try:
+            pairs_of(entries.get("compare", []))
+        except ValueError as error:
+            raise ConfigError(f"{path}: compare {error}") from error
         return cls(name, **entries)
 
     def place(self, words: Sequence[str]) -> str:
@@ -89,10 +96,15 @@ def _by_key(words: Iterable[str]) -> dict[str, str]:
 def report(table: Table, finished: Sequence[Path], out: Path, command: str) -> None:
     """Writes what the table's finished runs say into `out`, with the `command` that does. Raises ComposedError."""
     runs = find_runs(finished, table.by).runs
-    labels = [row.label for row in build_table(runs).rows]
+    rows = build_table(runs).rows
+    labels = [row.label for row in rows]
     if table.reference not in ("", *labels):
         say(f"no finished run is the reference, {table.reference}: no row is compared with it")
-    title = ": ".join(filter(None, (table.title, runs[0].title)))
+    title = ": ".join(filter(None, (table.title, runs[0].result.title)))
     against = table.reference if table.reference in labels else ""
-    write_report(finished, out, by=table.by, against=against, title=title)
+    compare = None if table.compare is None else Compare(pairs_of(table.compare))
+    for pair in compare.pairs if compare else ():
+        if absent := [name for name in pair if name not in {row.name for row in rows}]:
+            say(f"no finished run is {' or '.join(absent)}: {pair[0]} is not compared with {pair[1]}")
+    write_report(finished, out, by=table.by, against=against, title=title, compare=compare)
     write_text(out / "README.md", describe(finished, command, title))

@@ -14,17 +14,15 @@ from composed.config.instantiate import instantiate
 from composed.datamodules.fonts import faces
 from composed.datamodules.fonts.glyphs import Glyphs, Sizes, Splits, split
 from composed.errors import DataError
-from composed.judges.images import BETTER, MEASURES
 from composed.reporting.pictures import curves, sheet
 from composed.runs.folder import RunFolder, content_key, of_trainer, without_later
 from composed.system import processes
 from composed.system.console import main_process, say
-from composed.system.files import read_json, write_atomically
+from composed.system.files import write_atomically
 from composed.tasks.loss import IMAGES, Penalty, SumOfSquares
 from composed.tasks.module import Optim
 from composed.tasks.task import Request, Task
 
-NORM = "L2 norm of f"
 SHOWN_FACES, SHOWN_CHARACTERS = 4, 20  # of the picture of a run
 IMAGES_AT_A_TIME = 512
 
@@ -204,19 +202,3 @@ def _outputs(f: nn.Module, composition: nn.Module | None, labels: torch.Tensor) 
 def _save(path: Path, **arrays: np.ndarray) -> None:
     with open(path, "wb") as file:  # NumPy would add a suffix to the name
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-
-
-def measure(folder: RunFolder, _config: dict[str, Any]) -> dict[str, Any]:
-    """The part of the result that is the task's own: every measure of every output."""
-    with np.load(folder.path / "predictions-test.npz") as saved:
-        arrays = {name: saved[name] for name in saved.files}
-    target = arrays["target"] / 127.5 - 1
-    norm = read_json(folder.training)["norm"]
-    values = {
-        name: {
-            "test": {**{each: of(arrays[name].astype(np.float64), target) for each, of in MEASURES.items()}, NORM: norm}
-        }
-        for name in ("base", "composition")
-        if name in arrays
-    }
-    return {"measures": {**BETTER, NORM: "lower"}, "values": values, "examples": {"test": len(target)}}

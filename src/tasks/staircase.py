@@ -19,12 +19,11 @@ from composed.models.pathwise import squared_error
 from composed.models.staircase import Networks, Rounding, turns
 from composed.models.weights import save_weights
 from composed.runs.folder import RunFolder
-from composed.system.files import read_json, read_lines, write_lines, write_text
+from composed.system.files import write_lines, write_text
 from composed.tasks.task import Task, Trained
 from composed.tasks.threads import threads
 
 TEST_POINTS = 25  # of a step, both edges included
-MEASURES = {"error": "lower", "wrong steps, %": "lower", "complexity": "lower", "turns": "lower"}
 
 
 @contextmanager
@@ -156,28 +155,3 @@ class _Loop:
         for logger in self.loggers:
             logger.log_metrics({f"training/{name}": number for name, number in numbers.items()}, step=update + 1)
         return {"stage": self.mode["name"], "split": "training", "update": update + 1, **numbers}
-
-
-def measure(folder: RunFolder, _config: dict[str, Any]) -> dict[str, Any]:
-    """The part of the result that is the task's own: each measure as a mean over the staircases, and per staircase."""
-    values: dict[str, dict[str, dict[str, float]]] = {"base": {}, "composition": {}}
-    single: dict[str, list[dict[str, Any]]] = {}
-    for split in read_json(folder.training)["splits"]:
-        rows = list(read_lines(folder.predictions(split)))
-        single[split] = []
-        for row in rows:
-            targets = torch.tensor(row["target"])
-            entry = {name: row[name] for name in ("staircase", "complexity", "turns")}
-            for output in values:
-                predicted = torch.tensor(row[output])
-                wrong = (predicted.round() != targets).float().mean()
-                error = (predicted - targets).square().mean()
-                entry[output] = {"error": float(error), "wrong steps, %": 100 * float(wrong)}
-            single[split].append(entry)
-        for output, by_split in values.items():
-            by_split[split] = {
-                name: sum(entry[output].get(name, entry.get(name)) for entry in single[split]) / len(rows)
-                for name in MEASURES
-            }
-    examples = {split: len(entries) for split, entries in single.items()}
-    return {"measures": MEASURES, "values": values, "examples": examples, "staircases": single}

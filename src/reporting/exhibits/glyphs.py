@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from composed.judges.scores import OUTPUTS
 from composed.reporting.background import Configuration
-from composed.reporting.runs import OUTPUTS
 from composed.reporting.table import row_name, variant_words
 
 FACES, GLYPHS = 6, 20

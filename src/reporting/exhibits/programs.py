@@ -17,8 +17,9 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from composed.errors import ConfigError, DataError
+from composed.judges.scores import OUTPUTS
 from composed.printable import printable
-from composed.reporting.runs import OUTPUTS, Run, split_word
+from composed.reporting.runs import Run, split_word
 from composed.runs.folder import RunFolder
 from composed.system.files import read_lines
 
@@ -68,19 +69,24 @@ class Token(NamedTuple):
     kept: bool
 
 
+def judged(run: Run) -> bool:
+    """Whether its folder holds verdicts of programs."""
+    return any(RunFolder(run.folder).verdicts(split).is_file() for split in run.scores.examples)
+
+
 def programs(run: Run, count: int = 3) -> Group:
     """`count` programs of a run for a console, picked by the rule that the first lines state.
 
     Raises ConfigError if the run has no composition, DataError if its predictions and verdicts do not match.
     """
-    examples = [example for split in run.programs for example in read_examples(run.folder, split)]
+    examples = [example for split in run.scores.examples for example in read_examples(run.folder, split)]
     if not all(example.fate for example in examples):
         raise ConfigError(f"{run.folder}: f and Pi(f) have not both an output for every program")
     fates: dict[str, list[Example]] = {fate: [] for fate in FATES.values()}
     for example in examples:
         fates[example.fate].append(example)
     sizes = ", ".join(f"{len(members)} {fate}" for fate, members in fates.items())
-    turns = f"{' and '.join(map(split_word, run.programs))} in turn, " if len(run.programs) > 1 else ""
+    turns = f"{' and '.join(map(split_word, run.scores.examples))} in turn, " if len(run.scores.examples) > 1 else ""
     rule = (
         f"Programs of {run.folder}, not a random sample: first what Pi repaired ({turns}in file order), last one that "
         f"it did not. Of all {len(examples)}: {sizes}. Lines marked - and + hold what Pi changed."

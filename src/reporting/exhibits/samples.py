@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from composed.errors import DataError
+from composed.judges.programs import CLASS_OF_VERDICT
 from composed.reporting.background import Configuration
 from composed.reporting.exhibits.programs import Example, Token, compared, pseudocode, read_examples
-from composed.reporting.runs import CLASS_OF_VERDICT, Run, split_name
+from composed.reporting.runs import Run, split_name
 
 MOST_DIAGNOSTICS = 400  # characters
 
@@ -59,7 +60,7 @@ def samples(groups: Sequence[Configuration], count: int) -> Samples | None:
     for group in groups:
         try:
             run = group.runs[0]
-            read[group.name] = run, {split: read_examples(run.folder, split) for split in run.programs}
+            read[group.name] = run, {split: read_examples(run.folder, split) for split in run.scores.examples}
         except DataError:
             continue
     if not read or not count:

@@ -8,8 +8,8 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from composed.config.command_line import search_words
+from composed.runs.result import Result
 from composed.sweeps.jobs import Job, run_jobs
-from composed.system.files import read_json
 
 
 class Launcher(HydraLauncher):
@@ -37,5 +37,5 @@ class Launcher(HydraLauncher):
 
 def _ended(job: Job, well: bool) -> JobReturn:
     ended = JobReturn(overrides=job.overrides, status=JobStatus.COMPLETED if well else JobStatus.FAILED)
-    ended.return_value = read_json(job.folder.result)["best"]["selection"] if well else SystemExit(1)
+    ended.return_value = Result.read(job.folder.result).best["selection"] if well else SystemExit(1)
     return ended

@@ -1,0 +1,111 @@
+"""What a finished run says: result.json, written and read here alone."""
+
+import dataclasses
+import math
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from composed.errors import DataError
+from composed.judges.scores import Better, Measure, Scores
+from composed.system.files import read_json, write_json
+
+NAMES = {"mode": "finetuning"}  # of fields, where the file calls them otherwise
+
+
+@dataclass(frozen=True)
+class Result:
+    """The numbers of a run, and what of it they are.
+
+    title: task, profile, and what the training says of its data.
+    mode: the name of its fine-tuning.
+    predict_through: "denoiser" where the mode predicts with Pi(f(x)), else None.
+    config_key: the same for runs that differ in their seed alone.
+    updates: of fine-tuning.
+    best: the `update` of the weights that were selected, and the loss on which they were, `selection`.
+    seconds: what each step took.
+    """
+
+    task: str
+    title: str
+    profile: str
+    mode: str
+    seed: int
+    predict_through: str | None
+    config_key: str
+    updates: int
+    best: Mapping[str, float]
+    seconds: Mapping[str, float]
+    scores: Scores
+
+    @property
+    def own_output(self) -> str:
+        """The output that is the mode's prediction."""
+        return "composition" if self.predict_through == "denoiser" else "base"
+
+    def to_json(self) -> dict[str, Any]:
+        """As the file holds it: one mapping; what the judge knows beyond the numbers is last, by its own names."""
+        scores = {field.name: getattr(self.scores, field.name) for field in dataclasses.fields(Scores)}
+        extra = scores.pop("extra")
+        scores["measures"] = [dataclasses.asdict(measure) for measure in self.scores.measures]
+        return {**{_name(field): getattr(self, field) for field in FIELDS}, **scores, **extra}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any], path: Path) -> "Result":
+        """Raises DataError, with the command that writes `path` again, where `content` is not what `to_json` gives."""
+        try:
+            known = {field.name: content[field.name] for field in dataclasses.fields(Scores) if field.name != "extra"}
+            known["measures"] = [Measure(**measure) for measure in content["measures"]]
+            names = {*map(_name, FIELDS), *known}
+            scores = Scores(**known, extra={name: value for name, value in content.items() if name not in names})
+            result = cls(**{field: content[_name(field)] for field in FIELDS}, scores=scores)
+            _check(result, path)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            problem = f"no entry {error}" if isinstance(error, KeyError) else str(error)
+            again = shlex.quote(str(path.parent))
+            raise DataError(f"{path}: {problem}; write it again with `composed-evaluate {again}`") from error
+        return result
+
+    @classmethod
+    def read(cls, path: Path) -> "Result":
+        """Raises DataError where there is none, or it is damaged."""
+        return cls.from_json(read_json(path), path)
+
+    def write(self, path: Path) -> None:
+        write_json(path, self.to_json())
+
+
+KINDS: dict[str, Any] = {
+    **dict.fromkeys(("task", "title", "profile", "mode", "config_key"), str),
+    **dict.fromkeys(("seed", "updates"), int),
+    **dict.fromkeys(("best", "seconds"), dict),
+    "predict_through": str | None,
+}
+FIELDS = [field.name for field in dataclasses.fields(Result) if field.name != "scores"]
+
+
+def _name(field: str) -> str:
+    return NAMES.get(field, field)
+
+
+def _check(result: Result, path: Path) -> None:
+    """Raises DataError, ValueError, KeyError or TypeError where the numbers cannot be those of one run."""
+    scores = result.scores
+    if wrong := [_name(name) for name, kind in KINDS.items() if not isinstance(getattr(result, name), kind)]:
+        raise ValueError(f"{', '.join(wrong)} of another kind")
+    if odd := [each for each in scores.measures if each.better not in get_args(Better)]:
+        raise ValueError(f"{odd[0].name}: {odd[0].better!r} is no better side")
+    if not scores.values[result.own_output] or not all(count > 0 for count in scores.examples.values()):
+        raise DataError(f"{path}: it was tested on nothing; train again on data with a test set")
+    for output, of_output in scores.values.items():
+        if of_output.keys() != scores.examples.keys():
+            raise ValueError(f"values.{output} is of other test sets than examples")
+        for test, values in of_output.items():
+            numbers = [float(values[measure.name]) for measure in scores.measures]
+            parts = [n for n, measure in zip(numbers, scores.measures, strict=True) if measure.part]
+            if parts and not math.isclose(math.fsum(parts), 100):
+                raise ValueError(f"values.{output}.{test}: the shares add up to {math.fsum(parts):g}, not to 100")
+    if not all(isinstance(test, str) for test in scores.tests.values()):
+        raise ValueError("tests is not a digest of each test set")
