@@ -70,19 +70,19 @@ def test_rates_are_means_over_seeds_in_per_cent(table: Table) -> None:
 
 def test_difference_is_taken_seed_by_seed(table: Table) -> None:
     baseline, standard = table.rows[0], table.rows[2]
-    difference = standard.minus(baseline, "ood")  # 12, 13, 11
+    difference = standard.minus(baseline, "ood", "correct")  # 12, 13, 11
     assert difference.mean == pytest.approx(12.0)
     assert difference.half_width == pytest.approx(HALF_WIDTH_OF_STEP_1, rel=1e-6)
 
 
 def test_difference_uses_only_the_seeds_of_both_rows() -> None:
     first, second = table_of(("a", [50, None, 54, 70]), ("b", [49, 0, 53, None])).rows
-    assert (first.minus(second, "id").mean, first.minus(second, "id").n) == (1.0, 2)
+    assert (first.minus(second, "id", "correct").mean, first.minus(second, "id", "correct").n) == (1.0, 2)
 
 
 def test_rows_without_a_common_seed_have_no_difference() -> None:
     first, second = table_of(("a", [50, None]), ("b", [None, 50])).rows
-    assert first.minus(second, "id") is None
+    assert first.minus(second, "id", "correct") is None
 
 
 def test_claims_name_the_pairs_whose_rows_are_here(table: Table) -> None:
@@ -98,7 +98,7 @@ def test_claims_name_the_pairs_whose_rows_are_here(table: Table) -> None:
 
 def test_best_row_beats_every_other_beyond_its_paired_interval() -> None:
     table = table_of(("a", [10, 20, 30]), ("b", [12, 22, 33]), ("c", [2, 11, 21]))
-    assert table.best("id").label == "b"  # though the rows' own intervals overlap
+    assert table.best("id", "correct").label == "b"  # though the rows' own intervals overlap
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_best_row_beats_every_other_beyond_its_paired_interval() -> None:
     ids=["interval-reaches-0", "one-seed", "one-row", "no-seed-in-common"],
 )
 def test_no_row_is_best_without_evidence(modes: list[tuple[str, list[int]]]) -> None:
-    assert table_of(*modes).best("id") is None
+    assert table_of(*modes).best("id", "correct") is None
 
 
 def test_title_tells_seeds_and_execution(tmp_path: Path, table: Table) -> None:
@@ -178,7 +178,7 @@ def test_a_mode_whose_runs_are_missing_has_an_empty_row(tmp_path: Path) -> None:
         ("baseline", False),
         ("lora, rank 2", True),
     ]
-    assert table.best("id") is None
+    assert table.best("id", "correct") is None
 
 
 def test_a_chosen_reference_is_compared_with_every_other_row(tmp_path: Path) -> None:

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from composed.errors import ConfigError
 from composed.judges.scores import Measure
 from composed.reporting.formats import to_csv, to_latex, to_markdown
+from composed.reporting.page import page
 from composed.reporting.plot import draw
 from composed.reporting.runs import find_runs
 from composed.reporting.table import Table, build_table
@@ -62,3 +64,28 @@ def test_every_format_shows_every_measure_with_its_better_side(table: Table, tmp
     assert to_csv(table).splitlines()[0].startswith("row,reference,split,seeds,examples,MSE,MSE_half_width,SSIM")
     draw(table, tmp_path / "table.png")
     assert (tmp_path / "table.png").stat().st_size > 10_000
+
+
+def test_one_measure_in_per_cent_that_is_no_part_has_a_table_a_plot_and_a_page(tmp_path: Path) -> None:
+    for mode, right in (("baseline", 92.5), ("standard", 95.0)):
+        for seed in (0, 1):
+            values = {"base": {"id": {"right": right + seed}, "ood": {"right": right - seed}}}
+            numbers = measured(values, {"id": 40, "ood": 30}, [Measure("right", "higher", "%")])
+            write_run(tmp_path / f"{mode}{seed}", mode, seed, **numbers)
+    found = find_runs([tmp_path])
+    table = build_table(found.runs)
+    text = to_markdown(table)
+    assert "| In distribution (40 examples) | right ↑ | seeds |" in text
+    assert "93.0 ±6.4" in text
+    assert "Differences are in percentage points between" in text
+    assert "add up to 100" not in text
+    draw(table, tmp_path / "table.png")
+    assert "Out of distribution <small>right, %</small>" in page(table, found.runs, found.left_out, 4)
+
+
+def test_runs_of_other_measures_are_in_no_table_together(tmp_path: Path) -> None:
+    for mode, name in (("baseline", "MSE"), ("standard", "SSIM")):
+        numbers = measured({"base": {"test": {name: 0.5}}}, {"test": 40}, [Measure(name, "lower")])
+        write_run(tmp_path / mode, mode, **numbers)
+    with pytest.raises(ConfigError, match="their list of measures differs"):
+        build_table(find_runs([tmp_path]).runs)

@@ -143,23 +143,29 @@ def _accepted(gold: tuple[str, dict[str, int]]) -> str:
 
 
 def metrics(result: Result) -> dict[str, float]:
-    """The result as numbers for a logger: test/SPLIT/OUTPUT/MEASURE; parts as shares of 1, and of each verdict.
+    """The result as numbers for a logger: test/SPLIT/OUTPUT/MEASURE; per cent as shares of 1, of every verdict too.
 
     OUTPUT is base, composition, and own for the one of both that is the mode's, so that a name means the same in all.
     """
-    parts = {measure.name for measure in result.scores.measures if measure.part}
-    verdicts = result.scores.extra.get("verdicts", {})
-    numbers: dict[str, float] = {}
+    numbers = {f"seconds/{step}": seconds for step, seconds in result.seconds.items()}
     for output, by_split in result.scores.values.items():
-        for split, values in by_split.items():
-            counts = dict(verdicts.get(output, {}).get(split, {"n": 1}))
-            size = counts.pop("n")
-            shares = {name.replace(" ", "_"): value / 100 for name, value in values.items() if name in parts}
-            named = {name: value for name, value in values.items() if name not in parts}
-            named |= shares | {verdict: count / size for verdict, count in counts.items()}
+        for split in by_split:
+            named = _numbers(result.scores, output, split)
             for name in (output, "own") if output == result.own_output else (output,):
                 numbers |= {f"test/{split}/{name}/{measure}": value for measure, value in named.items()}
-    return numbers | {f"seconds/{step}": seconds for step, seconds in result.seconds.items()}
+    return numbers
+
+
+def _numbers(scores: Scores, output: str, split: str) -> dict[str, float]:
+    """By the names that loggers have; what the judge counted is finer than the measures, and stands in their place."""
+    values = scores.values[output][split]
+    shares = {each.name for each in scores.measures if each.unit == "%"}
+    named = {
+        name.replace(" ", "_") if name in shares else name: value / 100 if name in shares else value
+        for name, value in values.items()
+    }
+    counts = scores.extra.get("verdicts", {}).get(output, {}).get(split, {})
+    return named | {verdict: number / counts["n"] for verdict, number in counts.items() if verdict != "n"}
 
 
 def summary(result: Result, path: Path) -> str:
@@ -174,9 +180,9 @@ def summary(result: Result, path: Path) -> str:
 
 def _values(scores: Scores, by_split: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
     """Of each split the measures that are no shares."""
-    names = [measure.name for measure in scores.measures if not measure.part]
-    for split, values in by_split.items() if names else ():
-        yield f"{split:<5} {', '.join(f'{name} {values[name]:.4g}' for name in names)}"
+    told = [measure for measure in scores.measures if not measure.part]
+    for split, values in by_split.items() if told else ():
+        yield f"{split:<5} {', '.join(f'{each.name} {values[each.name]:.4g}{each.unit}' for each in told)}"
 
 
 def _shares(scores: Scores, by_split: Mapping[str, Mapping[str, float]]) -> str:

@@ -42,7 +42,7 @@ class Row:
         values = list(self.rates[split][name].values())
         return estimate(values) if values else None
 
-    def minus(self, other: "Row", split: str, name: str = "correct") -> Estimate | None:
+    def minus(self, other: "Row", split: str, name: str) -> Estimate | None:
         """The paired difference over the seeds of both rows (of rates in points); None if they share none."""
         ours, theirs = self.rates[split][name], other.rates[split][name]
         shared = sorted(ours.keys() & theirs.keys())
@@ -96,7 +96,7 @@ class Table:
         most = max(abs(rate.mean) for rate in rates if rate)
         return 1 if most == 0 else max(1, 3 - math.floor(math.log10(most)))
 
-    def best(self, split: str, name: str = "correct") -> Row | None:
+    def best(self, split: str, name: str) -> Row | None:
         """The row better than every other in a measure, all paired 95% intervals excluding 0; else None."""
         sign = 1 if self.measures[name].better == "higher" else -1
         for row in self.rows:
