@@ -89,3 +89,16 @@ def test_runs_of_other_measures_are_in_no_table_together(tmp_path: Path) -> None
         write_run(tmp_path / mode, mode, **numbers)
     with pytest.raises(ConfigError, match="their list of measures differs"):
         build_table(find_runs([tmp_path]).runs)
+
+
+def test_what_a_result_says_of_its_measures_is_escaped(tmp_path: Path) -> None:
+    numbers = measured({"base": {"test": {"a|b": 0.5}}}, {"test": 40}, [Measure("a|b", "lower")])
+    numbers |= {"noun": "<b>", "method": "by <i>", "remark": "See [this](x)."}
+    found = find_runs([write_run(tmp_path / "run", "baseline", **numbers)])
+    table = build_table(found.runs)
+    text = to_markdown(table)
+    assert "\\[this\\](x)" in text
+    assert "(40 \\<b\\>) | a\\|b ↓ |" in text
+    shown = page(table, found.runs, found.left_out, 4)
+    assert "<i>" not in shown.partition("<main>")[0]
+    assert "&lt;b&gt;" in shown

@@ -147,7 +147,7 @@ def to_markdown(table: Table) -> str:
         parts.append("\n".join(f"| {' | '.join(line)} |" for line in (header, alignment, *lines)))
     if gaps := missing(table):
         parts.append("\n".join(f"- missing: {_escape_markdown(which)}: `{command}`" for which, command in gaps))
-    return "\n\n".join([*parts, notes("Bold", table)]) + "\n"
+    return "\n\n".join([*parts, _escape_markdown(notes("Bold", table))]) + "\n"
 
 
 def _escape_markdown(text: str) -> str:
