@@ -77,6 +77,21 @@ def _judged(run: RunFolder, facts: dict[str, Any], config: dict[str, Any]) -> Sc
         raise DataError(f"{run.path}: {error}; predict again with\n  {again}") from error
 
 
+def _matched(run: RunFolder, facts: dict[str, Any], _config: dict[str, Any]) -> Scores:
+    """Text, by the gold outputs; writes a verdict for each prediction."""
+    from composed.judges import match
+
+    predictions = {test: list(read_lines(run.predictions(test))) for test in facts["splits"]}
+    try:
+        for test, rows in predictions.items():
+            if main_process():
+                write_lines(run.verdicts(test), map(dataclasses.asdict, match.judge(rows)))
+        return match.score(predictions)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{run.path}: a line is no prediction ({error!r}); predict again with\n"
+                        f"  composed-evaluate --predict {run.path}") from error  # fmt: skip
+
+
 def _measured(run: RunFolder, facts: dict[str, Any], _config: dict[str, Any]) -> Scores:
     """Images, by their distance from the targets."""
     from composed.judges import images
@@ -91,7 +106,7 @@ def _compared(run: RunFolder, facts: dict[str, Any], _config: dict[str, Any]) ->
     return numbers.score({test: list(read_lines(run.predictions(test))) for test in facts["splits"]})
 
 
-_SCORES = {"programs": _judged, "images": _measured, "numbers": _compared}
+_SCORES = {"programs": _judged, "match": _matched, "images": _measured, "numbers": _compared}
 
 
 def warn_of_no_judge(config: dict[str, Any], run: RunFolder) -> None:
