@@ -1,1 +1,124 @@
 """What may be asked for: the command line and the config, checked before any work. Without torch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from composed.config.estimator import Estimator
+from composed.config.finetuning import FineTuning
+from composed.config.groups import Group
+from composed.config.judge import Judge
+from composed.config.logger import Logger
+from composed.config.model import Model, check_abilities
+from composed.config.names import check_folders, check_names
+from composed.config.noise import Noise
+from composed.config.optim import Backtranslation, Optim, Schedule
+from composed.config.options import options as options_of
+from composed.config.options import read_option
+from composed.config.pretraining import Pretraining
+from composed.config.rules import Seed, Silent
+from composed.config.structure import LEFT_OUT, LeftOut, chosen, forms, plain
+from composed.config.structure import structure as structured
+from composed.config.targets import targets as targets_in
+from composed.config.task import Task
+from composed.config.tokenizer import Tokenizer
+from composed.config.trainer import Trainer, check_arguments
+from composed.errors import ConfigError
+
+KINDED = ("estimator", "model", "noise", "optim", "pretraining")  # groups whose options are for a kind of outputs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile(Group):
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """All that a run is asked for: a field for each key and group of conf/."""
+
+    seed: Seed
+    denoiser: str
+    runs: Annotated[str, Silent()]
+    store: Annotated[str, Silent()]
+    redo: Annotated[bool, Silent()]
+    tokenizer: Tokenizer
+    backtranslation: Backtranslation
+    judge: Annotated[Judge, Silent()]
+    finetuning: FineTuning
+    estimator: Estimator
+    pretraining: Pretraining
+    noise: Noise
+    model: Model
+    optim: Optim
+    trainer: Trainer
+    logger: Annotated[Logger, Silent()]
+    profile: Profile
+    task: Task
+    schedules: Mapping[str, Schedule] | LeftOut = LEFT_OUT
+
+    @classmethod
+    def of(cls, node: Mapping[str, Any]) -> "Config":
+        """A resolved config as a value, of a command line and of a run folder alike.
+
+        Raises ConfigError for a key that there is not, a value of the wrong type or out of its range, and for values
+        that contradict each other, with the remedy.
+        """
+        if isinstance(node.get("trainer"), Mapping):
+            check_arguments(node["trainer"])
+        config = structured(cls, node)
+        for _ in targets_in(dict(node)):  # refuses foreign names
+            pass
+        config._agree()
+        return config
+
+    def plain(self) -> dict[str, Any]:
+        """The mapping that `of` was given."""
+        return plain(self)
+
+    def _agree(self) -> None:
+        everything = self.plain()
+        check_names(everything)
+        self._check_kind()
+        first: tuple[Group, ...] = (self.task, self.finetuning, self.pretraining)
+        then: tuple[Group, ...] = (self.tokenizer, self.trainer, self.model)
+        for value in first:
+            value.agree(self)
+        self._check_denoiser()
+        for value in then:
+            value.agree(self)
+        if self.task.kind == "text":
+            if self.finetuning.train_through:
+                self.estimator.agree(self)
+            check_abilities(self)
+        self.noise.agree(self)
+        check_folders(everything)
+
+    def _check_kind(self) -> None:
+        """Every group is for the kind of the task's outputs."""
+        kind = self.task.kind
+        for group in KINDED:
+            value = getattr(self, group)
+            if kind not in value.outputs:
+                option = f"pretraining={value.name}" if group == "pretraining" else f"this option of {group}"
+                valid = " or ".join(name for name in options_of(group) if kind in _outputs(group, name))
+                raise ConfigError(f"{option} is not for task={self.task.name}, whose outputs are of kind {kind}; valid "
+                                  f"is {group}={valid}")  # fmt: skip
+
+    def _check_denoiser(self) -> None:
+        own = getattr(self.pretraining, "model", None) or self.model
+        if self.denoiser == "model" and not getattr(own, "pretrained", False):
+            raise ConfigError("denoiser=model takes the denoiser as its model is given, which is random weights here; "
+                              "use model=huggingface with model.pretrained=true, or denoiser=auto")  # fmt: skip
+        if self.denoiser not in ("auto", "store", "model") and not Path(self.denoiser).exists():
+            raise ConfigError(
+                f"denoiser={self.denoiser}: no such file or folder. Valid values are auto, store, model and a path to "
+                "a denoiser; denoiser=auto trains one"
+            )
+
+
+def _outputs(group: str, option: str) -> frozenset[str]:
+    """The kinds of outputs that an option is for."""
+    [kind] = chosen(forms(Config)[group], read_option(group, option)).kinds
+    return kind.outputs

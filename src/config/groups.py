@@ -1,0 +1,73 @@
+"""What all options of groups have in common, and an option of a person's own class."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Literal, Protocol, get_args
+
+from composed.config.rules import Rest
+
+Outputs = Literal["text", "image", "curve"]  # what an output is
+EVERY: frozenset[str] = frozenset(get_args(Outputs))
+
+
+class Whole(Protocol):
+    """The config as its groups see each other; `composed.config.Config` says their classes."""
+
+    @property
+    def denoiser(self) -> str: ...
+
+    @property
+    def task(self) -> Any: ...
+
+    @property
+    def finetuning(self) -> Any: ...
+
+    @property
+    def estimator(self) -> Any: ...
+
+    @property
+    def pretraining(self) -> Any: ...
+
+    @property
+    def noise(self) -> Any: ...
+
+    @property
+    def model(self) -> Any: ...
+
+    @property
+    def optim(self) -> Any: ...
+
+    @property
+    def trainer(self) -> Any: ...
+
+    @property
+    def tokenizer(self) -> Any: ...
+
+
+class Group:
+    """An option of a group. `outputs`: the kinds of outputs that it is for."""
+
+    outputs: ClassVar[frozenset[str]] = EVERY
+
+    def agree(self, config: Whole) -> None:
+        """Raises ConfigError where the rest of the config asks what this cannot; says the remedy."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Own(Group):
+    """An option whose class is a person's own: its signature says what keys there are, not this package."""
+
+    abilities: ClassVar[frozenset[str]] = frozenset()
+    _target_: str
+    settings: Annotated[Mapping[str, Any], Rest()] = field(default_factory=dict)
+
+    def __getattr__(self, name: str) -> Any:
+        """A setting, by its name. Raises AttributeError where there is none."""
+        if name.startswith("__") or name not in self.__dict__.get("settings", {}):
+            raise AttributeError(name)
+        return self.settings[name]
+
+
+def short(target: str) -> str:
+    """The last part of a `_target_`."""
+    return target.rsplit(".", 1)[-1]

@@ -1,0 +1,135 @@
+"""Optimisers, of fine-tuning and of pretraining, and the budgets that sizes name as schedules."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+from composed.config.groups import Group
+from composed.config.rules import (
+    PURE,
+    Check,
+    Choice,
+    Count,
+    Positive,
+    Tokens,
+    Unit,
+    Updates,
+    Weight,
+    above,
+    at_least,
+    within,
+)
+from composed.config.structure import LEFT_OUT, LeftOut, is_number, text
+from composed.errors import ConfigError
+
+SMOOTHING = within(0, 1)
+
+
+def _steps(key: str, steps: Any) -> None:
+    """A number, or [[share, value], ...] of the updates."""
+    if not isinstance(steps, list):
+        return
+    pairs = all(isinstance(step, list) and len(step) == 2 and all(map(is_number, step)) for step in steps)
+    if not pairs or abs(sum(share for share, _ in steps) - 1) > 1e-6 or any(share <= 0 for share, _ in steps):
+        raise ConfigError(f"{key}={text(steps)}: a number, or [[share of the updates, number], ...] with shares "
+                          "above 0 that add up to 1, such as [[0.8,0.2],[0.2,0.1]]")  # fmt: skip
+    for _, value in steps:
+        if not SMOOTHING.holds(value):
+            raise ConfigError(f"{key}={value}: must be {SMOOTHING.words}")
+
+
+Warmup = Annotated[int, at_least(0), Unit("updates")]
+Decay = Literal["inverse_sqrt", "linear", "constant"]
+Smoothing = Annotated[float | list[Any], SMOOTHING, Unit("share"), Check(_steps)]
+Betas = Annotated[tuple[float, float], PURE]
+Clip = Positive | None
+Images = Annotated[int, above(0), Unit("images")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adam(Group):
+    outputs: ClassVar[frozenset[str]] = frozenset({"text"})
+    updates: Updates
+    batch_tokens: Tokens
+    accumulate: Count
+    lr: Positive
+    warmup: Warmup
+    initial_lr: Weight
+    decay: Decay
+    weight_decay: Weight
+    betas: Betas
+    clip: Clip
+    label_smoothing: Smoothing
+    validate_every: Updates
+    checkpoint_every: Updates
+
+
+@dataclass(frozen=True, kw_only=True)
+class DenoiserOfImages(Group):
+    """Of pretraining=denoise_images."""
+
+    updates: Updates
+    batch_size: Images
+    lr: Positive
+    decay: Literal["constant", "linear"]
+    betas: Betas
+    clip: Clip
+    validate_every: Updates
+    checkpoint_every: Updates
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdamImages(Group):
+    outputs: ClassVar[frozenset[str]] = frozenset({"image"})
+    updates: Updates
+    batch_size: Images
+    lr: Positive
+    decay: Literal["constant", "linear"]
+    betas: Betas
+    l2: Weight
+    clip: Clip
+    validate_every: Updates
+    checkpoint_every: Updates
+
+
+@dataclass(frozen=True, kw_only=True)
+class FullBatch(Group):
+    outputs: ClassVar[frozenset[str]] = frozenset({"curve"})
+    updates: Updates
+    lr: Positive
+    l2: Weight
+    record_every: Updates
+
+
+def _select(node: Mapping[str, Any]) -> type:
+    return AdamImages if "batch_size" in node else FullBatch if "record_every" in node else Adam
+
+
+Optim = Annotated[Adam | AdamImages | FullBatch, Choice(_select)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """A budget: what it has of the keys of `Adam` replaces them."""
+
+    updates: Updates | LeftOut = LEFT_OUT
+    lr: Positive | LeftOut = LEFT_OUT
+    warmup: Warmup | LeftOut = LEFT_OUT
+    initial_lr: Weight | LeftOut = LEFT_OUT
+    label_smoothing: Smoothing | LeftOut = LEFT_OUT
+    batch_tokens: Tokens | LeftOut = LEFT_OUT
+    accumulate: Count | LeftOut = LEFT_OUT
+    decay: Decay | LeftOut = LEFT_OUT
+    weight_decay: Weight | LeftOut = LEFT_OUT
+    betas: Betas | LeftOut = LEFT_OUT
+    clip: Clip | LeftOut = LEFT_OUT
+    validate_every: Updates | LeftOut = LEFT_OUT
+    checkpoint_every: Updates | LeftOut = LEFT_OUT
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backtranslation:
+    """The reverse model of finetuning.extra_pairs."""
+
+    seed: Annotated[int, at_least(0), PURE]
+    schedule: str

@@ -1,0 +1,207 @@
+"""What is learned: data, splits, and what modes can ask of a kind of outputs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from composed.config.groups import Group, Outputs, Whole
+from composed.config.options import options, read_option
+from composed.config.rules import Choice, Count, Rest, Seed, Silent, Tokens, Unit, above
+from composed.config.structure import LEFT_OUT, LeftOut, plain, text
+from composed.errors import ConfigError
+
+Programs = Annotated[int, above(0), Unit("programs")]
+Images = Annotated[int, above(0), Unit("images")]
+Faces = Annotated[int, above(0), Unit("faces")]
+Characters = Annotated[int, above(0), Unit("characters")]
+Folder = Annotated[str, Silent()]  # where data are kept: what they are, other keys say
+Title = Annotated[str, Silent("denoiser")]
+MaxLength = Annotated[Tokens | None, Silent("denoiser")]
+Beams = Annotated[Count, Silent("denoiser")]
+# What a mode may be about where outputs are no text; the rest has to be as in finetuning=baseline.
+MODE_KEYS = (
+    "name",
+    "start_from",
+    "train_through",
+    "predict_through",
+    "base_weight",
+    "composed_weight",
+    "compose_after",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grammar:
+    max_variables: Annotated[int, above(0), Unit("variables")]
+    max_rounds: Annotated[int, above(0), Unit("rounds")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SansTypeSizes:
+    train: Annotated[Programs, Silent("denoiser")]
+    val: Programs
+    test: Programs
+    ood: Programs
+    unlabeled: Programs
+    unlabeled_val: Programs
+
+
+@dataclass(frozen=True, kw_only=True)
+class SansType(Group):
+    name: str
+    kind: Outputs
+    title: Title
+    data: Folder
+    folder: str | None
+    seed: Seed
+    grammar: Grammar
+    sizes: SansTypeSizes
+    max_length: MaxLength
+    beams: Beams
+
+
+@dataclass(frozen=True, kw_only=True)
+class Longest:
+    train: Characters | None
+    val: Characters | None
+    test: Characters | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AtMost:
+    train: Programs | None
+    val: Programs | None
+    test: Programs | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spoc(Group):
+    name: str
+    kind: Outputs
+    title: Title
+    data: Folder
+    folder: str | None
+    seed: Seed
+    cases: Literal["hidden", "public", "all"]
+    seconds: Annotated[float, above(0), Unit("seconds")]
+    unannotated: Literal["code", "omit"]
+    unlabeled: str | None
+    skip_bad: bool
+    longest: Longest
+    at_most: AtMost
+    max_length: MaxLength
+    beams: Beams
+
+
+@dataclass(frozen=True, kw_only=True)
+class FontsSizes:
+    faces: Faces
+    train: Images
+    val: Images
+    test: Images
+    unlabeled: Faces
+    unlabeled_val: Faces
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fonts(Group):
+    name: str
+    kind: Outputs
+    title: Title
+    data: Folder
+    faces: str
+    count: Faces
+    characters: str
+    size: Annotated[int, above(0), Unit("pixels")]
+    seed: Seed
+    sizes: FontsSizes
+
+    def agree(self, config: Whole) -> None:
+        _check_mode(self, config)
+        if len(set(self.characters)) < max(len(self.characters), 1):
+            raise ConfigError(f"task.characters={self.characters}: at least one, none of them twice")
+        if self.size % 8 or self.size < 16:
+            raise ConfigError(
+                f"task.size={self.size}: must be a multiple of 8, and at least 16, for the denoiser's three halvings"
+            )
+        if config.finetuning.start_from in options("finetuning"):
+            raise ConfigError(
+                f"finetuning.start_from={config.finetuning.start_from}: of fonts, valid values are scratch and the "
+                "folder of a finished run"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Staircase(Group):
+    name: str
+    kind: Outputs
+    title: Title
+    staircases: list[tuple[int, float, float]]
+    points: Annotated[int, above(0), Unit("points")]
+    beyond: Annotated[int, above(0), Unit("steps")]
+
+    def agree(self, config: Whole) -> None:
+        _check_mode(self, config)
+        mode = config.finetuning
+        if mode.start_from != "scratch":
+            raise ConfigError(
+                f"finetuning.start_from={mode.start_from}: not for task=staircase, where f starts from random weights; "
+                "set it to scratch"
+            )
+        if mode.compose_after:
+            raise ConfigError(
+                f"finetuning.compose_after={mode.compose_after}: not for task=staircase; it has to be 0, since the "
+                "loss of Pi(f(x)) is there from the start"
+            )
+        for steps, width, gap in self.staircases:
+            if steps < 2 or width <= 0 or gap <= 0:
+                raise ConfigError(
+                    f"task.staircases: [{steps}, {width}, {gap}]: at least 2 steps, width and gap above 0"
+                )
+            if self.points % steps or self.points < 2 * steps:
+                raise ConfigError(
+                    f"task.points={self.points}: must be a multiple of the {steps} steps, at least 2 on each"
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnTask(Group):
+    """A task of a person's own: what it has beside the keys that trainings read, it reads itself."""
+
+    name: str
+    kind: Outputs
+    title: Title
+    data: Folder | LeftOut = LEFT_OUT
+    max_length: MaxLength | LeftOut = LEFT_OUT
+    beams: Beams | LeftOut = LEFT_OUT
+    settings: Annotated[Mapping[str, Any], Rest()] = field(default_factory=dict)
+
+    def agree(self, config: Whole) -> None:
+        if self.kind != "text":
+            _check_mode(self, config)
+
+
+SCHEMAS: dict[str, type] = {"sanstype": SansType, "spoc": Spoc, "fonts": Fonts, "staircase": Staircase}
+
+
+def _select(node: Mapping[str, Any]) -> type:
+    return SCHEMAS.get(str(node.get("name")), OwnTask)
+
+
+Task = Annotated[SansType | Spoc | Fonts | Staircase | OwnTask, Choice(_select)]
+
+
+def _check_mode(task: Fonts | Staircase | OwnTask, config: Whole) -> None:
+    """Only what outputs that are no text can do."""
+    mode, where = config.finetuning, f"task={task.name}"
+    if mode.start_from == "denoiser":
+        raise ConfigError(
+            f"finetuning={mode.name}: f cannot start from the denoiser in {where}, where its inputs are no outputs; "
+            "finetuning=baseline and finetuning=composed_pathwise start from random weights"
+        )
+    baseline = read_option("finetuning", "baseline")
+    for key, value in plain(mode).items():
+        if key not in MODE_KEYS and value != baseline[key]:
+            raise ConfigError(
+                f"finetuning.{key}={text(value)}: not for {where}, where it has to be {text(baseline[key])}"
+            )
