@@ -8,19 +8,11 @@ import sys
 
 import pytest
 
-from composed.config.command_line import (
-    CONF,
-    GROUPS,
-    PLUGINS,
-    check,
-    check_command_line,
-    every_job,
-    flags_first,
-    help_text,
-    options,
-    search_words,
-    with_own_options,
-)
+from composed.config import options as options_of
+from composed.config.command_line import check, check_command_line, every_job, flags_first
+from composed.config.options import CONF, GROUPS, options, search_words, with_own_options
+from composed.config.processes import PLUGINS
+from composed.config.reference import help_text
 from composed.errors import ConfigError
 from tests.commands import command
 from tests.test_configs import config
@@ -290,7 +282,7 @@ def test_every_value_of_a_sweep_is_checked_before_its_first_job(arguments, answe
 
 @pytest.mark.parametrize("word", PLUGINS)
 def test_a_plugin_that_is_not_installed_is_named_with_what_installs_it(word, monkeypatch):
-    monkeypatch.setattr("composed.config.command_line.find_spec", lambda name: None)
+    monkeypatch.setattr("composed.config.processes.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=rf"{word}: .* pip install 'composed\[(sweeps|slurm)\]'"):
         check_command_line(["-m", word, "seed=0,1"])
 
@@ -371,27 +363,23 @@ def test_a_wrong_word_is_answered_without_importing_torch():
     assert ended.stdout.split() == ["2", "False"]
 
 
-def test_a_key_that_no_mode_has_is_named_with_its_place(tmp_path, monkeypatch):
-    from composed.config import command_line as module
-
-    shutil.copytree(CONF / "finetuning", tmp_path / "finetuning")
-    (tmp_path / "finetuning" / "mine.yaml").write_text("# Mine.\nname: mine\ncompose_afer: 0.5\n")
-    monkeypatch.setattr(module, "CONF", tmp_path)
+def test_a_key_that_no_mode_has_is_named_with_its_place(tmp_path):
+    (tmp_path / "finetuning").mkdir()
+    (tmp_path / "finetuning" / "mine.yaml").write_text("# Mine.\ndefaults: [composed]\nname: mine\ncompose_afer: 0.5\n")
     with pytest.raises(
-        ConfigError, match=r"mine\.yaml:3: there is no key finetuning.compose_afer; did you mean compose_after"
+        ConfigError, match=r"mine\.yaml:4: there is no key finetuning.compose_afer; did you mean compose_after"
     ):
-        module._check_mode({"finetuning": {"compose_afer": 0.5}})
+        check_command_line(["--config-dir", str(tmp_path), "finetuning=mine"])
+    with_own_options([])
 
 
 def test_a_model_of_ones_own_needs_no_entry_in_a_list(tmp_path, monkeypatch):
     """And is asked for nothing that no entry says it can."""
-    from composed.config import command_line as module
-
     shutil.copytree(CONF, tmp_path / "conf", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "conf" / "model" / "mine.yaml").write_text(
         "# Mine.\n_target_: composed.models.classifier.Mine\nhidden: 3\n"
     )
-    monkeypatch.setattr(module, "CONF", tmp_path / "conf")
+    monkeypatch.setattr(options_of, "CONF", tmp_path / "conf")
     settings = {**config("profile=smoke"), "model": {"_target_": "composed.models.classifier.Mine", "hidden": 3}}
     check(settings)
     for finetuning, answer in (({"depth": 2}, "finetuning.depth=2"), ({"adapters": 8}, "finetuning.adapters=8")):

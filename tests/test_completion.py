@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from composed.cli.completion import main, words
-from composed.config.command_line import GROUPS
+from composed.cli.completion import main
+from composed.config.options import GROUPS
+from composed.config.reference import completion_words
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def completed(script: str, line: str, breaks: str = " =:", function: str = "_com
 
 
 def test_every_group_has_its_options_and_keys_their_paths() -> None:
-    every = words()
+    every = completion_words()
     assert {group for group in GROUPS if any(word.startswith(f"{group}=") for word in every)} == set(GROUPS)
     assert {"finetuning=composed", "task=sanstype", "optim.lr=", "seed=", "task.grammar.max_variables="} <= {*every}
     assert not [word for word in every if "_target_" in word or word.startswith(("hydra", "defaults"))]

@@ -2,21 +2,25 @@
 
 import importlib.util
 from pathlib import Path
+from typing import Annotated
 
 import pytest
 
-from composed.config.command_line import CONF, GROUPS, options
+from composed.config import reference
+from composed.config.options import CONF, GROUPS, options
+from composed.config.rules import PURE, Unit
+from composed.config.structure import form
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "config_reference.py"
 spec = importlib.util.spec_from_file_location("config_reference", SCRIPT)
 assert spec
 assert spec.loader
-reference = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(reference)
+script = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(script)
 
 
 def test_the_page_is_up_to_date() -> None:
-    assert reference.PAGE.read_text("utf-8") == reference.page(), "python scripts/config_reference.py"
+    assert script.PAGE.read_text("utf-8") == reference.page(), "python scripts/config_reference.py"
 
 
 def test_every_option_and_every_key_that_one_can_set_is_there() -> None:
@@ -51,10 +55,20 @@ def test_a_comment_is_that_of_the_line_the_lines_above_or_the_section(tmp_path, 
     }
 
 
-@pytest.mark.parametrize(("line", "answer"), [("e: 2", "no comment"), ("zeal: 2  # of it", "gives it no unit")])
+@pytest.mark.parametrize(
+    ("line", "answer"), [("e: 2", "no comment"), ("zeal: 2  # of it", "no class in src/config has such a field")]
+)
 def test_a_key_that_is_not_explained_is_an_error(line, answer, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(reference, "CONF", tmp_path)
+    monkeypatch.setattr("composed.config.options.CONF", tmp_path)
     (tmp_path / "group").mkdir()
     found = [("option", entry) for entry in reference.entries(write(tmp_path / "group", f"# head\n{line}\n"))]
     with pytest.raises(SystemExit, match=answer):
-        list(reference.table(found, None, 1))
+        list(reference.table(found, 1))
+
+
+def test_a_number_says_its_unit() -> None:
+    assert reference.unit("a", "b", form(Annotated[int, Unit("tokens")] | None)) == "tokens"
+    assert reference.unit("a", "b", form(Annotated[list[int], PURE])) == reference.unit("a", "b", form(str)) == ""
+    with pytest.raises(SystemExit, match=r"a of b: its class in src/config gives it no unit"):
+        reference.unit("a", "b", form(int | None))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from composed.config.command_line import options
+from composed.config.options import options
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

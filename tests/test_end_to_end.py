@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from composed.config.command_line import options
+from composed.config.options import options
 from composed.system.files import read_lines
 from tests.commands import BASELINE, ENVIRONMENT, LONG, command, end, result, run_folders, same_bits, start, wait_for
 

@@ -241,6 +241,6 @@ def test_the_smoke_table_runs(tmp_path_factory, monkeypatch, mode):
 
 
 def test_without_fairseq_the_command_to_install_it_is_named(monkeypatch):
-    monkeypatch.setattr("composed.config.command_line.find_spec", lambda name: None)
+    monkeypatch.setattr("composed.config.model.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match="make fairseq"):
         check_command_line(["model=fairseq_transformer"], write=False)

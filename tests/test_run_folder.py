@@ -8,13 +8,17 @@ import subprocess
 import pytest
 import yaml
 
-from composed.config.command_line import CONF
+from composed.config.identity import content_key, of_trainer, shaping
+from composed.config.options import CONF
+from composed.config.structure import forms
+from composed.config.trainer import Trainer
 from composed.errors import ComposedError, DataError
 from composed.runs import folder as run_folder
-from composed.runs.folder import TRAINER, RunFolder, content_key, environment, of_trainer, shaping
+from composed.runs.folder import RunFolder, environment
 from composed.system.console import TRAINING_ID, training_id
 from tests.test_configs import config
 
+TRAINER = [key for key in forms(Trainer) if key != "lightning"]
 CONFIG = config("profile=smoke", "finetuning=composed", "seed=3", "logger=csv")
 
 
@@ -136,21 +140,6 @@ def test_an_estimator_that_is_not_used_and_a_reverse_model_that_is_shape_accordi
     slower = copy.deepcopy(augmented)
     slower["schedules"]["scratch"]["lr"] = 1e-4
     assert RunFolder.of(augmented).path != RunFolder.of(slower).path
-
-
-def test_a_later_key_changes_the_folder_only_where_it_changes_something(tmp_path):
-    """And an older config, which lacks it, is read as if it had its first value."""
-    for group, keys in run_folder.LATER.items():
-        for key, value in keys.items():
-            with_key = {**CONFIG, group: {**CONFIG.get(group, {}), key: value}}
-            without = {**CONFIG, group: {**CONFIG.get(group, {})}}
-            assert RunFolder.of(with_key).path == RunFolder.of(without).path
-            with_key[group][key] = {"model": {"_target_": "x"}, "file": "mine"}.get(key, 0.5)
-            differs = RunFolder.of(with_key).path != RunFolder.of(without).path
-            assert differs == (key != "classifier")  # which finetuning.predict_above asks, and does not here
-    folder = RunFolder(tmp_path / "run")
-    folder.describe(CONFIG, [])
-    assert folder.config()["finetuning"]["predict_above"] == 0.0
 
 
 @pytest.mark.parametrize("end", ["ours", "finished"])

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from composed.config import command_line as command
+from composed.config import processes as launching
 from composed.errors import ConfigError
 from composed.sweeps import slurm
 from tests.commands import BASELINE, ENVIRONMENT, LONG, end, run_folders, same_bits, start
@@ -294,7 +295,7 @@ def test_a_job_that_comes_back_for_ever_ends(scontrol, monkeypatch):
 
 def test_a_sweep_for_a_queue_is_refused_where_there_is_none(monkeypatch):
     words = ["-m", "hydra/launcher=slurm", "seed=0,1"]
-    monkeypatch.setattr(command, "which", lambda _name: None)
+    monkeypatch.setattr(launching, "which", lambda _name: None)
     with pytest.raises(ConfigError, match="has no sbatch"):
         command.check_command_line(words, write=False)
 
@@ -311,13 +312,13 @@ def test_a_sweep_for_a_queue_is_refused_where_there_is_none(monkeypatch):
     ],
 )
 def test_a_job_that_cannot_be_what_its_run_is_is_refused(words, answer, monkeypatch):
-    monkeypatch.setattr(command, "which", lambda name: name)
+    monkeypatch.setattr(launching, "which", lambda name: name)
     with pytest.raises(ConfigError, match=answer):
         command.check_command_line([*SWEEP, *words], write=False)
 
 
 def test_a_job_may_have_as_many_processes_as_its_run(monkeypatch):
-    monkeypatch.setattr(command, "which", lambda name: name)
+    monkeypatch.setattr(launching, "which", lambda name: name)
     several = ("hydra.launcher.nodes=2", "hydra.launcher.tasks_per_node=2", "trainer=ddp", "trainer.num_nodes=2")
     command.check_command_line([*SWEEP, *several, "trainer.devices=2"], write=False)
     command.check_command_line([*SWEEP, *several], write=False)  # all GPUs, however many there will be

@@ -5,12 +5,8 @@ Groups, options and keys are written into the script, flags are asked for when t
 
 import argparse
 import sys
-from collections.abc import Iterator
-from typing import Any
 
-import yaml
-
-from composed.config.command_line import CONF, GROUPS, options
+from composed.config.reference import completion_words
 
 SCRIPT = """\
 _composed_words='{words}'
@@ -41,32 +37,11 @@ complete -W 'bash zsh' composed-completion
 ZSH = "autoload -U +X compinit && compinit -u\nautoload -U +X bashcompinit && bashcompinit\n"
 
 
-def words() -> list[str]:
-    """What can stand on the command line: GROUP=OPTION, and KEY= for every key that some file of conf/ gives."""
-    found = {f"{group}={option}" for group in GROUPS for option in options(group)}
-    for path in {*CONF.rglob("*.yaml")} - {CONF / "compare.yaml"}:  # which is of reports
-        entries = yaml.safe_load(path.read_text(encoding="utf-8"))
-        group = (
-            "" if path.parent == CONF or path.read_text("utf-8").startswith("# @package _global_") else path.parent.name
-        )
-        found.update(f"{key}=" for key in _keys(entries, group))
-    return sorted(found)
-
-
-def _keys(node: Any, prefix: str) -> Iterator[str]:
-    if not isinstance(node, dict):
-        yield prefix
-        return
-    for key, child in node.items():
-        if key not in ("defaults", "hydra", "_target_", "_partial_", "_convert_") and isinstance(key, str):
-            yield from _keys(child, f"{prefix}.{key}".lstrip("."))
-
-
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="composed-completion", description=__doc__.partition("\n")[0])
     parser.add_argument("shell", choices=("bash", "zsh"))
     shell = parser.parse_args(arguments).shell
-    print((ZSH if shell == "zsh" else "") + SCRIPT.format(words="\n".join(words())), end="")
+    print((ZSH if shell == "zsh" else "") + SCRIPT.format(words="\n".join(completion_words())), end="")
     return 0
 
 

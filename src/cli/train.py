@@ -12,14 +12,10 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from composed.config.command_line import (
-    check_command_line,
-    check_first_process,
-    flags_first,
-    help_text,
-    search_words,
-    with_own_options,
-)
+from composed.config.command_line import check_command_line, flags_first
+from composed.config.options import search_words, with_own_options
+from composed.config.processes import check_first_process
+from composed.config.reference import help_text
 from composed.errors import ComposedError, ConfigError, Interrupted, TrainingError
 from composed.experiment import evaluate
 from composed.experiment.run import run

@@ -8,7 +8,7 @@ from typing import Any
 
 import hydra.utils
 
-from composed.config.command_line import targets
+from composed.config.targets import targets
 from composed.errors import ConfigError
 
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from composed.config.identity import content_key, of_trainer
 from composed.datamodules.batching import Pairs, encode
-from composed.runs.folder import content_key, of_trainer
 from composed.runs.store import Store
 from composed.system import processes
 from composed.system.console import main_process, say

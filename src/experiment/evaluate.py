@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from composed import judges
+from composed.config.identity import configuration_key
 from composed.errors import ComposedError, DataError
 from composed.judges.programs import score
 from composed.judges.scores import Scores
 from composed.reporting.runs import split_word
-from composed.runs.folder import RunFolder, configuration_key
+from composed.runs.folder import RunFolder
 from composed.runs.result import Result
 from composed.system import processes
 from composed.system.console import main_process, say

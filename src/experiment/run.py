@@ -8,7 +8,9 @@ from typing import Any
 from hydra import compose
 from omegaconf import OmegaConf
 
-from composed.config.command_line import check, check_first_process, check_processes, options
+from composed.config.command_line import check
+from composed.config.options import options
+from composed.config.processes import check_first_process, check_processes
 from composed.errors import ConfigError
 from composed.experiment import evaluate
 from composed.runs.folder import RunFolder

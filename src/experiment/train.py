@@ -6,12 +6,13 @@ from typing import Any
 
 from torch import nn
 
+from composed.config.identity import shaping
 from composed.errors import ComposedError
 from composed.experiment.denoiser import composition, denoiser_weights, frozen_denoiser
 from composed.experiment.evaluate import warn_of_no_judge
 from composed.experiment.fine_tuning import fine_tuning
 from composed.models.composition import fingerprint
-from composed.runs.folder import RunFolder, provenance, shaping
+from composed.runs.folder import RunFolder, provenance
 from composed.system.console import main_process
 from composed.system.files import write_json
 from composed.tasks import open_task

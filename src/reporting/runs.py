@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from composed.config.identity import without_silent
 from composed.errors import ConfigError, DataError
 from composed.judges.scores import Scores
-from composed.runs.folder import NOT_SHAPING, RunFolder
+from composed.runs.folder import RunFolder
 from composed.runs.result import Result
 
 SPLIT_NAMES = {"id": "In distribution", "ood": "Out of distribution", "test": "Test"}  # others have their own
@@ -267,8 +268,8 @@ def cores(count: int) -> str:
 
 def shaping_entries(folder: Path) -> dict[str, Any]:
     """The configuration as {dotted key: value}, without the seed and what shapes no number."""
-    entries = _flat(RunFolder.existing(folder).config())
-    return {key: value for key, value in entries.items() if key.partition(".")[0] not in (*NOT_SHAPING, "seed")}
+    entries = _flat(without_silent(RunFolder.existing(folder).config()))
+    return {key: value for key, value in entries.items() if key != "seed"}
 
 
 def _flat(node: Any, prefix: str = "") -> dict[str, Any]:

@@ -4,7 +4,6 @@ The folder's name ends in a hash of the resolved config, so that the same comman
 to see that it is finished. Left out: moving or merging runs.
 """
 
-import hashlib
 import json
 import os
 import platform
@@ -14,38 +13,30 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import NoneType
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 
-from composed.config.effects import contents, starts_from_a_mode, without_effect
+from composed.config.groups import Outputs
+from composed.config.identity import run_name, shaping
 from composed.datamodules.text import TEST_SET, TEST_SET_WORDS
 from composed.errors import ComposedError, DataError
 from composed.system import processes
 from composed.system.console import main_process, say, training_id
 from composed.system.files import locked, read_json, write_json, write_text
 
-# Where things lie, how many processes judge, who else gets the metrics: keys that shape no number of a result.
-NOT_SHAPING = ("runs", "store", "redo", "logger", "judge")
-# Keys that came later, and the values under which everything is as it was without them. With these they shape nothing,
-# so that runs and denoisers that are older than a key keep their names.
-LATER: dict[str, dict[str, Any]] = {
-    "finetuning": {"predict_above": 0.0},
-    "pretraining": {"fresh": False, "linewise": 0.0, "broken": False, "classifier": 0, "model": None},
-    "tokenizer": {"file": None},
-}
+GROUPS = ("finetuning", "pretraining", "tokenizer")  # of every config, which reports look into
 COMPARISONS = ("exact", "tokens")  # of what a program prints with what it should
-KINDS = ("text", "image", "curve")  # what an output is
 # What commands ask of the config of a run that somebody else may have written: (group, key) and its kind or its values.
 NEEDED: dict[tuple[str, str], Any] = {
     ("task", "name"): str,
     ("task", "title"): str,
-    ("task", "kind"): KINDS,
+    ("task", "kind"): get_args(Outputs),
     ("profile", "name"): str,
     ("finetuning", "name"): str,
     ("finetuning", "predict_through"): str | NoneType,
@@ -58,9 +49,6 @@ NEEDED: dict[tuple[str, str], Any] = {
     **{(group, ""): dict for group in ("model", "noise", "optim", "estimator", "logger", "tokenizer")},
 }
 CODE = Path(__file__).resolve().parents[2]
-NOT_SHAPING_TRAINER = ("checkpoints", "gradient_checkpointing")
-# What the trainer group has in every run, and what of it shapes no weights: devices share out the same batches.
-TRAINER = (*NOT_SHAPING_TRAINER, "accelerator", "devices", "num_nodes", "strategy", "precision", "threads")
 RECORDED_PACKAGES = (
     "composed",
     "torch",
@@ -71,63 +59,6 @@ RECORDED_PACKAGES = (
     "safetensors",
     "numpy",
 )
-
-
-def content_key(value: Any) -> str:
-    """12 hex digits of the SHA-256 of a plain value's JSON."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def without_later(config: dict[str, Any]) -> dict[str, Any]:
-    """The config without the later keys that change nothing."""
-
-    def kept(group: str) -> dict[str, Any]:
-        return {key: value for key, value in config[group].items() if LATER[group].get(key, ...) != value}
-
-    return {**config, **{group: kept(group) for group in LATER if group in config}}
-
-
-def shaping(config: dict[str, Any]) -> dict[str, Any]:
-    """The part of a config that the numbers of its result depend on; content stands where it names files."""
-    kept = {key: value for key, value in without_later(config).items() if key not in NOT_SHAPING}
-    kept["trainer"] = {key: value for key, value in config["trainer"].items() if key not in NOT_SHAPING_TRAINER}
-    kept["task"] = {key: value for key, value in config["task"].items() if key != "data"}
-    if config["denoiser"] == "store":
-        kept["denoiser"] = "auto"  # the same denoiser
-    if config["finetuning"]["extra_pairs"]:
-        reverse = config["backtranslation"]
-        kept["backtranslation"] = {**reverse, "schedule": config["schedules"][reverse["schedule"]]}
-    if not starts_from_a_mode(config):
-        kept.pop("schedules", None)  # the mode's is in optim
-    return _put(_without(kept, [*without_effect(config)]), contents(config))
-
-
-def _without(node: dict[str, Any], keys: Sequence[str], path: str = "") -> dict[str, Any]:
-    """The config without these keys, at any depth."""
-    return {
-        key: _without(value, keys, f"{path}{key}.") if isinstance(value, dict) else value
-        for key, value in node.items()
-        if f"{path}{key}" not in keys
-    }
-
-
-def _put(node: dict[str, Any], values: dict[str, Any], path: str = "") -> dict[str, Any]:
-    """The config with other values at the dotted keys that it has."""
-    return {
-        key: _put(value, values, f"{path}{key}.") if isinstance(value, dict) else values.get(f"{path}{key}", value)
-        for key, value in node.items()
-    }
-
-
-def configuration_key(shape: dict[str, Any]) -> str:
-    """The same for the shapes of runs that differ in their seed alone."""
-    return content_key({key: value for key, value in shape.items() if key != "seed"})
-
-
-def of_trainer(config: dict[str, Any]) -> dict[str, Any]:
-    """What weights in the store depend on of the trainer group: the precision, and what a person gave Lightning."""
-    added = {key: value for key, value in config["trainer"].items() if key not in TRAINER}
-    return {"precision": config["trainer"]["precision"], **({"trainer": added} if added else {})}
 
 
 class RunFolder:
@@ -151,9 +82,7 @@ class RunFolder:
 
     @classmethod
     def of(cls, config: dict[str, Any]) -> "RunFolder":
-        task, profile, mode = (config[group]["name"] for group in ("task", "profile", "finetuning"))
-        name = f"{task}-{profile}-{mode}-s{config['seed']}-{content_key(shaping(config))[:8]}"
-        return cls(Path(config["runs"]) / name)
+        return cls(Path(config["runs"]) / run_name(config))
 
     @classmethod
     def existing(cls, path: Path) -> "RunFolder":
@@ -169,9 +98,9 @@ class RunFolder:
             config = yaml.safe_load(path.read_text(encoding="utf-8"))
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise DataError(f"{path} is no YAML: {error}") from error
-        if not isinstance(config, dict) or not all(isinstance(config.get(group, {}), dict) for group in LATER):
+        if not isinstance(config, dict) or not all(isinstance(config.get(group, {}), dict) for group in GROUPS):
             raise DataError(f"{path} is no config of a run")
-        return {**config, **{group: {**keys, **config[group]} for group, keys in LATER.items() if group in config}}
+        return config
 
     def trained(self) -> dict[str, Any]:
         """The config of a run that is trained to its end, as commands use it that did not make the run.

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from composed.config.identity import content_key
 from composed.errors import ComposedError
-from composed.runs.folder import content_key
 from composed.system.console import say, training_id
 from composed.system.files import locked, write_json, write_text
 

@@ -8,13 +8,12 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from composed.config.identity import denoiser_key
 from composed.errors import DataError
-from composed.runs.folder import RunFolder, content_key, of_trainer, without_later
+from composed.runs.folder import RunFolder
 from composed.runs.result import Result
 from composed.sweeps.jobs import Job
 from composed.system.files import read_json
-
-NOT_OF_DENOISER = ("data", "title", "beams", "max_length")  # of the task
 
 
 def plan(jobs: Sequence[Job], *, at_a_time: int, retry_failed: bool) -> str:
@@ -30,8 +29,8 @@ def plan(jobs: Sequence[Job], *, at_a_time: int, retry_failed: bool) -> str:
     if not todo:
         return "\n".join(lines)
     finished = list(_finished(Path(todo[0].config["runs"])))
-    there = {_denoiser(config) for _, config in finished}
-    denoisers = {_denoiser(job.config): job.config for job in todo if "optim" in job.config["pretraining"]}
+    there = {denoiser_key(config) for _, config in finished}
+    denoisers = {denoiser_key(job.config): job.config for job in todo if "optim" in job.config["pretraining"]}
     absent = [
         config for key, config in denoisers.items() if key not in there and config["denoiser"] in ("auto", "store")
     ]
@@ -64,16 +63,6 @@ def _finished(runs: Path) -> Iterator[tuple[Result, dict[str, Any]]]:
         yield result, config
 
 
-def _denoiser(config: dict[str, Any]) -> str:
-    """The same where the denoiser is the same."""
-    task = {key: value for key, value in config["task"].items() if key not in NOT_OF_DENOISER}
-    if "sizes" in task:
-        task["sizes"] = {**task["sizes"], "train": None}  # labeled examples
-    config = without_later(config)
-    groups = [config[key] for key in ("tokenizer", "noise", "model", "pretraining", "store")]
-    return content_key([task, *groups, config["finetuning"]["depth"], of_trainer(config)])
-
-
 def _mean_seconds(finished: Iterable[tuple[Result, dict[str, Any]]], config: dict[str, Any]) -> float | None:
     """Of finished runs like this one: of its mode, else of its task and profile."""
     task, profile, mode = (config[group]["name"] for group in ("task", "profile", "finetuning"))
@@ -87,9 +76,13 @@ def _pretraining_seconds(config: dict[str, Any]) -> float | None:
     times = []
     for done in Path(config["store"]).glob("denoiser-*/done.json"):
         key = done.with_name("key.json")
-        if read_json(key).get("pretraining") == config["pretraining"]:
+        if _without_classifier(read_json(key).get("pretraining", {})) == _without_classifier(config["pretraining"]):
             times.append(done.stat().st_mtime - key.stat().st_mtime)
     return fmean(times) if times else None
+
+
+def _without_classifier(pretraining: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in pretraining.items() if key != "classifier"}
 
 
 def _clock(seconds: float) -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import yaml
 
-from composed.config.command_line import CONF, check, check_command_line, every_job
+from composed.config.command_line import check, every_job, every_value
+from composed.config.options import CONF, with_own_options
 from composed.errors import ConfigError
 from composed.reporting.compare import Compare, pairs_of
 from composed.reporting.description import describe
@@ -79,12 +80,14 @@ class Table:
         for row in self.rows:
             own = [f"runs=runs/{self.place(words)}", f"seed={','.join(map(str, self.seeds))}"]
             named = _by_key([*own, *shlex.split(f"{self.every} {row}"), *words])
-            check_command_line(["-m", "hydra/launcher=composed", *named.values()], write=False, effects=False)
-            seeds = every_job([named.pop("seed")])
-            for overrides, config in every_job([*named.values()]):
-                check(config)
-                for (seed,), settings in seeds:
-                    job = Job((*overrides, seed), {**config, "seed": settings["seed"]})
+            with_own_options([*named.values()])
+            seeds = every_value(named.pop("seed"))
+            for place, (overrides, config) in enumerate(every_job([*named.values()], checked=True)):
+                for word, seed in seeds:
+                    seeded = {**config, "seed": seed}
+                    if not place:
+                        check(seeded)
+                    job = Job((*overrides, word), seeded)
                     jobs[job.folder.path] = job
         return [*jobs.values()]
 

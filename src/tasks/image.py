@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from torch import nn
 
+from composed.config.identity import content_key, of_trainer
 from composed.config.instantiate import instantiate
 from composed.datamodules.fonts import faces
 from composed.datamodules.fonts.glyphs import Glyphs, Sizes, Splits, split
 from composed.errors import DataError
 from composed.reporting.pictures import curves, sheet
-from composed.runs.folder import RunFolder, content_key, of_trainer, without_later
+from composed.runs.folder import RunFolder
 from composed.system import processes
 from composed.system.console import main_process, say
 from composed.system.files import write_atomically
@@ -110,7 +111,7 @@ class ImageTask(Task):
             "sizes": {name: sizes[name] for name in ("faces", "train", "unlabeled", "unlabeled_val")},
             "noise": self.config["noise"],
             "model": self.config["model"]["denoiser"],
-            "pretraining": without_later(self.config)["pretraining"],
+            "pretraining": self.config["pretraining"],
             **of_trainer(self.config),
         }
 

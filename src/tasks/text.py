@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from composed import judges
-from composed.config.command_line import options
+from composed.config.identity import content_key, of_trainer
 from composed.config.instantiate import instantiate
+from composed.config.options import options
 from composed.datamodules import tokenizers
 from composed.datamodules.batching import Examples, Pairs, Redrawn, encode, plan
 from composed.datamodules.noise import corrupt
@@ -25,7 +26,7 @@ from composed.models.composition import Composition
 from composed.models.sequence import SequenceModel, Specials
 from composed.models.translation import Translated
 from composed.printable import printable
-from composed.runs.folder import RunFolder, content_key, of_trainer, without_later
+from composed.runs.folder import RunFolder
 from composed.system import processes
 from composed.system.console import main_process, say
 from composed.system.files import write_lines
@@ -181,7 +182,7 @@ class TextTask(Task):
                 )
 
     def identity_of_denoiser(self) -> dict[str, Any]:
-        pretraining = without_later(self.config)["pretraining"]
+        pretraining = self.config["pretraining"]
         return {
             "data": content_key({"unlabeled": self.data.unlabeled, "unlabeled_val": self.data.unlabeled_val}),
             "vocabulary": self.tokenizer.hash,

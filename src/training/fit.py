@@ -13,6 +13,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.strategies import ModelParallelStrategy
 from torch.utils.data import DataLoader
 
+from composed.config.trainer import of_lightning
 from composed.datamodules.batching import Batch, Examples, Updates, plan
 from composed.errors import ConfigError, Interrupted, TrainingError
 from composed.models.adaptation import merge_low_rank
@@ -24,9 +25,6 @@ from composed.training.recorder import Recorder, StopSignals
 
 for name in ("pytorch_lightning", "lightning_fabric"):
     logging.getLogger(name).setLevel(logging.ERROR)
-
-
-OURS = ("threads", "checkpoints", "gradient_checkpointing")  # keys of the trainer group that are not Lightning's
 
 
 class Data(pl.LightningDataModule):
@@ -98,7 +96,7 @@ class _Chunk:
 
 def _of_lightning(settings: dict[str, Any]) -> dict[str, Any]:
     """What Lightning's Trainer takes of the trainer group."""
-    settings = {key: value for key, value in settings.items() if key not in OURS}
+    settings = of_lightning(settings)
     return settings | ({"strategy": ModelParallelStrategy()} if settings.get("strategy") == "fsdp" else {})
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 
-from composed.runs.folder import configuration_key, content_key, shaping
+from composed.config.identity import configuration_key, content_key, shaping
 from composed.system.console import main_process, say
 from composed.training.wandb_process import WandbProcess, switched_off
 

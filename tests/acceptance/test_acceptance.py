@@ -18,7 +18,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from composed.config.command_line import CONF, options
+from composed.config.options import CONF, options
 from composed.experiment.evaluate import metrics
 from tests.commands import ENVIRONMENT, command, end, result, run_folders, start
 from tests.test_wandb_process import read_back

@@ -7,7 +7,7 @@ from hydra.plugins.launcher import Launcher as HydraLauncher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from composed.config.command_line import search_words
+from composed.config.options import search_words
 from composed.runs.result import Result
 from composed.sweeps.jobs import Job, run_jobs
 

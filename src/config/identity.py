@@ -1,0 +1,87 @@
+"""What tells runs and denoisers apart: what of a config shapes numbers, as the fields of its classes say.
+
+Content, not a path, stands for the files that a config names.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from composed.config import Config
+from composed.config.effects import contents, starts_from_a_mode, without_effect
+from composed.config.rules import Silent
+from composed.config.structure import Form, forms, keys_where
+from composed.config.trainer import Trainer
+
+
+def content_key(value: Any) -> str:
+    """12 hex digits of the SHA-256 of a plain value's JSON."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _of_no_run(form: Form) -> bool:
+    return any(isinstance(rule, Silent) and rule.of == "run" for rule in form.rules)
+
+
+def _of_no_denoiser(form: Form) -> bool:
+    return form.rule(Silent) is not None
+
+
+def without_silent(config: dict[str, Any]) -> dict[str, Any]:
+    """The config without the keys that shape no number of a result."""
+    return _without(config, [*keys_where(Config, config, _of_no_run)])
+
+
+def shaping(config: dict[str, Any]) -> dict[str, Any]:
+    """The part of a config that the numbers of its result depend on; content stands where it names files."""
+    kept = without_silent(config)
+    if config["denoiser"] == "store":
+        kept["denoiser"] = "auto"  # the same denoiser
+    if config["finetuning"]["extra_pairs"]:
+        reverse = config["backtranslation"]
+        kept["backtranslation"] = {**reverse, "schedule": config["schedules"][reverse["schedule"]]}
+    if not starts_from_a_mode(config):
+        kept.pop("schedules", None)  # the mode's is in optim
+    return _put(_without(kept, [*without_effect(config)]), contents(config))
+
+
+def run_name(config: dict[str, Any]) -> str:
+    """Of a run's folder: the same command finds it again."""
+    task, profile, mode = (config[group]["name"] for group in ("task", "profile", "finetuning"))
+    return f"{task}-{profile}-{mode}-s{config['seed']}-{content_key(shaping(config))[:8]}"
+
+
+def configuration_key(shape: dict[str, Any]) -> str:
+    """The same for the shapes of runs that differ in their seed alone."""
+    return content_key({key: value for key, value in shape.items() if key != "seed"})
+
+
+def of_trainer(config: dict[str, Any]) -> dict[str, Any]:
+    """What weights in the store depend on of the trainer group: the precision, and what a person gave Lightning."""
+    added = {key: value for key, value in config["trainer"].items() if key not in forms(Trainer)}
+    return {"precision": config["trainer"]["precision"], **({"trainer": added} if added else {})}
+
+
+def denoiser_key(config: dict[str, Any]) -> str:
+    """The same where the denoiser is the same, as far as the config alone tells."""
+    kept = _without(config, [*keys_where(Config, config, _of_no_denoiser)])
+    groups = [kept[key] for key in ("task", "tokenizer", "noise", "model", "pretraining")]
+    return content_key([*groups, config["store"], config["finetuning"]["depth"], of_trainer(config)])
+
+
+def _without(node: Mapping[str, Any], keys: Sequence[str], path: str = "") -> dict[str, Any]:
+    """The config without these keys, at any depth."""
+    return {
+        key: _without(value, keys, f"{path}{key}.") if isinstance(value, dict) else value
+        for key, value in node.items()
+        if f"{path}{key}" not in keys
+    }
+
+
+def _put(node: dict[str, Any], values: dict[str, Any], path: str = "") -> dict[str, Any]:
+    """The config with other values at the dotted keys that it has."""
+    return {
+        key: _put(value, values, f"{path}{key}.") if isinstance(value, dict) else values.get(f"{path}{key}", value)
+        for key, value in node.items()
+    }
