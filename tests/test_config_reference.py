@@ -1,6 +1,7 @@
 """The page of all keys: up to date, and no key without a sentence, a number without a unit, or a file left out."""
 
 import importlib.util
+import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -72,3 +73,13 @@ def test_a_number_says_its_unit() -> None:
     assert reference.unit("a", "b", form(Annotated[list[int], PURE])) == reference.unit("a", "b", form(str)) == ""
     with pytest.raises(SystemExit, match=r"a of b: its class in src/config gives it no unit"):
         reference.unit("a", "b", form(int | None))
+
+
+def test_an_option_of_ones_own_class_is_there_with_what_its_values_say(tmp_path, monkeypatch) -> None:
+    shutil.copytree(CONF / "noise", tmp_path / "noise")
+    path = tmp_path / "noise" / "mine.yaml"
+    path.write_text("# Mine.\n_target_: composed.datamodules.noise_mine.Mine\nrate: 0.5  # how often\n")
+    for place in ("composed.config.options.CONF", "composed.config.reference.CONF"):
+        monkeypatch.setattr(place, tmp_path)
+    rows = list(reference.table([("mine", entry) for entry in reference.entries(path)], 1))
+    assert rows[-1] == "| `noise.rate` | a number | `0.5` |  | how often |"

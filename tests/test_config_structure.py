@@ -12,6 +12,7 @@ from composed.config.rules import Choice, Rest, Silent, Unit, above, at_least, w
 from composed.config.structure import (
     LEFT_OUT,
     LeftOut,
+    MissingKeyError,
     UnknownKeyError,
     WrongTypeError,
     form_at,
@@ -94,11 +95,11 @@ def test_a_value_has_the_fields_and_comes_back_as_the_mapping_it_was() -> None:
         ({"devices": 1.5}, WrongTypeError, "a.devices=1.5: expected a whole number or a word or a list"),
         ({"inner": 3}, ConfigError, "a.inner=3: a.inner has keys of its own, such as a.inner.share"),
         ({"inner": {**INNER, "shar": 1}}, UnknownKeyError, "there is no key a.inner.shar; did you mean a.inner.share?"),
-        ({"inner": {"share": 0}}, ConfigError, "a.inner.folder is missing"),
+        ({"inner": {"share": 0}}, MissingKeyError, "a.inner.folder is missing"),
         ({"inner": {**INNER, "share": 1}}, ConfigError, "a.inner.share=1: must be from 0 to below 1"),
         ({"named": {"first": {**INNER, "share": -1}}}, ConfigError, "a.named.first.share=-1: must be from 0 to below"),
         ({"free": 3}, WrongTypeError, "a.free=3: expected a mapping or null"),
-        ({"either": {"folder": "x"}}, ConfigError, "a.either.share is missing"),
+        ({"either": {"folder": "x"}}, MissingKeyError, "a.either.share is missing"),
     ],
 )
 def test_what_is_wrong_is_named_with_what_is_valid(changed, error, says) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from composed.config.estimator import Estimator
 from composed.config.finetuning import FineTuning
-from composed.config.groups import Group
+from composed.config.groups import EVERY, Group
 from composed.config.judge import Judge
 from composed.config.logger import Logger
 from composed.config.model import Model, check_abilities
@@ -67,6 +67,8 @@ class Config:
         """
         if isinstance(node.get("trainer"), Mapping):
             check_arguments(node["trainer"])
+        if isinstance(node.get("task"), Mapping):
+            _check_kind(node)
         config = structured(cls, node)
         for _ in targets_in(dict(node)):  # refuses foreign names
             pass
@@ -80,7 +82,6 @@ class Config:
     def _agree(self) -> None:
         everything = self.plain()
         check_names(everything)
-        self._check_kind()
         first: tuple[Group, ...] = (self.task, self.finetuning, self.pretraining)
         then: tuple[Group, ...] = (self.tokenizer, self.trainer, self.model)
         for value in first:
@@ -95,17 +96,6 @@ class Config:
         self.noise.agree(self)
         check_folders(everything)
 
-    def _check_kind(self) -> None:
-        """Every group is for the kind of the task's outputs."""
-        kind = self.task.kind
-        for group in KINDED:
-            value = getattr(self, group)
-            if kind not in value.outputs:
-                option = f"pretraining={value.name}" if group == "pretraining" else f"this option of {group}"
-                valid = " or ".join(name for name in options_of(group) if kind in _outputs(group, name))
-                raise ConfigError(f"{option} is not for task={self.task.name}, whose outputs are of kind {kind}; valid "
-                                  f"is {group}={valid}")  # fmt: skip
-
     def _check_denoiser(self) -> None:
         own = getattr(self.pretraining, "model", None) or self.model
         if self.denoiser == "model" and not getattr(own, "pretrained", False):
@@ -118,7 +108,21 @@ class Config:
             )
 
 
-def _outputs(group: str, option: str) -> frozenset[str]:
+def _check_kind(node: Mapping[str, Any]) -> None:
+    """Every group is for the kind of the task's outputs; first of all, since sizes are those of the task."""
+    kind = node["task"].get("kind")
+    for group in KINDED if kind in EVERY else ():
+        settings = node.get(group)
+        if isinstance(settings, Mapping) and kind not in _outputs(group, settings):
+            option = f"pretraining={settings.get('name')}" if group == "pretraining" else f"this option of {group}"
+            valid = [name for name in options_of(group) if kind in _outputs(group, read_option(group, name))]
+            raise ConfigError(
+                f"{option} is not for task={node['task'].get('name')}, whose outputs are of kind {kind}; valid is "
+                f"{group}={' or '.join(valid)}"
+            )
+
+
+def _outputs(group: str, settings: Mapping[str, Any]) -> frozenset[str]:
     """The kinds of outputs that an option is for."""
-    [kind] = chosen(forms(Config)[group], read_option(group, option)).kinds
+    [kind] = chosen(forms(Config)[group], settings).kinds
     return kind.outputs

@@ -22,7 +22,7 @@ from composed.config.identity import run_name
 from composed.config.names import check_run_name, every_key
 from composed.config.options import GROUPS, groups, options, own_option, search_words, with_own_options
 from composed.config.processes import check_launcher, check_plugins
-from composed.config.structure import UnknownKeyError, WrongTypeError, form_at, forms, nearest, text
+from composed.config.structure import MissingKeyError, UnknownKeyError, WrongTypeError, form_at, forms, nearest, text
 from composed.config.trainer import Trainer
 from composed.errors import ConfigError
 
@@ -77,7 +77,11 @@ class _Line:
             check(config)
         except UnknownKeyError as error:
             raise _unknown(error, [override for override, _ in job], config) from error
+        except MissingKeyError:
+            self._check_keys(job)  # an override may have made what lacks the key
+            raise
         except WrongTypeError as error:
+            self._check_keys(job)
             raise self._wrong_type(error, job) from error
         self._check_keys(job, config)
         return config

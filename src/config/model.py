@@ -134,7 +134,7 @@ SCHEMAS: dict[str, type] = {
 
 
 def _select(node: Mapping[str, Any]) -> type:
-    return Glyphs if "predictor" in node else SCHEMAS.get(str(node.get("_target_")), Own)
+    return Glyphs if "predictor" in node and "_target_" not in node else SCHEMAS.get(str(node.get("_target_")), Own)
 
 
 Model = Annotated[Transformer | FairseqTransformer | HuggingFace | Glyphs | Networks | Own, Choice(_select)]

@@ -19,7 +19,7 @@ from composed.config.rules import (
     at_least,
     within,
 )
-from composed.config.structure import LEFT_OUT, LeftOut, is_number, text
+from composed.config.structure import LEFT_OUT, LeftOut, forms, is_number, text
 from composed.errors import ConfigError
 
 SMOOTHING = within(0, 1)
@@ -102,7 +102,9 @@ class FullBatch(Group):
 
 
 def _select(node: Mapping[str, Any]) -> type:
-    return AdamImages if "batch_size" in node else FullBatch if "record_every" in node else Adam
+    """By what it has: sizes of a task may have added keys of another class."""
+    whole = (kind for kind in (Adam, AdamImages, FullBatch) if forms(kind).keys() <= node.keys())
+    return next(whole, AdamImages if "batch_size" in node else FullBatch if "record_every" in node else Adam)
 
 
 Optim = Annotated[Adam | AdamImages | FullBatch, Choice(_select)]

@@ -2,15 +2,15 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-import composed.conf
 from composed.errors import ConfigError
 
-CONF = Path(composed.conf.__file__).parent
+CONF = Path(str(getattr(find_spec("composed.conf"), "origin", ""))).parent  # without loading OmegaConf
 NO_GROUPS = ("hydra", "table", "__pycache__")
 GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir() and folder.name not in NO_GROUPS)
 SEARCHED = "hydra.searchpath="  # begins the override that names the folders of own options

@@ -68,12 +68,13 @@ class Rounding(Group):
 
 
 def _select(node: Mapping[str, Any]) -> type:
+    """By what it has: sizes of a task may have added keys of another class."""
     if "margin" in node:
         return Rounding
     if node.get("name") == "none" or "optim" not in node:
         return NoPretraining
-    optim = node["optim"]
-    return DenoiseImages if isinstance(optim, Mapping) and "batch_size" in optim else Denoise
+    of_images = "broken" not in node and isinstance(node["optim"], Mapping) and "batch_size" in node["optim"]
+    return DenoiseImages if of_images else Denoise
 
 
 Pretraining = Annotated[Denoise | DenoiseImages | NoPretraining | Rounding, Choice(_select)]

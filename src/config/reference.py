@@ -14,10 +14,12 @@ from typing import Any, get_args, get_origin
 import yaml
 
 from composed.config import Config
+from composed.config.groups import Own
 from composed.config.options import CONF, GROUPS, options, read_option
 from composed.config.processes import LAUNCHERS
-from composed.config.rules import Bound, Unit
+from composed.config.rules import PURE, Bound, Unit
 from composed.config.structure import TYPE_NAMES, Form, choices, form, form_at, kind_words
+from composed.config.task import OwnTask
 
 NOT_KEYS = ("defaults", "hydra", "_target_")
 HANGING: dict[str, Any] = {"initial_indent": " " * 17, "subsequent_indent": " " * 17}
@@ -116,13 +118,22 @@ def heading(path: Path) -> str:
     return line if line.endswith(".") or ". " not in line else f"{line.rpartition('. ')[0]}."
 
 
-def form_of(key: str, option: str) -> Form | None:
-    """What a key may be, as an option of conf/ has it; `option` is "config" outside groups."""
+def form_of(key: str, option: str, value: Any) -> Form:
+    """What a key may be, as an option of conf/ has it; `option` is "config" outside groups.
+
+    Of an option whose class is a person's own, its value alone says so. Raises SystemExit where no class has the key.
+    """
     place, *inner = key.split(".")
     if place == "hydra":
-        return form_at(LAUNCHERS[option], {}, inner[1:])
-    node = {} if option == "config" else {place: read_option(place, option)}
-    return form_at(Config, node, [place, *inner])
+        shape = form_at(LAUNCHERS[option], {}, inner[1:])
+    else:
+        node = {} if option == "config" else {place: read_option(place, option)}
+        shape = form_at(Config, node, [place, *inner])
+        if shape is None and {*getattr(form_at(Config, node, [place]), "kinds", ())} & {Own, OwnTask}:
+            shape = Form((type(value),), (PURE,))
+    if shape is None:
+        raise SystemExit(f"{key} of {option}: no class in src/config has such a field")
+    return shape
 
 
 def unit(key: str, option: str, shape: Form) -> str:
@@ -177,8 +188,7 @@ def table(found: list[tuple[str, Entry]], every: int) -> Iterator[str]:
     for (key, sentence), same in rows.items():
         if not sentence:
             raise SystemExit(f"conf/: {key} of {', '.join(option for option, _ in same)} has no comment")
-        if (shape := form_of(key, same[0][0])) is None:
-            raise SystemExit(f"{key} of {same[0][0]}: no class in src/config has such a field")
+        shape = form_of(key, same[0][0], same[0][1].value)
         defaults: dict[str, list[str]] = {}
         for option, entry in same:
             defaults.setdefault(written(entry.value), []).append(option)

@@ -47,6 +47,13 @@ class UnknownKeyError(ConfigError):
         self.key, self.siblings = key, siblings
 
 
+class MissingKeyError(ConfigError):
+    """A key that has to be there."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"{key} is missing: give it, or begin with an option that has it")
+
+
 class WrongTypeError(ConfigError):
     """A value of another type than `expected` says in words; `list_of_kind` where it is a list of the wrong entries."""
 
@@ -145,7 +152,7 @@ def _fields(kind: type, node: Mapping[str, Any], where: str) -> Any:
             raise UnknownKeyError(_below(where, key), [_below(where, name) for name in known])
     for name in _required(kind):
         if name not in node:
-            raise ConfigError(f"{_below(where, name)} is missing: give it, or begin with an option that has it")
+            raise MissingKeyError(_below(where, name))
     values = {
         name: _structure(known[name], node[name], _below(where, name))
         for name in known
