@@ -65,13 +65,13 @@ class Config:
         Raises ConfigError for a key that there is not, a value of the wrong type or out of its range, and for values
         that contradict each other, with the remedy.
         """
+        for _ in targets_in(dict(node)):  # refuses foreign names
+            pass
         if isinstance(node.get("trainer"), Mapping):
             check_arguments(node["trainer"])
         if isinstance(node.get("task"), Mapping):
             _check_kind(node)
         config = structured(cls, node)
-        for _ in targets_in(dict(node)):  # refuses foreign names
-            pass
         config._agree()
         return config
 
