@@ -63,7 +63,7 @@ def build_all(settings: dict[str, Any]) -> None:
     """Everything that needs no data."""
     check(settings)
     check_trainer(settings["trainer"])
-    {"text": build_text, "image": build_image, "curve": build_curve}[settings["task"]["kind"]](settings)
+    {"text": build_text, "image": build_image, "staircase": build_staircase}[settings["task"]["kind"]](settings)
 
 
 def build_image(settings: dict[str, Any]) -> None:
@@ -76,7 +76,7 @@ def build_image(settings: dict[str, Any]) -> None:
     task.optim(settings["pretraining"]["optim"])
 
 
-def build_curve(settings: dict[str, Any]) -> None:
+def build_staircase(settings: dict[str, Any]) -> None:
     task = StaircaseTask.open(settings)
     networks, rounding, count = task.predictor(seed=0), task.denoiser(), len(task.stairs)
     points = torch.zeros(count, 3)
@@ -117,7 +117,7 @@ def test_every_mode_of_a_task_is_accepted_under_every_profile_and_no_other(profi
     settings = config(f"profile={profile}", f"task={task}", f"finetuning={finetuning}")
     modes = {
         "image": ("baseline", "composed_pathwise", "composed_from_scratch"),
-        "curve": ("baseline", "composed_pathwise"),
+        "staircase": ("baseline", "composed_pathwise"),
     }
     kind = settings["task"]["kind"]
     if kind == "text" or finetuning in modes[kind]:

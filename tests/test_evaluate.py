@@ -161,7 +161,7 @@ def test_predictions_that_are_missing_are_named(run, judge, capsys):
 @pytest.mark.parametrize(
     ("path", "value", "said"),
     [
-        ("task.kind", "doctor", "task.kind is 'doctor', not text or image or curve"),
+        ("task.kind", "doctor", "task.kind is 'doctor', not image or staircase or text"),
         ("task.kind", ["text"], "task.kind is"),
         ("task.name", 3, "task.name is missing or of another kind"),
         ("task", None, "task.name is missing"),

@@ -31,7 +31,7 @@ def _without_effect(config: dict[str, Any]) -> Iterator[tuple[str, Iterable[str]
     yield f"{name} has no text", ("tokenizer", "backtranslation", "schedules")
     if kind == "image" and task["faces"] != "bundled":
         yield f"task.faces={task['faces']} has faces of its own", ("task.count",)
-    if kind == "curve":
+    if kind == "staircase":
         yield f"the denoiser of {name} rounds and is not trained", ("noise", "denoiser")
         yield f"{name} is trained by threads of the CPU", [f"trainer.{key}" for key in trainer if key not in OF_CURVES]
         if not mode["train_through"]:

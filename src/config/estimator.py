@@ -101,7 +101,7 @@ class Gumbel(Group):
 
 @dataclass(frozen=True, kw_only=True)
 class Pathwise(Group):
-    outputs: ClassVar[frozenset[str]] = frozenset({"image", "curve"})
+    outputs: ClassVar[frozenset[str]] = frozenset({"image", "staircase"})
     _target_: str
 
 

@@ -1,13 +1,17 @@
 """What all options of groups have in common, and an option of a person's own class."""
 
+import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Annotated, Any, ClassVar, Literal, Protocol, get_args
 
 from composed.config.rules import Rest
 
-Outputs = Literal["text", "image", "curve"]  # what an output is
+Outputs = Literal["text", "image", "staircase"]  # what an output is
 EVERY: frozenset[str] = frozenset(get_args(Outputs))
+_NO_KINDS = ("loss", "module", "task", "threads")  # of the modules of composed.tasks
 
 
 class Whole(Protocol):
@@ -66,6 +70,14 @@ class Own(Group):
         if name.startswith("__") or name not in self.__dict__.get("settings", {}):
             raise AttributeError(name)
         return self.settings[name]
+
+
+def is_kind(word: Any) -> bool:
+    """Whether a module of `composed.tasks` is this kind of output: one of ours, or one that a person has added."""
+    if not isinstance(word, str) or not re.fullmatch("[a-z_]+", word) or word in _NO_KINDS:
+        return False
+    name = f"composed.tasks.{word}"
+    return word in EVERY or name in sys.modules or find_spec(name) is not None
 
 
 def short(target: str) -> str:

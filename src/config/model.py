@@ -116,7 +116,7 @@ class Glyphs(Group):
 
 @dataclass(frozen=True, kw_only=True)
 class Networks(Group):
-    outputs: ClassVar[frozenset[str]] = frozenset({"curve"})
+    outputs: ClassVar[frozenset[str]] = frozenset({"staircase"})
     abilities: ClassVar[frozenset[str]] = frozenset()
     _target_: str
     width: Units

@@ -8,8 +8,8 @@ from composed.config.groups import Group, Own, Whole
 from composed.config.rules import PURE, Choice, Share, Unit, Weight, above, at_least, within
 from composed.errors import ConfigError
 
-OF_TEXT = frozenset({"text", "curve"})
-OF_IMAGES = frozenset({"image", "curve"})
+OF_TEXT = frozenset({"text", "staircase"})
+OF_IMAGES = frozenset({"image", "staircase"})
 ALL_ZERO = "noise.weights: all are 0, so there is no noise; raise one, or choose another noise="
 
 

@@ -94,7 +94,7 @@ class AdamImages(Group):
 
 @dataclass(frozen=True, kw_only=True)
 class FullBatch(Group):
-    outputs: ClassVar[frozenset[str]] = frozenset({"curve"})
+    outputs: ClassVar[frozenset[str]] = frozenset({"staircase"})
     updates: Updates
     lr: Positive
     l2: Weight

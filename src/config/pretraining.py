@@ -61,7 +61,7 @@ class NoPretraining(Group):
 
 @dataclass(frozen=True, kw_only=True)
 class Rounding(Group):
-    outputs: ClassVar[frozenset[str]] = frozenset({"curve"})
+    outputs: ClassVar[frozenset[str]] = frozenset({"staircase"})
     name: str
     margin: Annotated[float, within(0, 1, low_open=True, high_open=False), Unit("share")]
     gradient: Literal["straight_through", "smooth"]

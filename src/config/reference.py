@@ -53,7 +53,7 @@ def help_text(program: str) -> str:
 def completion_words() -> list[str]:
     """What can stand on the command line: GROUP=OPTION, and KEY= for every key that some file of conf/ gives."""
     found = {f"{group}={option}" for group in GROUPS for option in options(group)}
-    for path in CONF.rglob("*.yaml"):
+    for path in {*CONF.rglob("*.yaml")} - {CONF / "compare.yaml"}:  # which is of reports
         entries = yaml.safe_load(path.read_text(encoding="utf-8"))
         group = (
             "" if path.parent == CONF or path.read_text("utf-8").startswith("# @package _global_") else path.parent.name

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from composed.config.groups import Group, Outputs, Whole
+from composed.config.groups import EVERY, Group, Outputs, Whole, is_kind
 from composed.config.options import options, read_option
 from composed.config.rules import Choice, Count, Rest, Seed, Silent, Tokens, Unit, above
 from composed.config.structure import LEFT_OUT, LeftOut, plain, text
@@ -50,6 +50,7 @@ class SansTypeSizes:
 class SansType(Group):
     name: str
     kind: Outputs
+    judge: Literal["programs", "match"]
     title: Title
     data: Folder
     folder: str | None
@@ -78,6 +79,7 @@ class AtMost:
 class Spoc(Group):
     name: str
     kind: Outputs
+    judge: Literal["programs", "match"]
     title: Title
     data: Folder
     folder: str | None
@@ -107,6 +109,7 @@ class FontsSizes:
 class Fonts(Group):
     name: str
     kind: Outputs
+    judge: Literal["images"]
     title: Title
     data: Folder
     faces: str
@@ -135,6 +138,7 @@ class Fonts(Group):
 class Staircase(Group):
     name: str
     kind: Outputs
+    judge: Literal["numbers"]
     title: Title
     staircases: list[tuple[int, float, float]]
     points: Annotated[int, above(0), Unit("points")]
@@ -169,7 +173,8 @@ class OwnTask(Group):
     """A task of a person's own: what it has beside the keys that trainings read, it reads itself."""
 
     name: str
-    kind: Outputs
+    kind: str
+    judge: str
     title: Title
     data: Folder | LeftOut = LEFT_OUT
     max_length: MaxLength | LeftOut = LEFT_OUT
@@ -177,6 +182,11 @@ class OwnTask(Group):
     settings: Annotated[Mapping[str, Any], Rest()] = field(default_factory=dict)
 
     def agree(self, config: Whole) -> None:
+        if not is_kind(self.kind):
+            raise ConfigError(
+                f"task.kind={self.kind}: there is no such kind of output; valid are {', '.join(sorted(EVERY))}, and "
+                f"that of a module src/tasks/{self.kind}.py"
+            )
         if self.kind != "text":
             _check_mode(self, config)
 

@@ -1,9 +1,13 @@
 """From weights to a result in three steps that each read and write a file: predict, judge, count."""
 
 import dataclasses
+import re
 import shlex
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +27,6 @@ if TYPE_CHECKING:
     from composed.tasks.task import Task
 
 SAID = {"correct": "correct", "compile error": "do not compile"}  # of shares, in the few words of a summary
-JUDGES = {"text": "programs", "image": "images", "curve": "numbers"}  # of kinds of outputs
 
 
 def conclude(run: RunFolder, config: dict[str, Any]) -> Result:
@@ -33,7 +36,7 @@ def conclude(run: RunFolder, config: dict[str, Any]) -> Result:
     """
     facts = run.facts()
     started = time.monotonic()
-    scores = _SCORES[JUDGES[config["task"]["kind"]]](run, facts, config)
+    scores = _scores(run, facts, config)
     result = Result(
         task=config["task"]["name"],
         title=_title(config, facts.get("about", ""), scores),
@@ -100,14 +103,20 @@ def _measured(run: RunFolder, facts: dict[str, Any], _config: dict[str, Any]) ->
     return images.score({test: run.path / f"predictions-{test}.npz" for test in facts["splits"]}, facts["norm"])
 
 
-def _compared(run: RunFolder, facts: dict[str, Any], _config: dict[str, Any]) -> Scores:
-    """Numbers, by their distance from the targets."""
-    from composed.judges import numbers
-
-    return numbers.score({test: list(read_lines(run.predictions(test))) for test in facts["splits"]})
-
-
-_SCORES = {"programs": _judged, "match": _matched, "images": _measured, "numbers": _compared}
+def _scores(run: RunFolder, facts: dict[str, Any], config: dict[str, Any]) -> Scores:
+    """By the judge that the task chooses. Another one is a module of `composed.judges` whose `score` takes the rows of
+    predictions by test set. Raises DataError for a word that is none, which a run folder may say.
+    """
+    name = config["task"]["judge"]
+    ours = {"programs": _judged, "match": _matched, "images": _measured}
+    if name in ours:
+        return ours[name](run, facts, config)
+    module = f"composed.judges.{name}"
+    if not re.fullmatch("[a-z_]+", name) or not (module in sys.modules or find_spec(module)):
+        raise DataError(f"{run.path}: task.judge is {name!r}; there is no such judge")
+    if (score_rows := getattr(import_module(module), "score", None)) is None:
+        raise DataError(f"{run.path}: task.judge is {name!r}, which judges no predictions")
+    return score_rows({test: list(read_lines(run.predictions(test))) for test in facts["splits"]})
 
 
 def warn_of_no_judge(config: dict[str, Any], run: RunFolder) -> None:

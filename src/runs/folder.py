@@ -18,11 +18,11 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import NoneType
-from typing import Any, get_args
+from typing import Any
 
 import yaml
 
-from composed.config.groups import Outputs
+from composed.config.groups import EVERY, is_kind
 from composed.config.identity import run_name, shaping
 from composed.datamodules.text import TEST_SET, TEST_SET_WORDS
 from composed.errors import ComposedError, DataError
@@ -36,7 +36,7 @@ COMPARISONS = ("exact", "tokens")  # of what a program prints with what it shoul
 NEEDED: dict[tuple[str, str], Any] = {
     ("task", "name"): str,
     ("task", "title"): str,
-    ("task", "kind"): get_args(Outputs),
+    ("task", "judge"): str,
     ("profile", "name"): str,
     ("finetuning", "name"): str,
     ("finetuning", "predict_through"): str | NoneType,
@@ -117,6 +117,9 @@ class RunFolder:
             if not isinstance(kinds, tuple) and not isinstance(value, kinds):
                 where = f"{group}.{key}" if key else group
                 raise DataError(f"{self.path}/config.yaml: {where} is missing or of another kind; train again")
+        if not is_kind(config["task"].get("kind")):
+            kinds = " or ".join(sorted(EVERY))
+            raise DataError(f"{self.path}/config.yaml: task.kind is {config['task'].get('kind')!r}, not {kinds}")
         if not self.predicted():
             raise DataError(
                 f"{self.path} is not trained to its end; go on with the command that began it:\n  {self.command()}"

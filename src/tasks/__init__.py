@@ -1,17 +1,13 @@
 """Kinds of outputs: lines of text, images, numbers. `open_task` makes a config's data and models by its kind."""
 
-import re
 from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from composed.config.groups import is_kind
 from composed.errors import ConfigError
 
 if TYPE_CHECKING:
     from composed.tasks.task import Task
-
-_NO_KINDS = ("task", "loss", "module")  # of the modules here
-_MODULES = {"curve": "staircase"}
 
 
 def kind(config: dict[str, Any]) -> "type[Task]":
@@ -19,10 +15,9 @@ def kind(config: dict[str, Any]) -> "type[Task]":
     from composed.tasks.task import Task
 
     word = config["task"]["kind"]
-    name = f"{__name__}.{_MODULES.get(word, word)}"
-    if not re.fullmatch("[a-z_]+", word) or word in _NO_KINDS or not find_spec(name):
+    if not is_kind(word):
         raise ConfigError(f"task.kind={word}: there is no such kind of output")
-    module = import_module(name)
+    module = import_module(f"{__name__}.{word}")
     classes = [value for value in vars(module).values() if isinstance(value, type) and issubclass(value, Task)]
     return next(value for value in classes if value.__module__ == module.__name__)
 

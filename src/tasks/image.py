@@ -38,7 +38,6 @@ class ImageTask(Task):
 
     loss = IMAGES
     takes = "text"
-    judge = "images"
     tests = ("test",)
 
     @classmethod

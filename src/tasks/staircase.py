@@ -43,7 +43,6 @@ class StaircaseTask(Task):
     config: dict[str, Any]
     stairs: Sequence[Staircase]
 
-    judge = "numbers"
     learns_denoiser = False
     signature = ""
     tests = ("id", "ood")

@@ -48,7 +48,6 @@ class Task(ABC):
 
     loss: ClassVar[Loss]
     takes: ClassVar[Literal["lines", "text", ""]] = ""  # what composed-predict is given
-    judge: ClassVar[Literal["programs", "images", "numbers"]]
     learns_denoiser: ClassVar[bool] = True  # whether Pi has weights
 
     config: dict[str, Any]

@@ -48,7 +48,6 @@ class TextTask(Task):
 
     loss = TEXT
     takes = "lines"
-    judge = "programs"
 
     @classmethod
     def open(cls, config: dict[str, Any]) -> "TextTask":
