@@ -1,7 +1,6 @@
 """A wrong word is answered at once: exit code 2, the nearest right one, no traceback, no torch."""
 
 import os
-import shlex
 import shutil
 import subprocess
 import sys
@@ -9,8 +8,8 @@ import sys
 import pytest
 
 from composed.config import options as options_of
-from composed.config.command_line import check, check_command_line, every_job, flags_first
-from composed.config.options import CONF, GROUPS, options, search_words, with_own_options
+from composed.config.command_line import check, check_command_line, flags_first
+from composed.config.options import CONF, GROUPS, options, with_own_options
 from composed.config.processes import PLUGINS
 from composed.config.reference import help_text
 from composed.errors import ConfigError
@@ -19,21 +18,6 @@ from tests.test_configs import config
 
 MIXTURE = (CONF / "noise" / "mixture.yaml").read_text(encoding="utf-8")
 TEXT_NOISES = [name for name in options("noise") if f"parts.{name}:" in MIXTURE]
-
-
-@pytest.fixture
-def own_options(tmp_path):
-    """Writes options into a folder; returns the words that check a command line with it."""
-
-    def write(**files: str) -> list[str]:
-        for name, text in files.items():
-            path = tmp_path / name.replace("__", "/")
-            path.parent.mkdir(exist_ok=True)
-            path.with_suffix(".yaml").write_text(text)
-        return ["--config-dir", str(tmp_path)]
-
-    yield write
-    with_own_options([])
 
 
 @pytest.mark.parametrize(
@@ -401,74 +385,3 @@ def test_a_number_of_a_task_of_ones_own_has_no_other_groups_range():
     check({**settings, "task": own})
     with pytest.raises(ConfigError, match=r"task\.beams=0: must be above 0"):
         check({**settings, "task": {**own, "beams": 0}})
-
-
-@pytest.mark.parametrize(
-    "value", ["a=b", "a'b", "a(b", "{a", "a#b", '"a', "caf\u00e9", "a b'c\\", "a\\'b", "[x", "a;b", "a,b c]", "\u2713"]
-)
-def test_a_value_that_hydra_does_not_read_is_refused_with_the_same_value_in_quotes(value):
-    with pytest.raises(ConfigError, match="quote it twice") as refused:
-        check_command_line([f"task.title={value}"])
-    (word,) = shlex.split(str(refused.value).rpartition("for the shell: ")[2])
-    check_command_line([word])
-    ((_, config),) = every_job([word])
-    assert config["task"]["title"] == value
-
-
-@pytest.mark.parametrize(
-    ("word", "answer"),
-    [
-        ("seed", "seed: is neither KEY=VALUE nor GROUP=OPTION"),
-        ("", "an empty word: is neither"),
-        ("a b=1", "a b=1: is neither"),
-        ("runs=~/r", r"runs=~/r: nothing expands ~ there; write runs=\$HOME/r"),
-    ],
-)
-def test_what_is_no_override_is_told_in_words(word, answer):
-    with pytest.raises(ConfigError, match=answer):
-        check_command_line([word])
-
-
-MINE = "defaults: [composed]\nname: mine\nbase_weight: 0.5\n"
-EXPERIMENT = "# @package _global_\ndefaults:\n  - override /finetuning: mine\noptim: {lr: 0.5}\n"
-
-
-def test_options_of_ones_own_are_taken_from_a_folder_of_ones_own(own_options, tmp_path):
-    words = own_options(finetuning__mine=MINE, experiment__first=EXPERIMENT)
-    check_command_line([*words, "finetuning=mine", "finetuning.base_weight=0.25"])
-    check_command_line(["-m", *words, "finetuning=mine,baseline", "hydra/launcher=composed"], write=False)
-    assert with_own_options(words) == with_own_options([f"--config-dir={tmp_path}"])
-    places = search_words(with_own_options(words))
-    [(job, resolved)] = every_job([*places, "+experiment=first", "profile=smoke"])
-    assert job == [*places, "+experiment=first", "profile=smoke"]
-    assert (resolved["finetuning"]["name"], resolved["optim"]["lr"]) == ("mine", 0.5)
-    check_command_line([*words, "+experiment=first", "optim.lr=0.1"])
-
-
-@pytest.mark.parametrize(
-    ("files", "arguments", "answer"),
-    [
-        ({"finetuning__mine": MINE}, ["finetuning=mien"], "valid values are .*mine.*; did you mean finetuning=mine?"),
-        ({"finetuning__mine": MINE}, ["finetuning=mine", "optim.lrr=1"], "there is no key optim.lrr; did you mean"),
-        ({"finetuning__mine": MINE + "lr: 1\n"}, ["finetuning=mine"], "there is no key finetuning.lr"),
-        ({"optim__mine": "defaults: [adam]\nlrr: 1\n"}, ["optim=mine"], "there is no key optim.lrr; did you mean lr"),
-        ({"optim__mine": "defaults: [adam]\nlr: fast\n"}, ["optim=mine"], "optim.lr=fast: expected a number"),
-        (
-            {"experiment__one": "optim: {lr: 1}\n"},
-            ["+experiment=one"],
-            "sets experiment, .* begins with the line `# @p",
-        ),
-        ({"experiment__one": EXPERIMENT}, ["+experiment=two"], "experiment=two: valid values are one"),
-        ({"finetuning__standard": MINE}, [], "standard.yaml: conf/ has finetuning=standard too; give it another name"),
-    ],
-)
-def test_what_is_wrong_in_ones_own_options_is_told(own_options, files, arguments, answer):
-    with pytest.raises(ConfigError, match=answer):
-        check_command_line([*own_options(**files), *arguments])
-
-
-def test_a_folder_of_options_has_to_be_there(tmp_path):
-    with pytest.raises(ConfigError, match=f"--config-dir {tmp_path}/nowhere: no such folder"):
-        check_command_line(["--config-dir", str(tmp_path / "nowhere")])
-    with pytest.raises(ConfigError, match="--config-dir: a folder with your own options must follow"):
-        check_command_line(["--config-dir"])
