@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from composed.config.groups import EVERY, Group, Outputs, Whole, is_kind
+from composed.config.groups import EVERY, Group, Judged, Outputs, Whole, is_kind
 from composed.config.options import options, read_option
 from composed.config.rules import Choice, Count, Rest, Seed, Silent, Tokens, Unit, above
 from composed.config.structure import LEFT_OUT, LeftOut, plain, text
@@ -50,7 +50,7 @@ class SansTypeSizes:
 class SansType(Group):
     name: str
     kind: Outputs
-    judge: Literal["programs", "match"]
+    judge: Judged
     title: Title
     data: Folder
     folder: str | None
@@ -79,7 +79,7 @@ class AtMost:
 class Spoc(Group):
     name: str
     kind: Outputs
-    judge: Literal["programs", "match"]
+    judge: Judged
     title: Title
     data: Folder
     folder: str | None
@@ -174,7 +174,7 @@ class OwnTask(Group):
 
     name: str
     kind: str
-    judge: str
+    judge: Judged
     title: Title
     data: Folder | LeftOut = LEFT_OUT
     max_length: MaxLength | LeftOut = LEFT_OUT

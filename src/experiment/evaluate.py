@@ -1,17 +1,14 @@
 """From weights to a result in three steps that each read and write a file: predict, judge, count."""
 
 import dataclasses
-import re
 import shlex
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from composed import judges
+from composed.config.groups import judge_of_own
 from composed.config.identity import configuration_key
 from composed.errors import ComposedError, DataError
 from composed.judges.programs import score
@@ -111,12 +108,9 @@ def _scores(run: RunFolder, facts: dict[str, Any], config: dict[str, Any]) -> Sc
     ours = {"programs": _judged, "match": _matched, "images": _measured}
     if name in ours:
         return ours[name](run, facts, config)
-    module = f"composed.judges.{name}"
-    if not re.fullmatch("[a-z_]+", name) or not (module in sys.modules or find_spec(module)):
+    if (judge := judge_of_own(name)) is None:
         raise DataError(f"{run.path}: task.judge is {name!r}; there is no such judge")
-    if (score_rows := getattr(import_module(module), "score", None)) is None:
-        raise DataError(f"{run.path}: task.judge is {name!r}, which judges no predictions")
-    return score_rows({test: list(read_lines(run.predictions(test))) for test in facts["splits"]})
+    return judge.score({test: list(read_lines(run.predictions(test))) for test in facts["splits"]})
 
 
 def warn_of_no_judge(config: dict[str, Any], run: RunFolder) -> None:
