@@ -17,7 +17,7 @@ STAIRCASE = (*SWEEP, "task=staircase", "optim.updates=20", "optim.record_every=1
 
 
 def kill_when_it_runs(word: str, runs: str) -> None:
-    """SIGKILL for the `composed.experiment.run` that has both words on its command line."""
+    """SIGKILL for the `composed.cli.train` that has both words on its command line."""
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         for path in Path("/proc").glob("[0-9]*/cmdline"):
@@ -25,7 +25,7 @@ def kill_when_it_runs(word: str, runs: str) -> None:
                 words = path.read_bytes().split(b"\0")
             except OSError:
                 continue
-            if {b"composed.experiment.run", word.encode(), runs.encode()} <= {*words} and b"-m" not in words[3:]:
+            if {b"composed.cli.train", word.encode(), runs.encode()} <= {*words} and b"-m" not in words[3:]:
                 return os.kill(int(path.parent.name), signal.SIGKILL)
         time.sleep(0.05)
     pytest.fail(f"no run with {word}")

@@ -163,8 +163,8 @@ def rows_of(folder: Path, how: dict[str, Any], adapt: Callable[[Any], Anchor | N
     anchor = adapt(model)
     term = ComposedTerm(freeze(toys.model(5)), estimators.rloo(2), 0.1, 4, max_length=8)
     stages = [Stage(0.67, {"decoder": 0.5}), Stage(0.33)]
-    how = {"term": term, "denoising_weight": 0.5, "penalties": [anchor], "stages": stages}
-    task = Training(model, toys.optim(**changes), seed=0, **how)
+    more = {"term": term, "denoising_weight": 0.5, "penalties": [anchor] if anchor else [], "stages": stages}
+    task = Training(model, toys.optim(**changes), seed=0, **more)
     train(
         task,
         [toys.reversals(40, 0), toys.reversals(20, 3)],
