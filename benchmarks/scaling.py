@@ -29,7 +29,7 @@ def seconds(processes: int, updates: int, trainer: str, finetuning: str, store: 
         words = [*WORDS, *budget, *often, f"trainer={trainer}", f"trainer.devices={processes}"]
         words += [f"finetuning={finetuning}", f"runs={runs}", f"store={store}", "finetuning.compose_after=0"]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        subprocess.run([sys.executable, "-m", "composed.experiment.run", *words], env=environment, check=True)
+        subprocess.run([sys.executable, "-m", "composed.cli.train", *words], env=environment, check=True)
         (training,) = Path(runs).glob("*/training.json")
         return read_json(training)["seconds"]["training"]
 

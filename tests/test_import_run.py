@@ -68,7 +68,7 @@ def read_tensors(path: Path) -> dict[str, bytes]:
 def test_it_is_f_and_pi_of_a_training_that_can_be_exported(run, tmp_path):
     like = yaml.safe_load((run / "overrides.yaml").read_text())
     words = [word for word in like if not word.startswith(("finetuning", "pretraining"))]
-    command = [sys.executable, "-m", "composed.experiment.run", *words, "finetuning=composed", "pretraining=none",
+    command = [sys.executable, "-m", "composed.cli.train", *words, "finetuning=composed", "pretraining=none",
                f"denoiser={run}", f"finetuning.start_from={run}", "logger=csv"]  # fmt: skip
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -172,7 +172,7 @@ def test_06_what_is_wrong_in_a_file_is_named_with_its_line(line: str, answer: st
     text = f"# Mine.\ndefaults:\n  - composed\nname: mine\n{line}\n"
     (tmp_path / "conf/finetuning/mine.yaml").write_text(text)
     done = subprocess.run(
-        [sys.executable, "-m", "composed.experiment.run", "finetuning=mine"],
+        [sys.executable, "-m", "composed.cli.train", "finetuning=mine"],
         cwd=tmp_path,
         env={**ENVIRONMENT, "PYTHONPATH": str(tmp_path)},
         capture_output=True,
@@ -185,7 +185,7 @@ def test_06_what_is_wrong_in_a_file_is_named_with_its_line(line: str, answer: st
 
 
 def test_08_help_shows_every_group_with_its_meaning(tmp_path: Path) -> None:
-    words = [sys.executable, "-X", "importtime", "-m", "composed.experiment.run", "--help"]
+    words = [sys.executable, "-X", "importtime", "-m", "composed.cli.train", "--help"]
     done = subprocess.run(words, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=True)
     for group in ("task", "finetuning", "model", "trainer", "logger"):
         assert re.search(rf"^  {group} +\w", done.stdout, re.MULTILINE)
