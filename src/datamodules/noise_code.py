@@ -1,7 +1,7 @@
 """Mistakes that programmers make, in any C++ in the line format: DrRepair's corruptions (Yasunaga and Liang 2020).
 
 A line is corrupted by one of five families, drawn with the published probabilities; a family that has nothing to do in
-a line gives way to another draw. Left out: to keep only what no longer compiles; build.py does, with the judge.
+a line gives way to another draw. Left out: to keep only what no longer compiles; `tasks/text.py` does, with the judge.
 """
 
 import random

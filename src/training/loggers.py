@@ -1,6 +1,6 @@
 """Where metrics go beside metrics.jsonl. No logger stops a training: one that fails is named once, then left alone.
 
-Left out: metrics.jsonl itself (`tasks/progress.py`), and how W&B is kept at a distance (`mirror.py`).
+Left out: metrics.jsonl itself (`recorder.py`), and how W&B is kept at a distance (`wandb_process.py`).
 """
 
 import csv
