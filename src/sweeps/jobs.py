@@ -1,7 +1,7 @@
 """Several runs as processes of their own, some at a time: none takes another down, and a summary names every end.
 
 What a job says is in its run's folder, in log.txt; one that fails leaves failed.json there until it runs again.
-Left out: which runs (`table.py`, `launcher.py`), and other machines.
+Left out: which runs (`table.py`, `launcher/`), and other machines.
 """
 
 import os
