@@ -44,6 +44,9 @@ class Task(ABC):
         signature: what weights must agree with, such as the hash of a vocabulary; "" where nothing has to.
         tests: the names of the test sets, any number.
         max_length: of an output that is decoded, in tokens; 0 where none is.
+
+    `optim`, `examples`, `denoising` and `identity_of_denoiser` are asked by the shared training loop alone: a kind that
+    trains itself and whose denoiser has no weights (staircases) leaves them out.
     """
 
     loss: ClassVar[Loss]
