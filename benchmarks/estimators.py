@@ -27,6 +27,7 @@ from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 from torch import Tensor
 
+from composed.config import Config
 from composed.datamodules.batching import Batch, Updates
 from composed.experiment.denoiser import denoiser_weights, frozen_denoiser
 from composed.models.composition import as_source
@@ -85,10 +86,8 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     with initialize_config_module("composed.conf", version_base="1.3"):
-        config: dict[str, Any] = OmegaConf.to_container(  # type: ignore[assignment]
-            compose("config", ["profile=quick", *options.settings]), resolve=True
-        )
-    task = TextTask.open(config)
+        node = OmegaConf.to_container(compose("config", ["profile=quick", *options.settings]), resolve=True)
+    task = TextTask.open(config := Config.of(node))  # type: ignore[arg-type]
     denoiser = frozen_denoiser(task, denoiser_weights(task, "composed-train"))
     assert denoiser is not None
     f, batches = trained(config, task, denoiser, options.updates, options.batches, options.seed)
@@ -116,13 +115,13 @@ def main() -> None:
 
 
 def trained(
-    config: dict[str, Any], task: TextTask, denoiser: Transformer, updates: int, batches: int, seed: int
+    config: Config, task: TextTask, denoiser: Transformer, updates: int, batches: int, seed: int
 ) -> tuple[Transformer, list[Batch]]:
     """An f after some updates of standard fine-tuning, and batches of its training data."""
     f: Any = task.model(seed=seed)
     f.load_state_dict(denoiser.state_dict())
     f.requires_grad_(True).train()
-    settings = task.optim(config["optim"])
+    settings = task.optim(config.optim)
     optimizer = torch.optim.AdamW(
         f.parameters(), betas=settings.betas, weight_decay=settings.weight_decay, fused=True, lr=settings.lr
     )

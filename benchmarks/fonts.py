@@ -17,6 +17,7 @@ import torch
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
+from composed.config import Config
 from composed.datamodules.fonts import outlines
 from composed.datamodules.fonts.noise import NOISES
 from composed.models.composition import freeze
@@ -27,9 +28,9 @@ from composed.tasks.image import ImageTask
 ROUNDS, REPEATS, BATCH = 7, 3, 128
 
 
-def configuration() -> dict[str, Any]:
+def configuration() -> Config:
     with initialize_config_module("composed.conf", version_base="1.3"):
-        return OmegaConf.to_container(compose("config", ["task=fonts", "profile=quick"]), resolve=True)  # type: ignore
+        return Config.of(OmegaConf.to_container(compose("config", ["task=fonts", "profile=quick"]), resolve=True))  # type: ignore
 
 
 def works() -> dict[str, tuple[int, Callable[[], Any]]]:
@@ -50,7 +51,7 @@ def works() -> dict[str, tuple[int, Callable[[], Any]]]:
         outlines.fit(drawing, outlines.Look.draw(np.random.default_rng(index), strokes=strokes), task.size)
 
     def step(model: torch.nn.Module, source: torch.Tensor, through: torch.nn.Module | None) -> None:
-        with torch.autocast("cpu", torch.bfloat16, enabled=config["trainer"]["precision"].startswith("bf16")):
+        with torch.autocast("cpu", torch.bfloat16, enabled=config.trainer.precision.startswith("bf16")):
             output = model(source)
             loss = ((through(output) if through else output) - batch.target).square().mean()
         loss.backward()

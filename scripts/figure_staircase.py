@@ -60,7 +60,7 @@ def draw(found: Runs, path: Path) -> None:
     from matplotlib.figure import Figure
 
     first = min(found[DIRECT].keys() & found[COMPOSED].keys())
-    stairs = StaircaseTask.open(found[DIRECT][first].config()).stairs
+    stairs = StaircaseTask.open(found[DIRECT][first].trained()).stairs
     with matplotlib.style.context("default"):
         figure = Figure(figsize=(10, 4), layout="constrained")
         left, right = figure.subplots(1, 2, width_ratios=[1.6, 1])
@@ -122,7 +122,7 @@ def _complexities(axes: Any, found: Runs, stairs: list[Staircase]) -> None:
 def describe(found: Runs, command: str) -> str:
     """The Markdown text: the picture, every number behind it, and how it came about."""
     first = next(iter(found[DIRECT].values()))
-    stairs, place = StaircaseTask.open(first.config()).stairs, read_json(first.path / "environment.json")
+    stairs, place = StaircaseTask.open(first.trained()).stairs, read_json(first.path / "environment.json")
     lines = [
         "# Staircases",
         "",
@@ -132,7 +132,7 @@ def describe(found: Runs, command: str) -> str:
         "",
         "Error is the mean squared error: of f trained alone, and of the composition where f was trained through "
         "rounding; inside on the steps that f learned from, outside on "
-        f"{first.config()['task']['beyond']} further steps on either side. Complexity is half the sum of f's squared "
+        f"{first.trained().task.beyond} further steps on either side. Complexity is half the sum of f's squared "
         "weights. Turns: how often f goes from steep to flat or back. The theory compares the "
         "cost of the piecewise linear interpolant, 2 (steps − 1) / gap, with that of the straight line, 2 / (width + "
         "gap). f may cost less than the one where it falls short of the steps (see its error inside), and less than "

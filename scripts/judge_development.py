@@ -5,11 +5,13 @@ Writes a copy of each run below DIR whose predictions and result are those of ne
 """
 
 import argparse
-import dataclasses
 import shutil
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+from composed.config import Config
+from composed.config.structure import narrowed
+from composed.config.task import SansType
 from composed.datamodules.text import Split
 from composed.errors import ComposedError, ConfigError
 from composed.experiment import evaluate
@@ -21,12 +23,13 @@ from composed.tasks.text import TextTask
 UNUSED = {"train": 1, "val": 1, "unlabeled": 1, "unlabeled_val": 1}  # splits that have to be there
 
 
-def development(config: dict[str, Any], seed: int, programs: int) -> dict[str, Split]:
+def development(config: Config, seed: int, programs: int) -> dict[str, Split]:
     """Programs by split, drawn with another seed than the run's."""
-    if seed == config["task"]["seed"]:
+    task = narrowed(config.task, SansType)
+    if seed == task.seed:
         raise ConfigError(f"--seed {seed} is the seed of the run's own data; choose another")
-    sizes = {**UNUSED, "test": programs, "ood": programs}
-    return TextTask.open({**config, "task": {**config["task"], "seed": seed, "sizes": sizes}}).data.tests
+    sizes = replace(task.sizes, **UNUSED, test=programs, ood=programs)
+    return TextTask.open(replace(config, task=replace(task, seed=seed, sizes=sizes))).data.tests
 
 
 def without(split: Split, known: set[str]) -> Split:
@@ -37,13 +40,13 @@ def without(split: Split, known: set[str]) -> Split:
 
 def judge(path: Path, out: Path, seed: int, programs: int) -> None:
     source = RunFolder.existing(path)
-    config = source.config()
-    if config["task"]["name"] != "sanstype" or config["task"]["folder"]:
+    config = source.trained()
+    if not isinstance(config.task, SansType) or config.task.folder:
         raise ConfigError(f"{path}: only runs on generated SansType programs")
     task, f, _, composition = evaluate.load_run(source, config)
     known = {line for of in (task.data.train, task.data.val, *task.data.tests.values()) for line in of.targets}
     tests = {name: without(of, known) for name, of in development(config, seed, programs).items()}
-    task = dataclasses.replace(task, data=dataclasses.replace(task.data, tests=tests))
+    task = replace(task, data=replace(task.data, tests=tests))
     copy = RunFolder(out / path.name)
     written = shutil.ignore_patterns("predictions-*", "verdicts-*", "result.json", "checkpoints")
     shutil.copytree(path, copy.path, ignore=written, dirs_exist_ok=True)

@@ -14,7 +14,7 @@ from composed.config.processes import PLUGINS
 from composed.config.reference import help_text
 from composed.errors import ConfigError
 from tests.commands import command
-from tests.test_configs import config
+from tests.test_configs import node
 
 MIXTURE = (CONF / "noise" / "mixture.yaml").read_text(encoding="utf-8")
 TEXT_NOISES = [name for name in options("noise") if f"parts.{name}:" in MIXTURE]
@@ -369,18 +369,18 @@ def test_a_model_of_ones_own_needs_no_entry_in_a_list(tmp_path, monkeypatch):
         "# Mine.\n_target_: composed.models.classifier.Mine\nhidden: 3\n"
     )
     monkeypatch.setattr(options_of, "CONF", tmp_path / "conf")
-    settings = {**config("profile=smoke"), "model": {"_target_": "composed.models.classifier.Mine", "hidden": 3}}
+    settings = {**node("profile=smoke"), "model": {"_target_": "composed.models.classifier.Mine", "hidden": 3}}
     check(settings)
     for finetuning, answer in (({"depth": 2}, "finetuning.depth=2"), ({"adapters": 8}, "finetuning.adapters=8")):
         with pytest.raises(ConfigError, match=f"Mine does not offer {answer}"):
             check({**settings, "finetuning": {**settings["finetuning"], **finetuning}})
     for other in ("task=staircase", "task=fonts"):
         with pytest.raises(ConfigError, match=r"this option of model is not for task=sanstype.*model=.*mine"):
-            check({**settings, "model": config(other)["model"]})
+            check({**settings, "model": node(other)["model"]})
 
 
 def test_a_number_of_a_task_of_ones_own_has_no_other_groups_range():
-    settings = config("profile=smoke")
+    settings = node("profile=smoke")
     own = {**settings["task"], "name": "mine", "scale": -1, "span": 200, "depth": 0, "size": -3}
     check({**settings, "task": own})
     with pytest.raises(ConfigError, match=r"task\.beams=0: must be above 0"):

@@ -18,6 +18,7 @@ from composed.conf import fastest_precision
 from composed.config import Config, estimator, model, noise
 from composed.config.command_line import check
 from composed.config.options import GROUPS, options
+from composed.config.structure import plain
 from composed.datamodules import tokenizers
 from composed.datamodules.sanstype.files import Sizes
 from composed.datamodules.sanstype.grammar import Grammar
@@ -54,51 +55,56 @@ COMPANIONS = {
 }
 
 
-def config(*words: str) -> dict[str, Any]:
+def config(*words: str) -> Config:
+    """As a run folder's is read: what it names need not be there."""
+    return Config.read(node(*words))
+
+
+def node(*words: str) -> dict[str, Any]:
     with initialize_config_module("composed.conf", version_base="1.3"):
         return OmegaConf.to_container(compose("config", list(words)), resolve=True)  # type: ignore[return-value]
 
 
 def build_all(settings: dict[str, Any]) -> None:
     """Everything that needs no data."""
-    check(settings)
-    check_trainer(settings["trainer"])
-    {"text": build_text, "image": build_image, "staircase": build_staircase}[settings["task"]["kind"]](settings)
+    config = check(settings)
+    check_trainer(config.trainer)
+    {"text": build_text, "image": build_image, "staircase": build_staircase}[config.task.kind](config)
 
 
-def build_image(settings: dict[str, Any]) -> None:
+def build_image(settings: Config) -> None:
     task = ImageTask(settings, SimpleNamespace(train=None, val=None), "")  # type: ignore[arg-type]
     pi = freeze(task.denoiser(seed=0))
     f = fine_tuning(task, pi, "").training.model
     assert pi(f(torch.zeros(2, 2, dtype=torch.long))).shape == (2, 1, 32, 32)
-    noise = instantiate(settings["noise"], _convert_="all")
+    noise = instantiate(settings.noise)
     assert noise(torch.zeros(2, 1, 32, 32), torch.Generator()).shape == (2, 1, 32, 32)
-    task.optim(settings["pretraining"]["optim"])
+    task.optim(settings.pretraining.optim)
 
 
-def build_staircase(settings: dict[str, Any]) -> None:
+def build_staircase(settings: Config) -> None:
     task = StaircaseTask.open(settings)
     networks, rounding, count = task.predictor(seed=0), task.denoiser(), len(task.stairs)
     points = torch.zeros(count, 3)
-    assert instantiate(settings["estimator"]).surrogate(networks, rounding, points, points).shape == (count,)
+    assert instantiate(settings.estimator).surrogate(networks, rounding, points, points).shape == (count,)
 
 
-def build_text(settings: dict[str, Any]) -> None:
-    task = settings["task"]
-    if task["name"] == "sanstype":
-        Sizes(**task["sizes"])
-        Grammar(**task["grammar"])
-    tokenizer = tokenizers.train("word", [PROGRAM], settings["tokenizer"]["size"])
+def build_text(settings: Config) -> None:
+    task = settings.task
+    if task.name == "sanstype":
+        Sizes(**plain(task.sizes))
+        Grammar(**plain(task.grammar))
+    tokenizer = tokenizers.train("word", [PROGRAM], settings.tokenizer.size)
     text = TextTask(settings, None, tokenizer, max_length=20)  # type: ignore[arg-type]
     pi = freeze(text.model(seed=0))
-    if settings["finetuning"]["start_from"] in ("scratch", "denoiser"):
+    if settings.finetuning.start_from in ("scratch", "denoiser"):
         predictor(text, pi)
-    composed_term(text, pi, text.optim(settings["optim"]))
-    if settings["pretraining"]["name"] != "none":
-        text.optim(settings["pretraining"]["optim"])
-    noise = instantiate(settings["noise"], _convert_="all")
+    composed_term(text, pi, text.optim(settings.optim))
+    if settings.pretraining.name != "none":
+        text.optim(settings.pretraining.optim)
+    noise = instantiate(settings.noise)
     assert dataclasses.is_dataclass(noise)
-    instantiate(settings["estimator"], _convert_="all")
+    instantiate(settings.estimator)
 
 
 @pytest.mark.parametrize(("group", "option"), ALL, ids=lambda value: value)
@@ -106,7 +112,7 @@ def test_every_option_builds_under_the_smoke_profile(group, option):
     words = COMPANIONS.get((group, option), [])
     if option == "fairseq_transformer" and find_spec("fairseq") is None:
         pytest.skip("fairseq is not installed: make fairseq")
-    build_all(config("profile=smoke", *([] if group == "profile" else [f"{group}={option}"]), *words))
+    build_all(node("profile=smoke", *([] if group == "profile" else [f"{group}={option}"]), *words))
 
 
 @pytest.mark.parametrize("profile", options("profile"))
@@ -114,7 +120,7 @@ def test_every_option_builds_under_the_smoke_profile(group, option):
 @pytest.mark.parametrize("finetuning", options("finetuning"))
 def test_every_mode_of_a_task_is_accepted_under_every_profile_and_no_other(profile, task, finetuning):
     """Only outputs that are inputs too let f start from the denoiser."""
-    settings = config(f"profile={profile}", f"task={task}", f"finetuning={finetuning}")
+    settings = node(f"profile={profile}", f"task={task}", f"finetuning={finetuning}")
     modes = {
         "image": ("baseline", "composed_pathwise", "composed_from_scratch"),
         "staircase": ("baseline", "composed_pathwise"),
@@ -130,24 +136,23 @@ def test_every_mode_of_a_task_is_accepted_under_every_profile_and_no_other(profi
 @pytest.mark.parametrize("finetuning", options("finetuning"))
 @pytest.mark.parametrize("estimator", [option for option in options("estimator") if option != "pathwise"])
 def test_every_mode_builds_with_every_estimator(finetuning, estimator):
-    build_all(config("profile=smoke", f"finetuning={finetuning}", f"estimator={estimator}"))
+    build_all(node("profile=smoke", f"finetuning={finetuning}", f"estimator={estimator}"))
 
 
 @pytest.mark.parametrize("group", ["finetuning", "pretraining", "profile", "task"])
 def test_an_option_bears_the_name_of_its_file(group):
     for option in options(group):
         words = ["finetuning=baseline"] if option == "none" else []
-        assert config(f"{group}={option}", *words)[group]["name"] == option
+        assert node(f"{group}={option}", *words)[group]["name"] == option
 
 
 @pytest.mark.parametrize(("group", "option"), ALL, ids=lambda value: value)
 def test_every_option_is_a_value_of_the_same_keys_in_the_same_order(group, option, monkeypatch):
     monkeypatch.setattr("composed.config.model.find_spec", lambda package: ...)
-    node = config(
-        "profile=smoke", *([f"{group}={option}"] if group != "profile" else []), *COMPANIONS.get((group, option), [])
-    )
-    value = Config.of(node)
-    assert yaml.safe_dump(value.plain(), sort_keys=False) == yaml.safe_dump(node, sort_keys=False)
+    words = [*([f"{group}={option}"] if group != "profile" else []), *COMPANIONS.get((group, option), [])]
+    given = node("profile=smoke", *words)
+    value = Config.of(given)
+    assert yaml.safe_dump(value.plain(), sort_keys=False) == yaml.safe_dump(given, sort_keys=False)
 
 
 SCHEMAS = {**noise.SCHEMAS, **estimator.SCHEMAS, **model.SCHEMAS}
@@ -170,7 +175,7 @@ def test_the_modes_of_a_task_differ_in_no_budget():
     """A table compares modes, not budgets: each lets f see as many updates."""
     for profile in ("smoke", "quick"):
         updates = {
-            mode: config(f"profile={profile}", f"finetuning={mode}")["optim"]["updates"]
+            mode: node(f"profile={profile}", f"finetuning={mode}")["optim"]["updates"]
             for mode in ("baseline", "standard", "composed")
         }
         assert len(set(updates.values())) == 1, updates
@@ -195,9 +200,9 @@ def test_the_precision_is_the_fastest_that_the_accelerator_has(tmp_path, monkeyp
 
 def test_sizes_and_tasks_choose_the_tokenizer():
     """They come after config.yaml's own keys, or it would be its default everywhere."""
-    assert config("profile=paper")["tokenizer"] == {"kind": "bpe", "size": 600, "file": None}
-    assert config("task=spoc", "profile=paper")["tokenizer"] == {"kind": "bpe_bytes", "size": 10_000, "file": None}
-    assert config("profile=paper", "tokenizer.kind=word")["tokenizer"]["kind"] == "word"
+    assert node("profile=paper")["tokenizer"] == {"kind": "bpe", "size": 600, "file": None}
+    assert node("task=spoc", "profile=paper")["tokenizer"] == {"kind": "bpe_bytes", "size": 10_000, "file": None}
+    assert node("profile=paper", "tokenizer.kind=word")["tokenizer"]["kind"] == "word"
 
 
 OWN_MODEL = ["pretraining=denoise_transformer", "finetuning=composed_from_scratch"]
@@ -224,14 +229,14 @@ T5 = ["model=huggingface", "model.name=t5"]
 )
 def test_what_a_model_lacks_is_refused_with_what_is_valid(words, says):
     with pytest.raises(ConfigError, match=says):
-        check(config("profile=smoke", *words))
+        check(node("profile=smoke", *words))
 
 
 def test_without_the_extra_its_command_is_named(monkeypatch):
     monkeypatch.setattr("composed.config.model.find_spec", lambda package: None if package == "transformers" else ...)
     with pytest.raises(ConfigError, match=r"need the package transformers: pip install 'composed\[hf\]'"):
-        check(config("profile=smoke", *T5))
+        check(node("profile=smoke", *T5))
     monkeypatch.setattr("composed.config.model.find_spec", lambda package: None if package == "peft" else ...)
-    check(config("profile=smoke", *T5))
+    check(node("profile=smoke", *T5))
     with pytest.raises(ConfigError, match="need the package peft"):
-        check(config("profile=smoke", *T5, "finetuning=lora"))
+        check(node("profile=smoke", *T5, "finetuning=lora"))

@@ -1,6 +1,5 @@
 """What there is to do, and how long it takes by what it took before."""
 
-import copy
 import json
 import os
 from pathlib import Path
@@ -8,38 +7,36 @@ from typing import Any
 
 import pytest
 
+from composed.config import Config
+from composed.config.structure import plain
 from composed.sweeps.estimate import plan
 from composed.sweeps.jobs import Job
 from tests.run_folders import write_run
-from tests.test_run_folder import CONFIG
+from tests.test_run_folder import NODE
 
 
 @pytest.fixture
 def job(tmp_path):
     def make(seed: int, mode: str = "composed", **groups: Any) -> Job:
-        config = copy.deepcopy(CONFIG)
-        config.update(
-            seed=seed,
-            runs=str(tmp_path / "runs/table"),
-            store=str(tmp_path / "store"),
-        )
-        config["finetuning"] = {**config["finetuning"], "name": mode, "depth": 1}
-        return Job((f"seed={seed}", f"finetuning={mode}"), {**config, **groups})
+        places = {"runs": str(tmp_path / "runs/table"), "store": str(tmp_path / "store")}
+        finetuning = {**NODE["finetuning"], "name": mode, "depth": 1}
+        config = Config.read({**NODE, "seed": seed, **places, "finetuning": finetuning, **groups})
+        return Job((f"seed={seed}", f"finetuning={mode}"), config)
 
     return make
 
 
 def finish(job: Job, seconds: float) -> None:
     taken = {"training": seconds - 60, "judging": 60}
-    mode = job.config["finetuning"]["name"]
-    write_run(job.folder.path, mode, config=job.config, task="sanstype", profile="smoke", seconds=taken)
+    mode = job.config.finetuning.name
+    write_run(job.folder.path, mode, config=job.config.plain(), task="sanstype", profile="smoke", seconds=taken)
 
 
 def denoiser(store: Path, job: Job, seconds: int) -> None:
     folder = store / "denoiser-1"
     folder.mkdir(parents=True)
     for name, moment in (("key", 1000), ("done", 1000 + seconds)):
-        (folder / f"{name}.json").write_text(json.dumps({"pretraining": job.config["pretraining"]}))
+        (folder / f"{name}.json").write_text(json.dumps({"pretraining": plain(job.config.pretraining)}))
         os.utime(folder / f"{name}.json", (moment, moment))
 
 
@@ -67,7 +64,7 @@ def test_where_nothing_ran_no_time_is_invented(job):
 
 
 def test_a_denoiser_that_no_run_has_used_is_counted_once_with_the_time_of_its_kind(job, tmp_path):
-    jobs = [job(0), job(1), job(0, noise={"name": "masking"}), job(0, pretraining={"name": "none"})]
+    jobs = [job(0), job(1), job(0, noise={**NODE["noise"], "unchanged": 0.5}), job(0, pretraining={"name": "none"})]
     denoiser(tmp_path / "store", jobs[0], 1800)
     said = plan(jobs, at_a_time=1, retry_failed=False)
     assert "may have to be trained first: 2" in said
@@ -78,7 +75,7 @@ def test_a_denoiser_that_no_run_has_used_is_counted_once_with_the_time_of_its_ki
 
 def test_label_counts_share_a_denoiser_and_counts_of_unlabeled_outputs_do_not(job):
     def sized(**sizes: int) -> Job:
-        return job(0, task={**CONFIG["task"], "sizes": {"train": 1, "unlabeled": 1, **sizes}})
+        return job(0, task={**NODE["task"], "sizes": {**NODE["task"]["sizes"], "train": 1, "unlabeled": 1, **sizes}})
 
     said = plan([sized(train=1), sized(train=2), sized(unlabeled=2)], at_a_time=1, retry_failed=False)
     assert "may have to be trained first: 2" in said

@@ -9,14 +9,16 @@ import yaml
 
 from composed import judges
 from composed.cli import evaluate, export, predict
+from composed.config import Config
 from composed.errors import ComposedError, ConfigError, DataError, Interrupted
 from composed.experiment import evaluate as results
 from composed.runs.folder import RunFolder
 from composed.system.files import write_json, write_lines
 from composed.tasks.text import loader
-from tests.test_configs import config
+from tests.test_configs import node
 
-CONFIG = config("profile=smoke", "seed=1", "logger=csv")
+NODE = node("profile=smoke", "seed=1", "logger=csv")
+CONFIG = Config.read(NODE)
 FACTS = {"updates": 12, "best": {"update": 8, "selection": 0.5}, "seconds": {"training": 3.0}, "splits": ["id", "ood"]}
 FACTS |= {"about": "programs of at most 2 variables and 3 extra rounds", "rules": {"compare": "tokens", "seconds": 1.5}}
 VERDICTS = {
@@ -122,8 +124,9 @@ def test_shares_are_logged_and_summed_up(run, judge):
 def test_runs_of_other_seeds_share_the_key_of_their_config(run, judge):
     keys = []
     for changed in ({}, {"seed": 2}, {"profile": {"name": "x"}}):
-        run.describe({**CONFIG, **changed}, [])
-        keys.append(results.conclude(run, {**CONFIG, **changed}).config_key)
+        config = Config.read({**NODE, **changed})
+        run.describe(config, [])
+        keys.append(results.conclude(run, config).config_key)
     assert keys[0] == keys[1] != keys[2]
 
 
@@ -161,12 +164,13 @@ def test_predictions_that_are_missing_are_named(run, judge, capsys):
 @pytest.mark.parametrize(
     ("path", "value", "said"),
     [
-        ("task.kind", "doctor", "task.kind is 'doctor', not image or staircase or text"),
-        ("task.kind", ["text"], "task.kind is"),
-        ("task.name", 3, "task.name is missing or of another kind"),
-        ("task", None, "task.name is missing"),
+        ("task.kind", "doctor", "task.kind=doctor: valid values are text and image and staircase; train again"),
+        ("task.kind", ["text"], "task.kind=['text']: valid values are"),
+        ("task.name", 3, "task.name=3: expected a word"),
+        ("task", None, "task=null: expected a mapping"),
         ("judge", {}, "judge.workers is missing"),
-        ("trainer", {"num_nodes": "many"}, "trainer.num_nodes is missing or of another kind"),
+        ("trainer.num_nodes", "many", "trainer.num_nodes=many: expected a whole number"),
+        ("optim.momentum", 0.9, "there is no key optim.momentum"),
         ("", [], "is no config of a run"),
         ("finetuning", 7, "is no config of a run"),
     ],
@@ -177,7 +181,7 @@ def test_predictions_that_are_missing_are_named(run, judge, capsys):
 def test_every_command_takes_a_run_folder_for_what_somebody_else_may_have_written(
     run, judge, tmp_path, monkeypatch, capsys, command, path, value, said
 ):
-    config = copy.deepcopy(CONFIG)
+    config = copy.deepcopy(NODE)
     group, _, key = path.partition(".")
     if key:
         config[group][key] = value
@@ -194,9 +198,8 @@ def test_every_command_takes_a_run_folder_for_what_somebody_else_may_have_writte
 
 
 def test_a_task_that_a_folder_names_is_one_of_the_list(run, capsys):
-    config = {**CONFIG, "task": {**CONFIG["task"], "name": "spoc.release"}}
     with pytest.raises(ConfigError, match=r"task\.name=spoc\.release: no task of text has this name"):
-        loader(config["task"]["name"])
+        loader("spoc.release")
 
 
 @pytest.mark.parametrize("wrong", [{"splits": None}, {"rules": {"compare": "loosely", "seconds": 2}}, {"seconds": 3}])
@@ -213,7 +216,7 @@ def test_a_line_that_is_no_prediction_is_told_as_that(run, judge, capsys):
 
 
 def test_containment_is_switched_off_by_the_command_alone(run, judge, monkeypatch):
-    (run.path / "config.yaml").write_text(yaml.safe_dump({**CONFIG, "judge": {**CONFIG["judge"], "unsafe": True}}))
+    (run.path / "config.yaml").write_text(yaml.safe_dump({**NODE, "judge": {**NODE["judge"], "unsafe": True}}))
     seen = []
     known = judges.judge
     monkeypatch.setattr(
@@ -263,7 +266,7 @@ def test_prediction_keeps_the_order_of_the_data_and_feeds_the_denoiser_what_f_sa
     lines = [" ".join(["a"] * (1 + 7 * n % 5) + [f"w{n}"]) for n in range(9)]
     split = Split(lines, [f"t{n}" for n in range(9)], [[("", str(n))] for n in range(9)])
     data = TextData(split, split, {"id": split}, [], [], to_cpp=str.upper, as_source=str)
-    task = TextTask({"task": {"beams": 1}}, data, train("word", lines, 0), max_length=9)
+    task = TextTask(CONFIG, data, train("word", lines, 0), max_length=9)
     run, f, pi = RunFolder(tmp_path), Echo(), Echo()
     task.predict(run, f, Composition(f, pi))  # type: ignore[arg-type]
     found = [json.loads(line) for line in run.predictions("id").read_text().splitlines()]

@@ -14,7 +14,7 @@ from composed.experiment.run import run as train_run
 from composed.runs.folder import RunFolder
 from tests.commands import BASELINE
 from tests.test_configs import config
-from tests.test_evaluate import CONFIG, FACTS
+from tests.test_evaluate import CONFIG, FACTS, NODE
 
 F, PI = (save({"weight": torch.full((2,), float(value))}) for value in (1, 2))
 
@@ -58,18 +58,13 @@ def test_what_cannot_be_exported_is_named(run, tmp_path, capsys):
 
 
 def settings(target: str, **finetuning: object) -> str:
-    return json.dumps(
-        {
-            **CONFIG,
-            "model": {"_target_": f"composed.models.{target}"},
-            "finetuning": {**CONFIG["finetuning"], **finetuning},  # type: ignore[dict-item]
-        }
-    )
+    model = {**NODE["model"], "_target_": f"composed.models.{target}"}
+    return json.dumps({**NODE, "model": model, "finetuning": {**NODE["finetuning"], **finetuning}})
 
 
 @pytest.mark.parametrize("form", ["fairseq", "huggingface"])
 def test_what_a_library_has_no_class_for_is_named(form, run, tmp_path, capsys):
-    (run / "config.yaml").write_text(settings("staircase.Networks", adapters=0))
+    (run / "config.yaml").write_text(settings("classifier.Classifier", adapters=0))
     assert main([form, str(run), str(tmp_path / "out")]) == 2
     (run / "config.yaml").write_text(settings("transformer.Transformer", adapters=8))
     assert main([form, str(run), str(tmp_path / "out")]) == 2
@@ -100,7 +95,7 @@ def test_every_command_takes_every_kind_of_run_or_says_what_does(tmp_path, capsy
     monkeypatch.chdir(tmp_path)
     words = [f"task={task}", "profile=smoke", "logger=csv", *(mode if task == "fonts" else mode[:1])]
     run = train_run(config(*words), words)
-    path, kind = str(run.path), run.config()["task"]["kind"]
+    path, kind = str(run.path), run.trained().task.kind
     weights = {"f.safetensors"} | ({"pi.safetensors"} if run.facts()["denoiser"] else set())
     for form in FORMATS:
         code = main([form, path, str(tmp_path / form)])

@@ -1,12 +1,12 @@
 """Jobs are processes: none takes another down, each keeps its log, and nothing of them outlives the sweep."""
 
-import copy
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -51,7 +51,7 @@ def job(tmp_path, monkeypatch):
     monkeypatch.setattr(jobs, "COMMAND", [sys.executable, str(stub)])
 
     def make(seed: int, do: str = "succeed", redo: bool = False) -> Job:
-        config = {**copy.deepcopy(CONFIG), "runs": str(tmp_path / "runs"), "seed": seed, "redo": redo}
+        config = replace(CONFIG, runs=str(tmp_path / "runs"), seed=seed, redo=redo)
         made = Job((), config)
         return Job((f"do={do}", f"folder={made.folder.path}"), config)
 

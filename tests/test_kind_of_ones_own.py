@@ -17,7 +17,9 @@ from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
+from composed.config import Config
 from composed.config.options import with_own_options
+from composed.config.structure import plain
 from composed.datamodules.batching import Batch
 from composed.experiment.run import run
 from composed.judges.scores import OUTPUTS, Measure, Scores
@@ -110,7 +112,7 @@ class Distance:
 
 @dataclass(frozen=True)
 class Toy(Task):
-    config: dict[str, Any]
+    config: Config
     train: Points
 
     loss = Distance()
@@ -118,8 +120,8 @@ class Toy(Task):
     tests = ("near", "far", "farther")
 
     @classmethod
-    def open(cls, config: dict[str, Any]) -> "Toy":
-        return cls(config, Points.drawn(config["task"]["examples"], seed=0))
+    def open(cls, config: Config) -> "Toy":
+        return cls(config, Points.drawn(config.task.examples, seed=0))
 
     def predictor(self, *, seed: int) -> nn.Module:
         return network(2, seed)
@@ -127,11 +129,11 @@ class Toy(Task):
     def denoiser(self, *, seed: int, dropout: float | None = None) -> nn.Module:
         return network(1, seed)
 
-    def optim(self, settings: dict[str, Any]) -> Optim:
+    def optim(self, settings: Any) -> Optim:
         names = ("updates", "lr", "decay", "clip", "validate_every", "checkpoint_every")
-        kept = {name: settings[name] for name in names}
+        kept = {name: getattr(settings, name) for name in names}
         more = {"accumulate": 1, "warmup": 0, "initial_lr": 0.0, "weight_decay": 0.0, "label_smoothing": 0.0}
-        return Optim(**kept, **more, batch_tokens=settings["batch_size"], betas=tuple(settings["betas"]))
+        return Optim(**kept, **more, batch_tokens=settings.batch_size, betas=settings.betas)
 
     def examples(self, split: str) -> Points:
         return self.train if split == "train" else Points.drawn(32, seed=1)
@@ -140,7 +142,7 @@ class Toy(Task):
         return self.examples("train" if split == "unlabeled" else "val").noised(seed)
 
     def identity_of_denoiser(self) -> dict[str, Any]:
-        return {"toy": self.config["task"]["examples"], "pretraining": self.config["pretraining"]}
+        return {"toy": self.config.task.examples, "pretraining": plain(self.config.pretraining)}
 
     @torch.no_grad()
     def predict(self, folder: RunFolder, f: nn.Module, composition: Any) -> None:
@@ -196,7 +198,7 @@ def toy(tmp_path, monkeypatch) -> Iterator[Callable[..., RunFolder]]:
         settings = [*places, "task=toy", "profile=smoke", *kept, *words]
         with initialize_config_module("composed.conf", version_base="1.3"):
             config = OmegaConf.to_container(compose("config", settings), resolve=True)
-        return run(config, settings)  # type: ignore[arg-type]
+        return run(Config.of(config), settings)  # type: ignore[arg-type]
 
     yield train
     with_own_options([])

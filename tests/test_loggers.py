@@ -3,19 +3,21 @@
 import csv
 import re
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from composed.config import Config
 from composed.training.loggers import Sheltered, open_logger, wandb_settings
 from tests.test_configs import config
 
-CSV = {"name": "csv"}
+CSV = "logger=csv"
 
 
-def opened(settings, folder):
-    return open_logger(settings, folder, {"seed": 1})
+def opened(word, folder):
+    return open_logger(config("profile=smoke", word), folder)
 
 
 def test_metrics_are_in_the_csv_file(tmp_path):
@@ -40,7 +42,7 @@ def test_a_resumed_run_keeps_the_rows_of_the_csv_file_before_where_it_goes_on(tm
 
 def test_metrics_are_in_the_event_file_of_tensorboard(tmp_path):
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    with opened({"name": "tensorboard"}, tmp_path) as loggers:
+    with opened("logger=tensorboard", tmp_path) as loggers:
         for step in (10, 20):
             loggers[0].log_metrics({"training/loss": 5 / step}, step)
     events = accumulator.EventAccumulator(str(tmp_path / "tensorboard")).Reload()
@@ -51,7 +53,7 @@ def test_a_logger_that_is_not_installed_is_left_out(tmp_path, monkeypatch, capsy
     for module in ("tensorboard", "torch.utils.tensorboard", "tensorboardX"):
         monkeypatch.setitem(sys.modules, module, None)
     monkeypatch.setattr("pytorch_lightning.loggers.tensorboard.TensorBoardLogger.__init__", _not_there)
-    with opened({"name": "tensorboard"}, tmp_path) as loggers:
+    with opened("logger=tensorboard", tmp_path) as loggers:
         loggers[0].log_metrics({"loss": 1.0}, 1)
     said = capsys.readouterr().err
     assert said.count("\n") == 1
@@ -107,15 +109,15 @@ def test_an_error_of_the_run_passes_and_the_logger_is_closed(tmp_path):
 
 
 def test_a_run_of_w_and_b_is_known_by_its_folder_and_found_by_task_mode_and_seed():
-    settings = wandb_settings({"project": "p", "mode": "online"}, "fonts-quick-composed-s3-1234", fonts(3))
+    settings = wandb_settings(fonts(3, "logger.mode=online"), "fonts-quick-composed-s3-1234")
     assert (settings["id"], settings["resume"]) == ("fonts-quick-composed-s3-1234", "allow")
     assert settings["tags"] == ["fonts", "quick", "composed_pathwise", "seed-3"]
-    assert wandb_settings({"project": "p", "mode": "offline"}, "x", fonts(3))["resume"] is None
+    assert wandb_settings(fonts(3), "x")["resume"] is None
 
 
 def test_a_group_of_w_and_b_is_the_runs_that_differ_in_their_seed_alone():
     def group(*of: Any) -> str:
-        return wandb_settings({"project": "p", "mode": "offline"}, "x", fonts(*of))["group"]
+        return wandb_settings(fonts(*of), "x")["group"]
 
     assert group(3) == group(4)
     assert group(3).startswith("fonts-quick-composed_pathwise-")
@@ -123,14 +125,14 @@ def test_a_group_of_w_and_b_is_the_runs_that_differ_in_their_seed_alone():
     assert len({*groups}) == len(groups)
 
 
-def fonts(seed: int, *words: str) -> dict[str, Any]:
+def fonts(seed: int, *words: str) -> Config:
     return config("task=fonts", f"seed={seed}", *words)
 
 
 @pytest.mark.parametrize("name", ["fonts-a:b;c,d#e?f-s0-1", "fonts-" + "n" * 200 + "-s0-1", "caf\u00e9 '-s0-1"])
 def test_what_wandb_would_refuse_of_a_long_or_strange_name_is_not_given_to_it(name):
-    named = {**fonts(3), "finetuning": {**fonts(3)["finetuning"], "name": name}}
-    settings, other = (wandb_settings({"project": "p", "mode": "offline"}, n, named) for n in (name, f"{name}:"))
+    named = replace(fonts(3), finetuning=replace(fonts(3).finetuning, name=name))
+    settings, other = (wandb_settings(named, run) for run in (name, f"{name}:"))
     assert settings["name"] == name
     assert re.fullmatch(r"[\w.-]{1,128}", settings["id"], re.ASCII)
     assert settings["id"] != other["id"]
@@ -140,7 +142,7 @@ def test_what_wandb_would_refuse_of_a_long_or_strange_name_is_not_given_to_it(na
 @pytest.mark.parametrize("variable", ["WANDB_MODE=disabled", "WANDB_DISABLED=true"])
 def test_wandb_that_the_environment_switches_off_stays_off_and_that_is_said(tmp_path, monkeypatch, capsys, variable):
     monkeypatch.setenv(*variable.split("="))
-    with opened({"name": "wandb", "project": "p", "mode": "offline"}, tmp_path) as loggers:
+    with opened("logger=wandb", tmp_path) as loggers:
         assert loggers == []
     assert capsys.readouterr().err == (
         f"{variable} in the environment: wandb gets nothing; metrics.jsonl has the metrics\n"

@@ -21,7 +21,7 @@ def test_a_value_that_hydra_does_not_read_is_refused_with_the_same_value_in_quot
     (word,) = shlex.split(str(refused.value).rpartition("for the shell: ")[2])
     check_command_line([word])
     ((_, config),) = every_job([word])
-    assert config["task"]["title"] == value
+    assert config.task.title == value
 
 
 @pytest.mark.parametrize(

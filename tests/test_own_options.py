@@ -37,7 +37,7 @@ def test_options_of_ones_own_are_taken_from_a_folder_of_ones_own(own_options, tm
     places = search_words(with_own_options(words))
     [(job, resolved)] = every_job([*places, "+experiment=first", "profile=smoke"])
     assert job == [*places, "+experiment=first", "profile=smoke"]
-    assert (resolved["finetuning"]["name"], resolved["optim"]["lr"]) == ("mine", 0.5)
+    assert (resolved.finetuning.name, resolved.optim.lr) == ("mine", 0.5)
     check_command_line([*words, "+experiment=first", "optim.lr=0.1"])
 
 

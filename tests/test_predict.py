@@ -13,6 +13,7 @@ from composed.errors import DataError
 from composed.tasks.task import Request
 from composed.tasks.text import TextTask
 from tests import toys
+from tests.test_configs import config
 
 
 @pytest.mark.parametrize(
@@ -80,8 +81,8 @@ def test_a_run_predicts_with_its_own_beams(tmp_path, monkeypatch):
 
     split = Split(["a b"], ["a b"], [()])
     data = TextData(split, split, {}, [], [], to_cpp=str.upper, as_source=str)
-    config = {"task": {"beams": 5}, "finetuning": {"predict_through": "denoiser", "predict_above": 0.0}}
-    task, f = TextTask(config, data, train("word", ["a b"], 0), max_length=9), Echo()
+    settings = config("profile=smoke", "task.beams=5")
+    task, f = TextTask(settings, data, train("word", ["a b"], 0), max_length=9), Echo()
     answer = task.answer(f, task.composition(f, Echo(), None), Request(["a b"]))
     assert answer == [{"base": "A B", "composition": "A B", "own": "A B"}]
     assert asked == [5, 5]

@@ -4,10 +4,13 @@ import copy
 import json
 import os
 import subprocess
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import yaml
 
+from composed.config import Config
 from composed.config.identity import content_key, of_trainer, shaping
 from composed.config.options import CONF
 from composed.config.structure import forms
@@ -16,19 +19,21 @@ from composed.errors import ComposedError, DataError
 from composed.runs import folder as run_folder
 from composed.runs.folder import RunFolder, environment
 from composed.system.console import TRAINING_ID, training_id
-from tests.test_configs import config
+from tests.test_configs import node
 
 TRAINER = [key for key in forms(Trainer) if key != "lightning"]
-CONFIG = config("profile=smoke", "finetuning=composed", "seed=3", "logger=csv")
+NODE = node("profile=smoke", "finetuning=composed", "seed=3", "logger=csv")
+CONFIG = Config.read(NODE)
 
 
-def changed(*path: str, to: object) -> dict:
-    found = copy.deepcopy(CONFIG)
-    node = found
+def changed(*path: str, to: object) -> Config:
+    """With another value at a key; of a mapping, with some of its values."""
+    whole = copy.deepcopy(NODE)
+    group: Any = whole
     for key in path[:-1]:
-        node = node[key]  # type: ignore[assignment]
-    node[path[-1]] = to
-    return found
+        group = group[key]
+    group[path[-1]] = {**group[path[-1]], **to} if isinstance(to, dict) else to
+    return Config.read(whole)
 
 
 def test_the_name_says_what_the_run_is():
@@ -40,7 +45,7 @@ def test_the_name_says_what_the_run_is():
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        (("logger",), {"name": "wandb"}),
+        (("logger",), {"name": "wandb", "project": "mine", "mode": "offline"}),
         (("judge", "workers"), 7),
         (("trainer", "checkpoints"), 3),
         (("store",), "elsewhere"),
@@ -73,7 +78,7 @@ def test_a_content_key_ignores_the_order_of_keys_and_nothing_else():
 def test_a_run_reads_back_what_it_was_asked_for(tmp_path):
     folder = RunFolder(tmp_path)
     folder.describe(CONFIG, ["seed=3", "denoiser=store", "task.title='a b'"])
-    assert folder.config() == CONFIG
+    assert folder.config() == NODE
     assert folder.command() == """composed-train seed=3 denoiser=store 'task.title='"'"'a b'"'"''"""
     assert folder.command(denoiser="auto").endswith(" denoiser=auto")
     assert "store" not in folder.command(denoiser="auto")
@@ -133,12 +138,12 @@ def test_the_environment_is_plain_data():
 
 def test_an_estimator_that_is_not_used_and_a_reverse_model_that_is_shape_accordingly():
     standard = changed("finetuning", "train_through", to=None)
-    other = {**standard, "estimator": {"samples": 2}}
+    other = replace(standard, estimator=changed("estimator", "samples", to=2).estimator)
     assert RunFolder.of(standard).path == RunFolder.of(other).path
     assert RunFolder.of(CONFIG).path != RunFolder.of(changed("estimator", "samples", to=2)).path
     augmented = changed("finetuning", "extra_pairs", to="backtranslation")
-    slower = copy.deepcopy(augmented)
-    slower["schedules"]["scratch"]["lr"] = 1e-4
+    schedules = changed("schedules", "scratch", "lr", to=1e-4).schedules
+    slower = replace(augmented, schedules=schedules)
     assert RunFolder.of(augmented).path != RunFolder.of(slower).path
 
 
@@ -163,10 +168,10 @@ def test_a_helping_process_waits_for_its_own_first_process_or_for_the_end_of_ano
 
 
 def test_what_a_person_gives_lightning_makes_other_weights_in_the_store_and_more_devices_do_not():
-    config = changed("trainer", to=dict.fromkeys(TRAINER, 1))
-    assert of_trainer(config) == {"precision": 1}
-    config["trainer"]["gradient_clip_algorithm"] = "value"
-    assert of_trainer(config) == {"precision": 1, "trainer": {"gradient_clip_algorithm": "value"}}
+    several = changed("trainer", to={"devices": 2, "strategy": "ddp", "threads": 1, "precision": "32-true"}).trainer
+    assert of_trainer(several) == {"precision": "32-true"}
+    given = replace(several, lightning={"gradient_clip_algorithm": "value"})
+    assert of_trainer(given) == {"precision": "32-true", "trainer": {"gradient_clip_algorithm": "value"}}
 
 
 def test_the_trainer_group_has_no_other_keys_than_those_that_are_known():

@@ -5,6 +5,7 @@ import shutil
 import signal
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from composed.config.trainer import Trainer
 from composed.errors import Interrupted
 from composed.models.adaptation import add_adapters
 from composed.models.composition import fingerprint, freeze
@@ -28,7 +30,7 @@ from tests.test_training import composed_term, fit, last, same
 
 CPU = torch.device("cpu")
 ROWS, LENGTH = 24, 8
-FSDP = {"accelerator": "cpu", "devices": 2, "precision": "32-true", "strategy": "fsdp"}
+FSDP = replace(toys.CPU, devices=2, strategy="fsdp")
 
 
 def transformer(seed: int = 0) -> SequenceModel:
@@ -225,7 +227,7 @@ def test_an_optimisers_state_is_gathered_by_all_for_one_and_goes_back_into_parts
 # -- whole trainings --------------------------------------------------------------------------------------------------
 
 
-def trained(folder: Path, trainer: dict[str, Any], **changes: Any) -> Any:
+def trained(folder: Path, trainer: Trainer, **changes: Any) -> Any:
     """A training through a denoiser in two parts an update; the fingerprint of Pi after it and the best weights."""
     term = composed_term()
     task, best = fit(

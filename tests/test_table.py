@@ -29,9 +29,9 @@ def test_every_table_lists_runs_that_are_accepted_and_tells_its_rows_apart(name,
     assert (TABLES / f"{name}.yaml").read_text().startswith("# ")
     variants = []
     for job in jobs:
-        values = [job.config["finetuning"]["name"]]
+        values = [job.config.finetuning.name]
         for key in made.by:
-            node = job.config
+            node = job.config.plain()
             for part in key.split("."):
                 node = node[part]
             values.append(json.dumps(node))
@@ -44,7 +44,7 @@ def test_seeds_are_composed_as_hydra_would(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     words = ["profile=smoke", "seed=3,5"]
     jobs = Table.named("sanstype").jobs(words)
-    assert [(job.config["finetuning"]["name"], job.config["seed"]) for job in jobs] == [
+    assert [(job.config.finetuning.name, job.config.seed) for job in jobs] == [
         (mode, seed) for mode in ("baseline", "standard", "composed") for seed in (3, 5)
     ]
     for job in jobs:
@@ -55,10 +55,10 @@ def test_seeds_are_composed_as_hydra_would(tmp_path, monkeypatch):
 def test_words_of_the_command_line_replace_the_tables_own_and_no_run_is_there_twice(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     jobs = Table.named("fonts").jobs(["profile=smoke", "seed=0", "finetuning=baseline", "finetuning.name=mine"])
-    assert [job.config["optim"]["l2"] for job in jobs] == [1e-4, 0.0]
-    assert {job.config["finetuning"]["name"] for job in jobs} == {"mine"}
-    assert all(job.config["runs"] == "runs/fonts-smoke" for job in jobs)
-    assert jobs[0].config["task"]["name"] == "fonts"
+    assert [job.config.optim.l2 for job in jobs] == [1e-4, 0.0]
+    assert {job.config.finetuning.name for job in jobs} == {"mine"}
+    assert all(job.config.runs == "runs/fonts-smoke" for job in jobs)
+    assert jobs[0].config.task.name == "fonts"
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_a_file_that_is_no_table_is_named(text, tmp_path, monkeypatch):
 
 def finished(job: Job) -> Path:
     """The job's folder, as if it had run."""
-    folder = write_run(job.folder.path, job.config["finetuning"]["name"], job.config["seed"], config=job.config)
+    folder = write_run(job.folder.path, job.config.finetuning.name, job.config.seed, config=job.config.plain())
     place = {"python": "3", "packages": {"torch": "2"}, "processor": "x", "cores": 1, "gpu": None, "git_revision": "a"}
     (folder / "environment.json").write_text(json.dumps(place))
     (folder / "training.json").write_text('{"resumed": false}')

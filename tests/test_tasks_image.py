@@ -2,14 +2,13 @@
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from hydra import compose, initialize_config_module
-from omegaconf import OmegaConf
 from PIL import Image
 
 from composed.cli import predict
@@ -27,6 +26,7 @@ from composed.system.files import read_json, read_lines, write_lines
 from composed.tasks.image import ImageTask
 from composed.tasks.module import Training
 from composed.tasks.task import Request
+from tests.test_configs import config
 
 
 @pytest.fixture(scope="module")
@@ -42,11 +42,6 @@ def run(shared, tmp_path):
         return train_run(config(*settings), settings)
 
     return of
-
-
-def config(*words: str):
-    with initialize_config_module("composed.conf", version_base="1.3"):
-        return OmegaConf.to_container(compose("config", list(words)), resolve=True)
 
 
 def weights(folder: RunFolder) -> bytes:
@@ -85,8 +80,8 @@ def test_text_is_written_in_a_face_as_the_run_predicts_it(run, tmp_path, capsys)
     folder = run("runs")
     with np.load(folder.path / "predictions-test.npz") as saved:
         (character, face), base, own = saved["labels"][0], saved["base"][0], saved["composition"][0]
-    letter = folder.config()["task"]["characters"][character]
-    task, f, _, composition = evaluate.load_run(folder, folder.config())
+    letter = folder.trained().task.characters[character]
+    task, f, _, composition = evaluate.load_run(folder, folder.trained())
     images = task.answer(f, composition, Request(text=f"{letter} ", face=int(face)))
     assert np.allclose(images["base"][0], base, atol=2e-3)
     assert np.allclose(images["composition"][0], own, atol=2e-3)
@@ -180,8 +175,8 @@ def test_the_penalty_is_the_published_one_for_every_mode(run):
     """The plain sum of squares of all parameters but biases, scales of the normalisations included."""
     settings = config("task=fonts", "profile=smoke")
     for mode in ("baseline", "composed_pathwise"):
-        settings["finetuning"] = config("task=fonts", f"finetuning={mode}")["finetuning"]
-        task = ImageTask(settings, SimpleNamespace(train=None, val=None), "")  # type: ignore[arg-type]
+        of_mode = replace(settings, finetuning=config("task=fonts", f"finetuning={mode}").finetuning)
+        task = ImageTask(of_mode, SimpleNamespace(train=None, val=None), "")  # type: ignore[arg-type]
         training = fine_tuning.fine_tuning(task, torch.nn.Identity(), "").training
         state = dict(training.model.named_parameters())
         kept = [value for name, value in state.items() if not name.endswith("bias")]
@@ -189,7 +184,7 @@ def test_the_penalty_is_the_published_one_for_every_mode(run):
         expected = sum(value.square().sum().item() for value in kept)
         assert penalty.value(training.model).item() == pytest.approx(expected, rel=1e-5)
         assert any(value.dim() == 1 for value in kept)
-        assert penalty.weight == settings["optim"]["l2"] > 0
+        assert penalty.weight == settings.optim.l2 > 0
 
 
 def test_more_penalty_gives_a_smaller_norm(run):

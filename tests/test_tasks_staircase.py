@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from hydra import compose, initialize_config_module
-from omegaconf import OmegaConf
 
 from composed.cli.evaluate import main as evaluate_again
 from composed.errors import TrainingError
@@ -16,13 +14,12 @@ from composed.runs.folder import RunFolder
 from composed.runs.result import Result
 from composed.system.files import read_json, read_lines
 from composed.tasks.threads import threads
+from tests.test_configs import config
 
 
 def run(folder: Path, *words: str) -> RunFolder:
     settings = ["task=staircase", "profile=smoke", "logger=csv", f"runs={folder}", *words]
-    with initialize_config_module("composed.conf", version_base="1.3"):
-        config = OmegaConf.to_container(compose("config", settings), resolve=True)
-    return train_run(config, settings)  # type: ignore[arg-type]
+    return train_run(config(*settings), settings)
 
 
 def test_a_run_leaves_predictions_metrics_and_values_of_every_staircase(tmp_path):
@@ -45,7 +42,7 @@ def test_values_are_what_the_predictions_say(tmp_path):
         row["composition"] = row["target"]
         row["complexity"], row["turns"] = 2.0, 3
     folder.predictions("id").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    values = evaluate.conclude(folder, folder.config()).scores.values
+    values = evaluate.conclude(folder, folder.trained()).scores.values
     assert values["base"]["id"] == {"error": 0.5625, "wrong steps, %": 100.0, "complexity": 2.0, "turns": 3.0}
     assert values["composition"]["id"]["error"] == 0.0
     assert "f(x)      id    error 0.5625, wrong steps, % 100" in evaluate.summary(Result.read(folder.result), tmp_path)

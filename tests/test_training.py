@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +13,7 @@ import pytest
 import torch
 from pytorch_lightning.plugins.precision import MixedPrecision
 
+from composed.config.trainer import Trainer
 from composed.datamodules.batching import Updates
 from composed.errors import ComposedError, ConfigError, DataError, TrainingError
 from composed.models.adaptation import add_low_rank
@@ -104,9 +106,9 @@ def test_a_stopped_training_ends_bit_identical_to_an_uninterrupted_one(
 def test_a_stopped_training_of_16_bits_goes_on_with_its_scale_of_the_loss(tmp_path, stop_at, monkeypatch):
     """That of half precision on a GPU, which doubles every third update here."""
 
-    def half() -> dict:
+    def half() -> Trainer:
         scaler = torch.amp.GradScaler("cpu", init_scale=64.0, growth_interval=3)
-        return {"accelerator": "cpu", "devices": 1, "plugins": [MixedPrecision("16-mixed", "cpu", scaler)]}
+        return replace(toys.CPU, precision=None, lightning={"plugins": [MixedPrecision("16-mixed", "cpu", scaler)]})
 
     fit(tmp_path / "whole", trainer=half())
     with monkeypatch.context() as patches:
@@ -168,7 +170,7 @@ def test_a_finished_training_is_not_trained_again(tmp_path):
 @pytest.mark.filterwarnings("ignore")  # of Lightning, about what it was asked for
 def test_a_training_that_lightning_cuts_short_is_an_error_and_goes_on_without_the_cut(tmp_path, cut):
     with pytest.raises(TrainingError, match=r"the training of test ended after [0-9]+ of 12 updates"):
-        fit(tmp_path, trainer={**toys.CPU, **cut})
+        fit(tmp_path, trainer=replace(toys.CPU, lightning=cut))
     fit(tmp_path)
     assert last(tmp_path)["updates"] == 12
 
@@ -176,7 +178,7 @@ def test_a_training_that_lightning_cuts_short_is_an_error_and_goes_on_without_th
 @pytest.mark.filterwarnings("ignore")
 def test_a_training_that_is_never_validated_is_told_as_that(tmp_path):
     with pytest.raises(TrainingError, match=r"test was never validated, .*a setting of the trainer group prevents it"):
-        fit(tmp_path, trainer={**toys.CPU, "limit_val_batches": 0})
+        fit(tmp_path, trainer=replace(toys.CPU, lightning={"limit_val_batches": 0}))
 
 
 def test_what_a_trainer_refuses_for_the_job_it_is_in_is_told_in_words(monkeypatch):
@@ -309,7 +311,7 @@ def test_the_best_weights_are_those_of_the_lowest_validation_loss(tmp_path):
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 def test_gradients_are_clipped_in_every_precision(tmp_path, precision):
     """To a norm so far below Adam's epsilon that the weights stay where they are."""
-    task, _ = fit(tmp_path, clip=1e-15, weight_decay=0.0, trainer={**toys.CPU, "precision": precision})
+    task, _ = fit(tmp_path, clip=1e-15, weight_decay=0.0, trainer=replace(toys.CPU, precision=precision))
     moved = [(now - then).abs().max() for now, then in zip(task.parameters(), toys.model().parameters(), strict=True)]
     assert max(moved) < 1e-6
 

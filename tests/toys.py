@@ -3,13 +3,23 @@
 import numpy as np
 import torch
 
+from composed.config.trainer import Trainer
 from composed.datamodules.batching import Pairs
 from composed.models.transformer import Transformer
 from composed.tasks.module import Optim
 
 PAD, BOS, EOS = 0, 1, 2
 VOCABULARY = 12
-CPU = {"accelerator": "cpu", "devices": 1, "precision": "32-true"}
+CPU = Trainer(
+    accelerator="cpu",
+    devices=1,
+    num_nodes=1,
+    strategy="auto",
+    precision="32-true",
+    checkpoints=1,
+    threads=None,
+    gradient_checkpointing=False,
+)
 
 
 def reversals(count: int, seed: int) -> Pairs:

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from composed.cli.frame import framed
@@ -24,7 +25,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     for path in options.runs:
         run = RunFolder.existing(path)
         config = run.trained()
-        config["judge"]["unsafe"] = options.unsafe
+        config = replace(config, judge=replace(config.judge, unsafe=options.unsafe))
         with run.locked():
             if options.predict:
                 predict_again(run, config)

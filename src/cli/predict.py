@@ -15,6 +15,7 @@ from typing import Any, TextIO
 
 from composed import judges
 from composed.cli.frame import framed
+from composed.config import Config
 from composed.errors import ComposedError, ConfigError, DataError
 from composed.printable import printable
 from composed.runs.folder import RunFolder
@@ -42,7 +43,7 @@ def picture(path: Path, text: str, face: int, out: Path, *, show_base: bool) -> 
     if out.suffix.lower() not in ("", ".png"):
         raise ConfigError(f"-o {out}: the picture is a PNG; name it {out.with_suffix('.png').name}")
     images = _answer(run, config, text=text, face=face)
-    own = "composition" if config["finetuning"]["predict_through"] else "base"
+    own = "composition" if config.finetuning.predict_through else "base"
     rows = {"f(x)": images["base"], "Pi(f(x))": images[own]} if show_base and own != "base" else {"": images[own]}
 
     from composed.reporting.pictures import sheet
@@ -50,7 +51,7 @@ def picture(path: Path, text: str, face: int, out: Path, *, show_base: bool) -> 
     sheet([[*rows.items()]], out, scale=2)
 
 
-def _answer(run: RunFolder, config: dict[str, Any], **request: Any) -> Any:
+def _answer(run: RunFolder, config: Config, **request: Any) -> Any:
     from composed.experiment.evaluate import load_run
     from composed.tasks.task import Request
 
@@ -58,7 +59,7 @@ def _answer(run: RunFolder, config: dict[str, Any], **request: Any) -> Any:
     return task.answer(f, composition, Request(**request))
 
 
-def _trained(path: Path, given: str, instead: str) -> tuple[RunFolder, dict[str, Any]]:
+def _trained(path: Path, given: str, instead: str) -> tuple[RunFolder, Config]:
     """The run and its config. Raises ConfigError for one that takes something else, DataError before the end of its
     training.
     """
@@ -66,9 +67,9 @@ def _trained(path: Path, given: str, instead: str) -> tuple[RunFolder, dict[str,
 
     run = RunFolder.existing(path)
     config = run.trained()
-    if (takes := kind(config).takes) != given:
+    if (takes := kind(config.task.kind).takes) != given:
         what = instead if takes else "composed-predict does not take it"
-        raise ConfigError(f"{path} is a run of task={config['task']['name']}: {what}")
+        raise ConfigError(f"{path} is a run of task={config.task.name}: {what}")
     return run, config
 
 

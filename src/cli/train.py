@@ -12,7 +12,7 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from composed.config.command_line import check_command_line, flags_first
+from composed.config.command_line import check, check_command_line, flags_first
 from composed.config.options import search_words, with_own_options
 from composed.config.processes import check_first_process
 from composed.config.reference import help_text
@@ -36,7 +36,7 @@ def _job(config: DictConfig) -> float | None:
     below_main = job.mode == RunMode.RUN or job.launcher["_target_"].endswith(".BasicLauncher")
     raise_on_signals()
     try:
-        folder = run(OmegaConf.to_container(config, resolve=True), overrides, wait=in_sweep())  # type: ignore[arg-type]
+        folder = run(check(OmegaConf.to_container(config, resolve=True)), overrides, wait=in_sweep())  # type: ignore[arg-type]
         processes.leave()
         if main_process():
             result = Result.read(folder.result)
@@ -95,7 +95,7 @@ def main() -> None:
         return
     try:
         if "MASTER_ADDR" not in os.environ:  # else there may be several machines, as the config says
-            check_first_process({"devices": 1, "num_nodes": 1})
+            check_first_process(nodes=1, several=False)
     except ComposedError as error:
         print(f"error: {error}", file=sys.stderr)  # itself, for it takes itself for one that is silent
         sys.exit(error.code)

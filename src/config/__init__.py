@@ -60,10 +60,20 @@ class Config:
 
     @classmethod
     def of(cls, node: Mapping[str, Any]) -> "Config":
-        """A resolved config as a value, of a command line and of a run folder alike.
+        """A resolved config as a value, ready for a run.
 
-        Raises ConfigError for a key that there is not, a value of the wrong type or out of its range, and for values
-        that contradict each other, with the remedy.
+        Raises ConfigError as `read` does, and for values that contradict each other or name what is not there.
+        """
+        config = cls.read(node)
+        config._agree()
+        return config
+
+    @classmethod
+    def read(cls, node: Mapping[str, Any]) -> "Config":
+        """The same of what a run folder says, which nothing needs to be there for any more.
+
+        Raises ConfigError for a key that there is not and a value of the wrong type or out of its range, with the
+        remedy.
         """
         for _ in targets_in(dict(node)):  # refuses foreign names
             pass
@@ -71,17 +81,14 @@ class Config:
             check_arguments(node["trainer"])
         if isinstance(node.get("task"), Mapping):
             _check_kind(node)
-        config = structured(cls, node)
-        config._agree()
-        return config
+        return structured(cls, node)
 
     def plain(self) -> dict[str, Any]:
         """The mapping that `of` was given."""
         return plain(self)
 
     def _agree(self) -> None:
-        everything = self.plain()
-        check_names(everything)
+        check_names(self.plain())
         first: tuple[Group, ...] = (self.task, self.finetuning, self.pretraining)
         then: tuple[Group, ...] = (self.tokenizer, self.trainer, self.model)
         for value in first:
@@ -94,7 +101,7 @@ class Config:
                 self.estimator.agree(self)
             check_abilities(self)
         self.noise.agree(self)
-        check_folders(everything)
+        check_folders(runs=self.runs, store=self.store)
 
     def _check_denoiser(self) -> None:
         own = getattr(self.pretraining, "model", None) or self.model
@@ -111,7 +118,7 @@ class Config:
 def _check_kind(node: Mapping[str, Any]) -> None:
     """Every group is for the kind of the task's outputs; first of all, since sizes are those of the task."""
     kind = node["task"].get("kind")
-    for group in KINDED if kind in EVERY else ():
+    for group in KINDED if isinstance(kind, str) and kind in EVERY else ():
         settings = node.get(group)
         if isinstance(settings, Mapping) and kind not in _outputs(group, settings):
             option = f"pretraining={settings.get('name')}" if group == "pretraining" else f"this option of {group}"

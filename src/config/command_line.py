@@ -8,7 +8,7 @@ import difflib
 import itertools
 import re
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,11 +30,11 @@ MOST_COMPOSED_JOBS = 12  # of a sweep, before it starts; each job is checked aga
 Words = Sequence[tuple[Any, str]]  # a job's overrides, as Hydra parses them, each with its value there
 
 
-def check(config: dict[str, Any]) -> Config:
+def check(node: Mapping[str, Any]) -> Config:
     """The value of a resolved config, before any data is read. Raises ConfigError with the remedy."""
-    value = Config.of(config)
+    config = Config.of(node)
     check_run_name(run_name(config))
-    return value
+    return config
 
 
 def flags_first(arguments: Iterable[str]) -> list[str]:
@@ -64,26 +64,26 @@ class _Line:
         every_group = groups()
         return self.resolved(_word(o, value) for o, value in job if o.key_or_group in every_group)
 
-    def checked(self, job: Words) -> dict[str, Any]:
+    def checked(self, job: Words) -> Config:
         """The config of a job. Raises ConfigError."""
         from hydra.errors import HydraException
 
         try:
-            config = self.config(job)
+            node = self.config(job)
         except HydraException:
             self._check_keys(job)
             raise
         try:
-            check(config)
+            config = check(node)
         except UnknownKeyError as error:
-            raise _unknown(error, [override for override, _ in job], config) from error
+            raise _unknown(error, [override for override, _ in job], node) from error
         except MissingKeyError:
             self._check_keys(job)  # an override may have made what lacks the key
             raise
         except WrongTypeError as error:
             self._check_keys(job)
             raise self._wrong_type(error, job) from error
-        self._check_keys(job, config)
+        self._check_keys(job, node)
         return config
 
     def _check_keys(self, job: Words, config: dict[str, Any] | None = None) -> None:
@@ -126,25 +126,22 @@ def check_command_line(arguments: Sequence[str], *, write: bool = True, effects:
             if effects:
                 idle.append(_without_effect(job, config, line.config))
             if known.multirun:
-                check_launcher(known.overrides, config["trainer"])
+                check_launcher(known.overrides, config.trainer)
             if known.multirun and write:  # Hydra writes there before the first job starts
-                _make_folder(config["runs"])
+                _make_folder(config.runs)
         for written in set.intersection(*map(set, idle)) if idle else ():
             if why := next(filter(None, (reasons[written] for reasons in idle)), ""):
                 raise ConfigError(f"{written} has no effect: {why}; leave it out")
 
 
-def every_job(words: Sequence[str], *, checked: bool = False) -> list[tuple[list[str], dict[str, Any]]]:
-    """The overrides and the resolved config of every job of a sweep's words.
-
-    `checked`: raises ConfigError, as `check_command_line` does, which the words else have to have passed.
-    """
+def every_job(words: Sequence[str]) -> list[tuple[list[str], Config]]:
+    """The overrides and the config of every job of a sweep. Raises ConfigError, as `check_command_line` does."""
     with _parsed_line(words) as line:
         choices = [[(override, value) for value in _values(override, True)] for override in line.overrides]
         jobs = [*itertools.product(*choices)]
         hydras = [word for word in words if word.startswith("hydra")]
         overrides = [[*hydras, *(_word(override, value) for override, value in job)] for job in jobs]
-        return [(w, line.checked(job) if checked else line.config(job)) for w, job in zip(overrides, jobs, strict=True)]
+        return [(words, line.checked(job)) for words, job in zip(overrides, jobs, strict=True)]
 
 
 def every_value(word: str) -> list[tuple[str, Any]]:
@@ -225,7 +222,7 @@ def _check_key(override: Any, keys: dict[str, Any]) -> None:
         raise ConfigError(f"there is no key {key}{nearest(key, [*keys, *groups()])}")
 
 
-def _without_effect(job: Words, config: dict[str, Any], resolved: Callable[[Words], dict[str, Any]]) -> dict[str, str]:
+def _without_effect(job: Words, config: Config, resolved: Callable[[Words], dict[str, Any]]) -> dict[str, str]:
     """The overrides of a job that change only what nothing reads, as they were written, each with the reason.
 
     The reason is "" where they say what is so without them.
@@ -234,6 +231,7 @@ def _without_effect(job: Words, config: dict[str, Any], resolved: Callable[[Word
     from omegaconf.errors import OmegaConfBaseException
 
     unread, idle = without_effect(config), {}
+    after = dict(every_key(config.plain()))
     for override, _ in job:
         key = override.key_or_group
         if not any(below(key, [other]) or below(other, [key]) for other in unread):
@@ -242,7 +240,6 @@ def _without_effect(job: Words, config: dict[str, Any], resolved: Callable[[Word
             before = dict(every_key(resolved([(other, value) for other, value in job if other is not override])))
         except (HydraException, OmegaConfBaseException):
             continue  # the others need it
-        after = dict(every_key(config))
         changed = [
             key
             for key in before.keys() | after.keys()

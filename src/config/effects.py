@@ -6,71 +6,78 @@ Keys without effect tell no runs apart and are refused on a command line; conten
 from collections.abc import Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
+from composed.config import Config
+from composed.config.model import HuggingFace, models_of
+from composed.config.structure import plain
+from composed.config.task import Fonts, SansType, Staircase, Task
 from composed.system.files import digest, plain_files
 
 FONTS = (".ttf", ".otf", ".pfb", ".ttc", ".woff", ".woff2", ".t1")
-OF_CURVES = ("threads",)  # of the trainer
+OF_STAIRCASES = ("threads",)  # what of the trainer they read
 
 
-def without_effect(config: dict[str, Any]) -> dict[str, str]:
+def without_effect(config: Config) -> dict[str, str]:
     """The keys and groups that nothing reads in this config, each with the reason."""
     return {key: reason for reason, keys in _without_effect(config) for key in keys}
 
 
-def _without_effect(config: dict[str, Any]) -> Iterator[tuple[str, Iterable[str]]]:
-    task, mode, trainer = config["task"], config["finetuning"], config["trainer"]
-    kind, name = task["kind"], f"task={task['name']}"
-    if not mode["train_through"]:
-        alone = f"finetuning={mode['name']} does not train through a denoiser"
+def _without_effect(config: Config) -> Iterator[tuple[str, Iterable[str]]]:
+    task, mode = config.task, config.finetuning
+    name, alone = f"task={task.name}", f"finetuning={mode.name} does not train through a denoiser"
+    if not mode.train_through:
         yield alone, ("estimator", "finetuning.compose_after")
-    if kind == "text":
+    if task.kind == "text":
         yield from _of_text(config)
         return
     yield f"{name} has no text", ("tokenizer", "backtranslation", "schedules")
-    if kind == "image" and task["faces"] != "bundled":
-        yield f"task.faces={task['faces']} has faces of its own", ("task.count",)
-    if kind == "staircase":
+    if isinstance(task, Fonts) and task.faces != "bundled":
+        yield f"task.faces={task.faces} has faces of its own", ("task.count",)
+    if isinstance(task, Staircase):
         yield f"the denoiser of {name} rounds and is not trained", ("noise", "denoiser")
-        yield f"{name} is trained by threads of the CPU", [f"trainer.{key}" for key in trainer if key not in OF_CURVES]
-        if not mode["train_through"]:
+        unread = [f"trainer.{key}" for key in plain(config.trainer) if key not in OF_STAIRCASES]
+        yield f"{name} is trained by threads of the CPU", unread
+        if not mode.train_through:
             yield alone, ("pretraining.margin", "pretraining.gradient")
 
 
-def _of_text(config: dict[str, Any]) -> Iterator[tuple[str, Iterable[str]]]:
-    task, mode, tokenizer, pretraining = (config[key] for key in ("task", "finetuning", "tokenizer", "pretraining"))
-    if not mode["extra_pairs"]:
+def _of_text(config: Config) -> Iterator[tuple[str, Iterable[str]]]:
+    task, mode, pretraining = config.task, config.finetuning, config.pretraining
+    if not mode.extra_pairs:
         yield "finetuning.extra_pairs=null asks for no backtranslation", ("backtranslation",)
-    if task.get("folder") and "grammar" in task:
-        yield f"task.folder={task['folder']} has data of its own", ("task.grammar", "task.sizes", "task.seed")
-    models = [config["model"], *filter(None, [pretraining.get("model")])]
-    if all(model.get("own_tokenizer") for model in models):
-        yield "the model has a tokenizer of its own", ("tokenizer",)
-    elif tokenizer["file"]:
-        yield f"tokenizer.file={tokenizer['file']} is trained already", ("tokenizer.kind", "tokenizer.size")
-    elif tokenizer["kind"] == "word":
-        yield "tokenizer.kind=word takes every word", ("tokenizer.size",)
-    noised = mode["denoising_weight"] or mode["fisher"]
-    if config["denoiser"] not in ("auto", "store"):
-        if not mode["predict_above"]:
-            given = f"denoiser={config['denoiser']} is trained already"
+    if isinstance(task, SansType) and task.folder:
+        yield f"task.folder={task.folder} has data of its own", ("task.grammar", "task.sizes", "task.seed")
+    yield from _of_tokenizer(config)
+    noised = mode.denoising_weight or mode.fisher
+    if config.denoiser not in ("auto", "store"):
+        if not mode.predict_above:
+            given = f"denoiser={config.denoiser} is trained already"
             yield given, [f"pretraining.{key}" for key in ("optim", "dropout", "linewise")]
             if not noised:
                 yield given, ["noise", *(f"pretraining.{key}" for key in ("seed", "fresh", "broken"))]
-    elif pretraining["name"] == "none" and not noised:
+    elif pretraining.name == "none" and not noised:
         yield "pretraining=none trains no denoiser", ("noise",)
-    if not mode["predict_above"]:
+    if not mode.predict_above:
         yield "finetuning.predict_above=0 asks no classifier", ("pretraining.classifier",)
     if not starts_from_a_mode(config):  # whose run has the schedules too
-        used = {mode["schedule"], *([config["backtranslation"]["schedule"]] if mode["extra_pairs"] else [])}
-        unused = [f"schedules.{schedule}" for schedule in config.get("schedules") or {} if schedule not in used]
-        yield f"the schedule is finetuning.schedule={mode['schedule']}", unused
+        used = {mode.schedule, *([config.backtranslation.schedule] if mode.extra_pairs else [])}
+        unused = [f"schedules.{schedule}" for schedule in config.schedules or {} if schedule not in used]
+        yield f"the schedule is finetuning.schedule={mode.schedule}", unused
 
 
-def starts_from_a_mode(config: dict[str, Any]) -> bool:
+def _of_tokenizer(config: Config) -> Iterator[tuple[str, Iterable[str]]]:
+    tokenizer = config.tokenizer
+    if all(isinstance(model, HuggingFace) and model.own_tokenizer for model in models_of(config).values()):
+        yield "the model has a tokenizer of its own", ("tokenizer",)
+    elif tokenizer.file:
+        yield f"tokenizer.file={tokenizer.file} is trained already", ("tokenizer.kind", "tokenizer.size")
+    elif tokenizer.kind == "word":
+        yield "tokenizer.kind=word takes every word", ("tokenizer.size",)
+
+
+def starts_from_a_mode(config: Config) -> bool:
     """Whether f goes on from the run of another mode, which is found or made by the same overrides."""
-    start = config["finetuning"].get("start_from", "scratch")
+    start = config.finetuning.start_from
     return start not in ("scratch", "denoiser") and not Path(start).is_dir()
 
 
@@ -79,39 +86,41 @@ def below(key: str, prefixes: Iterable[str]) -> str | None:
     return next((prefix for prefix in prefixes if f"{key}.".startswith(f"{prefix}.")), None)
 
 
-def contents(config: dict[str, Any]) -> dict[str, str]:
+def contents(config: Config) -> dict[str, str]:
     """{dotted key: SHA-256} of what lies in the files and folders that the config names, as far as they are there."""
     return {key: digest(paths) for key, paths in _files(config) if paths}
 
 
-def _files(config: dict[str, Any]) -> Iterator[tuple[str, list[Path]]]:
-    task, model = config["task"], config.get("model") or {}
-    own = config.get("pretraining", {}).get("model") or {}
-    if task.get("kind") == "text":
-        yield "task.folder", _data(task) if task.get("folder") and Path(task["folder"]).is_dir() else []
-        yield "task.unlabeled", sorted(Path(task["unlabeled"]).rglob("*.cpp")) if task.get("unlabeled") else []
-    if (faces := task.get("faces")) and faces != "bundled":
-        yield "task.faces", _fonts(Path(faces))
-    if file := config.get("tokenizer", {}).get("file"):
+def _files(config: Config) -> Iterator[tuple[str, list[Path]]]:
+    task = config.task
+    folder = getattr(task, "folder", None)
+    if task.kind == "text" and folder and Path(folder).is_dir():
+        yield "task.folder", _data(task, Path(folder))
+    if unlabeled := getattr(task, "unlabeled", None):
+        yield "task.unlabeled", sorted(Path(unlabeled).rglob("*.cpp"))
+    if isinstance(task, Fonts) and task.faces != "bundled":
+        yield "task.faces", _fonts(Path(task.faces))
+    if file := config.tokenizer.file:
         yield "tokenizer.file", [path for path in [Path(file)] if path.is_file()]
-    for key, settings in (("model.name", model), ("pretraining.model.name", own)):
-        yield key, plain_files(Path(settings["name"])) if "name" in settings else []
-    if config["denoiser"] not in ("auto", "store", "model"):
-        yield "denoiser", _weights(Path(config["denoiser"]))
-    start = Path(config["finetuning"].get("start_from", "scratch"))
+    for key, model in models_of(config).items():
+        if isinstance(model, HuggingFace):
+            yield f"{key}.name", plain_files(Path(model.name))
+    if config.denoiser not in ("auto", "store", "model"):
+        yield "denoiser", _weights(Path(config.denoiser))
+    start = Path(config.finetuning.start_from)
     yield "finetuning.start_from", _weights(start) if start.is_dir() else []
 
 
-def _data(task: dict[str, Any]) -> list[Path]:
+def _data(task: Task, folder: Path) -> list[Path]:
     """The files of task.folder that the task reads, by its own word where it has one."""
-    package = f"composed.datamodules.{task['name']}"
+    package = f"composed.datamodules.{task.name}"
     try:
         files = getattr(import_module(package), "files", None)
     except ModuleNotFoundError as error:
         if error.name != package:
             raise
         files = None  # there is no such task, as whoever reads its data will say
-    return files(task) if files else plain_files(Path(task["folder"]))
+    return files(plain(task)) if files else plain_files(folder)
 
 
 def _fonts(source: Path) -> list[Path]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from composed.config.groups import Group, Whole
 from composed.config.options import options
+from composed.config.pretraining import Denoise
 from composed.config.rules import PURE, Check, Unit, Weight, at_least, within
 from composed.config.structure import is_number
 from composed.errors import ConfigError
@@ -77,7 +78,7 @@ class FineTuning(Group):
         if not any((self.base_weight, self.base_weight_end, self.composed_weight, self.denoising_weight)):
             raise ConfigError("finetuning: every weight of the loss is 0, so there is nothing to learn; raise "
                               "base_weight")  # fmt: skip
-        if self.predict_above and not getattr(config.pretraining, "classifier", 0):
+        if self.predict_above and not (isinstance(config.pretraining, Denoise) and config.pretraining.classifier):
             raise ConfigError(
                 f"finetuning.predict_above={self.predict_above} asks a classifier, but there is none: set "
                 "pretraining.classifier to its updates, or predict_above to 0"

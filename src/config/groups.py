@@ -6,48 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Annotated, Any, ClassVar, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
 from composed.config.rules import Check, Rest
 from composed.errors import ConfigError
 
+if TYPE_CHECKING:  # the classes of the groups make up Config, and check themselves against the others in it
+    from composed.config import Config as Whole
+else:
+    Whole = Any
+
 Outputs = Literal["text", "image", "staircase"]  # what an output is
 EVERY: frozenset[str] = frozenset(get_args(Outputs))
 _NO_KINDS = ("loss", "module", "task", "threads")  # of the modules of composed.tasks
-
-
-class Whole(Protocol):
-    """The config as its groups see each other; `composed.config.Config` says their classes."""
-
-    @property
-    def denoiser(self) -> str: ...
-
-    @property
-    def task(self) -> Any: ...
-
-    @property
-    def finetuning(self) -> Any: ...
-
-    @property
-    def estimator(self) -> Any: ...
-
-    @property
-    def pretraining(self) -> Any: ...
-
-    @property
-    def noise(self) -> Any: ...
-
-    @property
-    def model(self) -> Any: ...
-
-    @property
-    def optim(self) -> Any: ...
-
-    @property
-    def trainer(self) -> Any: ...
-
-    @property
-    def tokenizer(self) -> Any: ...
 
 
 class Group:
@@ -69,9 +40,14 @@ class Own(Group):
 
     def __getattr__(self, name: str) -> Any:
         """A setting, by its name. Raises AttributeError where there is none."""
-        if name.startswith("__") or name not in self.__dict__.get("settings", {}):
-            raise AttributeError(name)
-        return self.settings[name]
+        return setting(self, name)
+
+
+def setting(option: Any, name: str) -> Any:
+    """A key that no class here knows, of an option that has `settings`. Raises AttributeError where there is none."""
+    if name.startswith("__") or name not in option.__dict__.get("settings", {}):
+        raise AttributeError(name)
+    return option.settings[name]
 
 
 def is_kind(word: Any) -> bool:

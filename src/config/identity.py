@@ -11,7 +11,7 @@ from typing import Any
 from composed.config import Config
 from composed.config.effects import contents, starts_from_a_mode, without_effect
 from composed.config.rules import Silent
-from composed.config.structure import Form, forms, keys_where
+from composed.config.structure import Form, keys_where, plain
 from composed.config.trainer import Trainer
 
 
@@ -28,28 +28,28 @@ def _of_no_denoiser(form: Form) -> bool:
     return form.rule(Silent) is not None
 
 
-def without_silent(config: dict[str, Any]) -> dict[str, Any]:
-    """The config without the keys that shape no number of a result."""
-    return _without(config, [*keys_where(Config, config, _of_no_run)])
+def without_silent(node: dict[str, Any]) -> dict[str, Any]:
+    """A config's mapping without the keys that shape no number of a result."""
+    return _without(node, [*keys_where(Config, node, _of_no_run)])
 
 
-def shaping(config: dict[str, Any]) -> dict[str, Any]:
+def shaping(config: Config) -> dict[str, Any]:
     """The part of a config that the numbers of its result depend on; content stands where it names files."""
-    kept = without_silent(config)
-    if config["denoiser"] == "store":
+    kept = without_silent(config.plain())
+    if config.denoiser == "store":
         kept["denoiser"] = "auto"  # the same denoiser
-    if config["finetuning"]["extra_pairs"]:
-        reverse = config["backtranslation"]
-        kept["backtranslation"] = {**reverse, "schedule": config["schedules"][reverse["schedule"]]}
+    if config.finetuning.extra_pairs:
+        schedule = config.backtranslation.schedule
+        kept["backtranslation"] = {**plain(config.backtranslation), "schedule": plain(config.schedules)[schedule]}
     if not starts_from_a_mode(config):
         kept.pop("schedules", None)  # the mode's is in optim
     return _put(_without(kept, [*without_effect(config)]), contents(config))
 
 
-def run_name(config: dict[str, Any]) -> str:
+def run_name(config: Config) -> str:
     """Of a run's folder: the same command finds it again."""
-    task, profile, mode = (config[group]["name"] for group in ("task", "profile", "finetuning"))
-    return f"{task}-{profile}-{mode}-s{config['seed']}-{content_key(shaping(config))[:8]}"
+    name = f"{config.task.name}-{config.profile.name}-{config.finetuning.name}-s{config.seed}"
+    return f"{name}-{content_key(shaping(config))[:8]}"
 
 
 def configuration_key(shape: dict[str, Any]) -> str:
@@ -57,17 +57,18 @@ def configuration_key(shape: dict[str, Any]) -> str:
     return content_key({key: value for key, value in shape.items() if key != "seed"})
 
 
-def of_trainer(config: dict[str, Any]) -> dict[str, Any]:
+def of_trainer(trainer: Trainer) -> dict[str, Any]:
     """What weights in the store depend on of the trainer group: the precision, and what a person gave Lightning."""
-    added = {key: value for key, value in config["trainer"].items() if key not in forms(Trainer)}
-    return {"precision": config["trainer"]["precision"], **({"trainer": added} if added else {})}
+    added = plain(trainer.lightning)
+    return {"precision": trainer.precision, **({"trainer": added} if added else {})}
 
 
-def denoiser_key(config: dict[str, Any]) -> str:
+def denoiser_key(config: Config) -> str:
     """The same where the denoiser is the same, as far as the config alone tells."""
-    kept = _without(config, [*keys_where(Config, config, _of_no_denoiser)])
+    node = config.plain()
+    kept = _without(node, [*keys_where(Config, node, _of_no_denoiser)])
     groups = [kept[key] for key in ("task", "tokenizer", "noise", "model", "pretraining")]
-    return content_key([*groups, config["store"], config["finetuning"]["depth"], of_trainer(config)])
+    return content_key([*groups, config.store, config.finetuning.depth, of_trainer(config.trainer)])
 
 
 def _without(node: Mapping[str, Any], keys: Sequence[str], path: str = "") -> dict[str, Any]:

@@ -8,14 +8,19 @@ from typing import Any
 
 import hydra.utils
 
+from composed.config.structure import plain
 from composed.config.targets import targets
 from composed.errors import ConfigError
 
 
-def instantiate(node: Any, **settings: Any) -> Any:
-    """As `hydra.utils.instantiate`. Raises ConfigError for a target, at any depth, that the package does not define."""
+def instantiate(options: Any, **settings: Any) -> Any:
+    """As `hydra.utils.instantiate`, of the options of a group; lists and mappings in them become plain ones.
+
+    Raises ConfigError for a target, at any depth, that the package does not define.
+    """
+    node = plain(options)
     for target in targets(node):  # refuses foreign names
         module, _, name = target.rpartition(".")
         if getattr(getattr(import_module(module), name, None), "__module__", None) != module:
             raise ConfigError(f"_target_={target}: there is no {name} of its own in {module}")
-    return hydra.utils.instantiate(node, **settings)
+    return hydra.utils.instantiate(node, _convert_="all", **settings)

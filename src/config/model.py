@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from composed.config.estimator import SCORE_FUNCTIONS, reads_soft_sources
+from composed.config.estimator import SCORE_FUNCTIONS, Reinforce, Sampling, reads_soft_sources
 from composed.config.groups import Group, Own, Whole, short
 from composed.config.rules import Choice, Count, Dropout, Positive, Unit, above
 from composed.errors import ConfigError
@@ -145,14 +145,19 @@ def _check_heads(width: int, heads: int) -> None:
         raise ConfigError(f"model.width={width}: must be a multiple of 2 * heads = {2 * heads}")
 
 
+def models_of(config: Whole) -> dict[str, "Model"]:
+    """That of f, and Pi's own where it has one, by their keys."""
+    theirs = getattr(config.pretraining, "model", None) or None
+    return {"model": config.model} | ({"pretraining.model": theirs} if theirs else {})
+
+
 def check_abilities(config: Whole) -> None:
     """Refuses options that the model class of f, or Pi's own, does not support."""
     mode, estimator = config.finetuning, config.estimator
-    own = getattr(config.pretraining, "model", None) or None
-    for key, settings in {"model": config.model, "pretraining.model": own}.items():
-        if isinstance(settings, HuggingFace | FairseqTransformer):
-            settings.installed(key, mode)
-    if own is not None:
+    for key, model in models_of(config).items():
+        if isinstance(model, HuggingFace | FairseqTransformer):
+            model.installed(key, mode)
+    if "pretraining.model" in models_of(config):
         _check_own_model(config)
     for ability, wanted, what, instead in (
         ("soft", mode.train_through and reads_soft_sources(estimator),
@@ -164,7 +169,7 @@ def check_abilities(config: Whole) -> None:
          "a classifier made of it", "set pretraining.classifier=0 and finetuning.predict_above=0"),
     ):  # fmt: skip
         if wanted and ability not in config.model.abilities:
-            name = short(config.model._target_)
+            name = short(getattr(config.model, "_target_", "Glyphs"))
             raise ConfigError(f"{name} does not offer {what}: {instead}, or use model=transformer")
 
 
@@ -175,10 +180,10 @@ def _check_own_model(config: Whole) -> None:
     if mode.start_from == "denoiser":
         raise ConfigError(f"finetuning.start_from=denoiser: {why}, whose weights are not for f; set it to scratch, "
                           "which is the weights that model= gives")  # fmt: skip
-    if config.pretraining.classifier or mode.predict_above:
+    if getattr(config.pretraining, "classifier", 0) or mode.predict_above:
         raise ConfigError(f"{why}: set pretraining.classifier=0 and finetuning.predict_above=0, which need that of f")
     if mode.train_through and short(estimator._target_) not in SCORE_FUNCTIONS:
         raise ConfigError(f"{why}, which reads the text of f's samples; valid is "
                           f"estimator={' or '.join(SCORE_FUNCTIONS)}")  # fmt: skip
-    if mode.train_through and getattr(estimator, "reach", None):
+    if mode.train_through and isinstance(estimator, Sampling | Reinforce) and estimator.reach:
         raise ConfigError(f"estimator.reach={estimator.reach} counts tokens of one tokenizer: {why}; set it to null")

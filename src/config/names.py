@@ -21,25 +21,25 @@ def every_key(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
             yield from every_key(value, where)
 
 
-def check_names(config: dict[str, Any]) -> None:
-    """Of a config whose values have the right types. Raises ConfigError."""
+def check_names(node: dict[str, Any]) -> None:
+    """Of the mapping of a config whose values have the right types. Raises ConfigError."""
     for group in NAMED:
-        name = config[group]["name"]
+        name = node[group]["name"]
         if not name.strip() or "/" in name or not name.isprintable():
             raise ConfigError(
                 f"{group}.name={name}: is part of the name of a run's folder: something that can be printed, without /"
             )
-    for key, value in every_key({key: config[key] for key in PATHS if key in config}):
+    for key, value in every_key({key: node[key] for key in PATHS}):
         if isinstance(value, str) and max(len(os.fsencode(part)) for part in value.split("/")) > LONGEST_NAME:
             raise ConfigError(f"{key}={value[:40]}...: no file or folder has a name of more than {LONGEST_NAME} bytes")
 
 
-def check_folders(config: dict[str, Any]) -> None:
+def check_folders(*, runs: str, store: str) -> None:
     """Raises ConfigError where the folders of runs and of denoisers cannot be made."""
-    for key in ("runs", "store"):
-        blocker = next(path for path in (Path(config[key]), *Path(config[key]).absolute().parents) if path.exists())
+    for key, folder in (("runs", runs), ("store", store)):
+        blocker = next(path for path in (Path(folder), *Path(folder).absolute().parents) if path.exists())
         if not blocker.is_dir():
-            raise ConfigError(f"{key}={config[key]}: no folder can be made there, because {blocker} is a file")
+            raise ConfigError(f"{key}={folder}: no folder can be made there, because {blocker} is a file")
 
 
 def check_run_name(name: str) -> None:

@@ -7,6 +7,7 @@ from shutil import which
 from typing import Annotated, Any
 
 from composed.config.rules import Rest, Unit
+from composed.config.trainer import Trainer
 from composed.errors import ConfigError
 from composed.system.console import without_first
 
@@ -60,10 +61,9 @@ def check_plugins(words: Sequence[str]) -> None:
             raise ConfigError(f"{word}: its plugin is not installed; pip install 'composed[{extra}]' does that")
 
 
-def check_first_process(trainer: dict[str, Any]) -> None:
+def check_first_process(*, nodes: int, several: bool) -> None:
     """Raises ConfigError where this process would wait for a first process of its training that nobody has started."""
-    several = trainer["devices"] not in (1, "1")
-    if found := without_first(nodes=trainer["num_nodes"], several=several):
+    if found := without_first(nodes=nodes, several=several):
         names = " ".join(word.partition("=")[0] for word in found.split())
         raise ConfigError(
             f"{found} in the environment: this process would wait for others of its training, and no launcher that is "
@@ -71,9 +71,9 @@ def check_first_process(trainer: dict[str, Any]) -> None:
         )
 
 
-def check_processes(trainer: dict[str, Any], started: int) -> None:
+def check_processes(trainer: Trainer, started: int) -> None:
     """Raises ConfigError where so many processes are started for a training that is of another number of them."""
-    devices, nodes = trainer["devices"], trainer["num_nodes"]
+    devices, nodes = trainer.devices, trainer.num_nodes
     if isinstance(devices, list):
         devices = len(devices)
     if str(devices).isdigit() and int(devices) * nodes != started:
@@ -84,21 +84,19 @@ def check_processes(trainer: dict[str, Any], started: int) -> None:
         )
 
 
-def check_launcher(overrides: Sequence[str], trainer: dict[str, Any]) -> None:
+def check_launcher(overrides: Sequence[str], trainer: Trainer) -> None:
     """Of a sweep: raises ConfigError where its launcher cannot start runs of so many processes here."""
     if "hydra/launcher=slurm" in overrides:
         _check_slurm(overrides, trainer)
-    elif "hydra/launcher=composed" not in overrides and (
-        trainer["devices"] not in (1, "1") or trainer["num_nodes"] != 1
-    ):
+    elif "hydra/launcher=composed" not in overrides and (trainer.several_devices or trainer.num_nodes != 1):
         # Helpers of a training repeat its command line, which in a sweep is the whole sweep.
         raise ConfigError(
-            f"trainer.devices={trainer['devices']}: runs of several processes in a sweep need hydra/launcher=composed "
+            f"trainer.devices={trainer.devices}: runs of several processes in a sweep need hydra/launcher=composed "
             "or slurm, which start every run by itself"
         )
 
 
-def _check_slurm(overrides: Sequence[str], trainer: dict[str, Any]) -> None:
+def _check_slurm(overrides: Sequence[str], trainer: Trainer) -> None:
     if not which("sbatch"):
         raise ConfigError(
             "hydra/launcher=slurm: this machine has no sbatch, so it is none of a SLURM cluster; "

@@ -32,7 +32,7 @@ class LeftOut(Enum):
 
     LEFT_OUT = "left out"
 
-    def __bool__(self) -> bool:
+    def __bool__(self) -> Literal[False]:
         return False
 
 
@@ -219,6 +219,13 @@ def kind_words(shape: Form) -> list[str]:
 
     null = [TYPE_NAMES[types.NoneType]] if types.NoneType in shape.kinds else []
     return [*dict.fromkeys(word(kind) for kind in shape.kinds if kind is not types.NoneType), *null]
+
+
+def narrowed(value: Any, kind: type[T]) -> T:
+    """An option of a group as the class that its reader needs. Raises ConfigError for another."""
+    if not isinstance(value, kind):
+        raise ConfigError(f"{type(value).__name__} is none of the options that this kind of output takes")
+    return value
 
 
 def plain(value: Any) -> Any:

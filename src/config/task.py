@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from composed.config.groups import EVERY, Group, Judged, Outputs, Whole, is_kind
+from composed.config.groups import EVERY, Group, Judged, Outputs, Whole, is_kind, setting
 from composed.config.options import options, read_option
 from composed.config.rules import Choice, Count, Rest, Seed, Silent, Tokens, Unit, above
 from composed.config.structure import LEFT_OUT, LeftOut, plain, text
@@ -180,6 +180,10 @@ class OwnTask(Group):
     max_length: MaxLength | LeftOut = LEFT_OUT
     beams: Beams | LeftOut = LEFT_OUT
     settings: Annotated[Mapping[str, Any], Rest()] = field(default_factory=dict)
+
+    def __getattr__(self, name: str) -> Any:
+        """A setting, by its name. Raises AttributeError where there is none."""
+        return setting(self, name)
 
     def agree(self, config: Whole) -> None:
         if not is_kind(self.kind):

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from composed.config.groups import Group, Whole
 from composed.config.rules import Rest, Silent, Unit, above, at_least
-from composed.config.structure import forms
+from composed.config.structure import forms, plain
 from composed.errors import ConfigError
 
 FSDP_PRECISIONS = ("32-true", "bf16-mixed")  # that FSDP trains with
@@ -49,6 +49,15 @@ class Trainer(Group):
     gradient_checkpointing: Annotated[bool, Silent(), NotLightnings()]
     lightning: Annotated[Mapping[str, Any], Rest()] = field(default_factory=dict)
 
+    @property
+    def several_devices(self) -> bool:
+        return self.devices not in (1, "1")
+
+    def of_lightning(self) -> dict[str, Any]:
+        """The keys that are arguments of Lightning's Trainer."""
+        ours = {key for key, shape in forms(Trainer).items() if shape.rule(NotLightnings)}
+        return {key: value for key, value in plain(self).items() if key not in ours}
+
     def agree(self, config: Whole) -> None:
         task = f"task={config.task.name}"
         if self.gradient_checkpointing and config.task.kind != "text":
@@ -78,9 +87,3 @@ def check_arguments(node: Mapping[str, Any]) -> None:
     for key in node:
         if key in REFUSED:
             raise ConfigError(f"trainer.{key}: cannot be set here; {REFUSED[key]}")
-
-
-def of_lightning(node: Mapping[str, Any]) -> dict[str, Any]:
-    """The keys of the trainer group that are arguments of Lightning's Trainer."""
-    ours = {key for key, shape in forms(Trainer).items() if shape.rule(NotLightnings)}
-    return {key: value for key, value in node.items() if key not in ours}

@@ -6,6 +6,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from composed.config import Config
+from composed.config.model import Model, models_of
+from composed.config.structure import plain
 from composed.errors import ConfigError, DataError
 from composed.runs.folder import RunFolder
 from composed.system.console import say
@@ -33,29 +36,30 @@ def _denoiser(run: RunFolder) -> Path | None:
     return denoiser and Path(denoiser)
 
 
-def _check(run: RunFolder, config: dict[str, Any], holder: str, model: dict[str, Any], known: Iterable[str]) -> None:
+def _check(run: RunFolder, config: Config, holder: str, model: Model, known: Iterable[str]) -> None:
     """Raises ConfigError for a model that is none of the `known` classes, which `holder` can hold, or has adapters."""
-    if model.get("_target_", "") not in known:
+    if getattr(model, "_target_", "") not in known:
         options = sorted({name.rpartition(".")[0].rpartition(".")[2] for name in known})
         raise ConfigError(
             f"{run.path} has another model than {holder} can hold; runs of model={', model='.join(options)} can be "
             "exported. composed-export safetensors writes the weights of every run"
         )
-    if config["finetuning"]["adapters"]:
+    if config.finetuning.adapters:
         raise ConfigError(
             f"{run.path} has adapters, which {holder} does not have; finetuning.lora can be exported. "
             "composed-export safetensors writes the weights of every run"
         )
 
 
-def _found(config: dict[str, Any], model: Any) -> "ImportedWeights":
+def _found(config: Config, model: Any) -> "ImportedWeights":
     """A transformer of ours or of fairseq's, as what it holds."""
     from composed.models.fairseq_transformer import FairseqTransformer
     from composed.models.fairseq_weights import OF_TARGET, ImportedWeights
     from composed.tasks.text import model_settings
 
+    settings = plain(model_settings(config))
     state = model.as_ours() if isinstance(model, FairseqTransformer) else model.state_dict()
-    return ImportedWeights(OF_TARGET[config["model"]["_target_"]], model_settings(config), state)
+    return ImportedWeights(OF_TARGET[settings["_target_"]], settings, state)
 
 
 def fairseq(run: RunFolder, out: Path) -> None:
@@ -67,7 +71,7 @@ def fairseq(run: RunFolder, out: Path) -> None:
     from composed.models.fairseq_weights import OF_TARGET, write
     from composed.tasks.text import TextTask
 
-    _check(run, config, "fairseq's transformer", config["model"], OF_TARGET)
+    _check(run, config, "fairseq's transformer", config.model, OF_TARGET)
     task = TextTask.open(config)
     models = {"checkpoint_best.pt": finished_predictor(task, run.checkpoints / "best.safetensors")}
     if (weights := _denoiser(run)) is not None:
@@ -93,14 +97,14 @@ def huggingface(run: RunFolder, out: Path) -> None:
     from composed.tasks.text import TextTask
 
     known = [*OF_TARGET, "composed.models.huggingface.HuggingFace"]
-    for model in (config["model"], config["pretraining"].get("model") or config["model"]):
+    for model in models_of(config).values():
         _check(run, config, "a model of transformers", model, known)
     task = TextTask.open(config)
     f = finished_predictor(task, run.checkpoints / "best.safetensors")
     pi = frozen_denoiser(task, _denoiser(run))
     if isinstance(pi, Translated):
         pi = pi.model
-    if pi is not None and config["finetuning"]["predict_above"]:
+    if pi is not None and config.finetuning.predict_above:
         say("the classifier stays behind: ComposedPipeline denoises what finetuning.predict_above would leave as it is")
     splits = [task.data.train, task.data.val, *task.data.tests.values()]
     texts = [text for split in splits for text in (*split.sources, *split.targets)]

@@ -4,10 +4,12 @@ import dataclasses
 import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from composed import judges
+from composed.config import Config
 from composed.config.groups import judge_of_own
 from composed.config.identity import configuration_key
 from composed.errors import ComposedError, DataError
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 SAID = {"correct": "correct", "compile error": "do not compile"}  # of shares, in the few words of a summary
 
 
-def conclude(run: RunFolder, config: dict[str, Any]) -> Result:
+def conclude(run: RunFolder, config: Config) -> Result:
     """Judges the predictions on disk, writes verdicts and result, returns the result.
 
     Joined processes share the programs; all of them have to call. Raises ComposedError; predictions and weights stay.
@@ -35,12 +37,12 @@ def conclude(run: RunFolder, config: dict[str, Any]) -> Result:
     started = time.monotonic()
     scores = _scores(run, facts, config)
     result = Result(
-        task=config["task"]["name"],
+        task=config.task.name,
         title=_title(config, facts.get("about", ""), scores),
-        profile=config["profile"]["name"],
-        mode=config["finetuning"]["name"],
-        seed=config["seed"],
-        predict_through=config["finetuning"]["predict_through"],
+        profile=config.profile.name,
+        mode=config.finetuning.name,
+        seed=config.seed,
+        predict_through=config.finetuning.predict_through,
         config_key=configuration_key(run.shape()),
         updates=facts["updates"],
         best=facts["best"],
@@ -52,7 +54,7 @@ def conclude(run: RunFolder, config: dict[str, Any]) -> Result:
     return result
 
 
-def _judged(run: RunFolder, facts: dict[str, Any], config: dict[str, Any]) -> Scores:
+def _judged(run: RunFolder, facts: dict[str, Any], config: Config) -> Scores:
     """Judges the programs of every test set, writes their verdicts, returns what these come to."""
     predictions, verdicts = {}, {}
     for split in facts["splits"]:
@@ -78,7 +80,7 @@ def _judged(run: RunFolder, facts: dict[str, Any], config: dict[str, Any]) -> Sc
         raise DataError(f"{run.path}: {error}; predict again with\n  {again}") from error
 
 
-def _matched(run: RunFolder, facts: dict[str, Any], _config: dict[str, Any]) -> Scores:
+def _matched(run: RunFolder, facts: dict[str, Any], _config: Config) -> Scores:
     """Text, by the gold outputs; writes a verdict for each prediction."""
     from composed.judges import match
 
@@ -93,18 +95,18 @@ def _matched(run: RunFolder, facts: dict[str, Any], _config: dict[str, Any]) -> 
                         f"  composed-evaluate --predict {run.path}") from error  # fmt: skip
 
 
-def _measured(run: RunFolder, facts: dict[str, Any], _config: dict[str, Any]) -> Scores:
+def _measured(run: RunFolder, facts: dict[str, Any], _config: Config) -> Scores:
     """Images, by their distance from the targets."""
     from composed.judges import images
 
     return images.score({test: run.path / f"predictions-{test}.npz" for test in facts["splits"]}, facts["norm"])
 
 
-def _scores(run: RunFolder, facts: dict[str, Any], config: dict[str, Any]) -> Scores:
+def _scores(run: RunFolder, facts: dict[str, Any], config: Config) -> Scores:
     """By the judge that the task chooses. Another one is a module of `composed.judges` whose `score` takes the rows of
     predictions by test set. Raises DataError for a word that is none, which a run folder may say.
     """
-    name = config["task"]["judge"]
+    name = config.task.judge
     ours = {"programs": _judged, "match": _matched, "images": _measured}
     if name in ours:
         return ours[name](run, facts, config)
@@ -113,10 +115,10 @@ def _scores(run: RunFolder, facts: dict[str, Any], config: dict[str, Any]) -> Sc
     return judge.score({test: list(read_lines(run.predictions(test))) for test in facts["splits"]})
 
 
-def warn_of_no_judge(config: dict[str, Any], run: RunFolder) -> None:
+def warn_of_no_judge(config: Config, run: RunFolder) -> None:
     """Before a training, not after it: says why nothing can be judged on this machine."""
     try:
-        judges.containment(unsafe=config["judge"]["unsafe"])
+        judges.containment(unsafe=config.judge.unsafe)
     except judges.JudgeError as error:
         say(
             f"warning: {error}\nThe training goes on, but its predictions cannot be judged here. Later, or on another "
@@ -129,7 +131,7 @@ def _again(run: RunFolder) -> str:
 
 
 def _judge(
-    run: RunFolder, programs: list[judges.Program], rules: dict[str, Any], config: dict[str, Any]
+    run: RunFolder, programs: list[judges.Program], rules: dict[str, Any], config: Config
 ) -> list[judges.Verdict]:
     def work(own: Sequence[judges.Program]) -> list[judges.Verdict]:
         try:
@@ -137,9 +139,9 @@ def _judge(
                 own,
                 limits=judges.Limits(cpu=rules.get("seconds", 2.0)),
                 compare=rules.get("compare", "exact"),
-                workers=config["judge"]["workers"] or processes.cores(config["trainer"]["num_nodes"]),
-                unsafe=config["judge"]["unsafe"],
-                shared=config["judge"]["shared"],
+                workers=config.judge.workers or processes.cores(config.trainer.num_nodes),
+                unsafe=config.judge.unsafe,
+                shared=config.judge.shared,
             )
         except judges.JudgeError as error:
             raise ComposedError(
@@ -149,10 +151,10 @@ def _judge(
     return processes.share(programs, work)
 
 
-def _title(config: dict[str, Any], about: str, scores: Scores) -> str:
+def _title(config: Config, about: str, scores: Scores) -> str:
     gold = scores.extra.get("gold", {})
     about = "; ".join([*filter(None, [about]), *map(_accepted, gold.items())])
-    title = f"{config['task']['title']}, {config['profile']['name']} profile"
+    title = f"{config.task.title}, {config.profile.name} profile"
     return f"{title}: {about}" if about else title
 
 
@@ -213,7 +215,7 @@ def _shares(scores: Scores, by_split: Mapping[str, Mapping[str, float]]) -> str:
     return "   ".join(f"{split} {text} (n {scores.examples[split]})" for split, text in shares.items() if text)
 
 
-def predict_again(run: RunFolder, config: dict[str, Any]) -> None:
+def predict_again(run: RunFolder, config: Config) -> None:
     """Makes the predictions of a trained run anew, from its best checkpoint. Raises ComposedError."""
     task, f, pi, composed = load_run(run, config)
     task.predict(run, f, composed)
@@ -222,7 +224,7 @@ def predict_again(run: RunFolder, config: dict[str, Any]) -> None:
         write_json(run.training, {**read_json(run.training), **task.facts(f)})
 
 
-def load_run(run: RunFolder, config: dict[str, Any]) -> tuple["Task", Any, Any, Any]:
+def load_run(run: RunFolder, config: Config) -> tuple["Task", Any, Any, Any]:
     """What a trained run has learned: its task, f, Pi and what predicts Pi(f(x)); the latter two None without a Pi.
 
     Nothing is trained. Raises ComposedError, with the command that makes it where the denoiser is missing.
@@ -232,8 +234,8 @@ def load_run(run: RunFolder, config: dict[str, Any]) -> tuple["Task", Any, Any, 
     from composed.experiment.fine_tuning import finished_predictor
     from composed.tasks import open_task
 
-    check(config)
-    task = open_task({**config, "denoiser": "store"} if config["denoiser"] == "auto" else config)
+    check(config.plain())
+    task = open_task(replace(config, denoiser="store") if config.denoiser == "auto" else config)
     f = finished_predictor(task, run.checkpoints / "best.safetensors")
     command = run.command(denoiser="auto", redo="true")
     pi = frozen_denoiser(task, denoiser_weights(task, command))

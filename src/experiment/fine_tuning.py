@@ -6,7 +6,10 @@ from typing import Any
 
 from torch import nn
 
+from composed.config.finetuning import FineTuning as Mode
 from composed.config.instantiate import instantiate
+from composed.config.pretraining import Denoise
+from composed.config.structure import narrowed
 from composed.datamodules.batching import Examples
 from composed.errors import ConfigError
 from composed.experiment.backtranslation import backtranslated
@@ -32,34 +35,34 @@ class FineTuning:
 
 def fine_tuning(task: Task, pi: nn.Module | None, command: str) -> FineTuning:
     """`command` makes what is missing in the store, for the error of denoiser=store."""
-    config, mode = task.config, task.config["finetuning"]
-    optim = task.optim(config["optim"])
+    config, mode = task.config, task.config.finetuning
+    optim = task.optim(config.optim)
     f = predictor(task, pi)
     examples = _examples(task, command)
     denoising = None
-    if mode["denoising_weight"] or mode["fisher"]:
-        settings = config["pretraining"]
-        denoising = task.denoising("unlabeled", seed=settings["seed"], fresh=settings["fresh"])
+    if mode.denoising_weight or mode.fisher:
+        settings = narrowed(config.pretraining, Denoise)
+        denoising = task.denoising("unlabeled", seed=settings.seed, fresh=settings.fresh)
     training = Training(
         f,
         optim,
         task.loss,
-        seed=config["seed"],
-        base_weight=mode["base_weight"],
-        base_weight_end=mode["base_weight_end"],
+        seed=config.seed,
+        base_weight=mode.base_weight,
+        base_weight_end=mode.base_weight_end,
         term=composed_term(task, pi, optim),
-        denoising_weight=mode["denoising_weight"],
+        denoising_weight=mode.denoising_weight,
         penalties=[*_anchor(mode, f, denoising), *task.penalties()],
-        stages=[Stage(stage["share"], stage["rates"]) for stage in mode["stages"]],
+        stages=[Stage(stage.share, stage.rates) for stage in mode.stages],
     )
-    train = [examples[stage["pairs"]] for stage in mode["stages"]]
-    return FineTuning(training, train, denoising if mode["denoising_weight"] else None)
+    train = [examples[stage.pairs] for stage in mode.stages]
+    return FineTuning(training, train, denoising if mode.denoising_weight else None)
 
 
 def _examples(task: Task, command: str) -> dict[str, Examples]:
     """`labeled`, and `all` with those that the mode adds."""
     labeled = task.examples("train")
-    if not task.config["finetuning"]["extra_pairs"]:
+    if not task.config.finetuning.extra_pairs:
         return {"labeled": labeled, "all": labeled}
     assert isinstance(task, TextTask)  # `check` refuses others
     return {"labeled": labeled, "all": with_more(task.examples("train"), backtranslated(task, command))}
@@ -67,9 +70,9 @@ def _examples(task: Task, command: str) -> dict[str, Examples]:
 
 def predictor(task: Task, pi: nn.Module | None) -> Any:
     """f where fine-tuning starts: weights, then what the mode adds to them."""
-    mode = task.config["finetuning"]
-    f = task.predictor(seed=task.config["seed"])
-    start = mode["start_from"]
+    mode = task.config.finetuning
+    f = task.predictor(seed=task.config.seed)
+    start = mode.start_from
     if start == "denoiser":
         if pi is None:
             raise ConfigError("finetuning.start_from=denoiser, but there is no denoiser")
@@ -77,17 +80,17 @@ def predictor(task: Task, pi: nn.Module | None) -> Any:
     elif start != "scratch":
         weights = RunFolder.existing(Path(start)).checkpoints / "best.safetensors"
         load_weights(weights, f, vocabulary=task.signature)
-    if mode["lora"]:
-        add_low_rank(f, mode["lora"])
-    if mode["adapters"]:
+    if mode.lora:
+        add_low_rank(f, mode.lora)
+    if mode.adapters:
         assert isinstance(f, Transformer)  # `check` refuses others
-        add_adapters(f, mode["adapters"])
+        add_adapters(f, mode.adapters)
     return f
 
 
 def finished_predictor(task: Task, weights: Path) -> Any:
     """f as a run left it."""
-    f, adapters = task.predictor(seed=0), task.config["finetuning"]["adapters"]
+    f, adapters = task.predictor(seed=0), task.config.finetuning.adapters
     if adapters:
         assert isinstance(f, Transformer)
         add_adapters(f, adapters)
@@ -95,23 +98,23 @@ def finished_predictor(task: Task, weights: Path) -> Any:
     return f
 
 
-def _anchor(mode: dict[str, Any], f: nn.Module, denoising: Any) -> list[Penalty]:
-    if not mode["anchor"]:
+def _anchor(mode: Mode, f: nn.Module, denoising: Any) -> list[Penalty]:
+    if not mode.anchor:
         return []
     importance = None
-    if mode["fisher"] and denoising is not None:
-        examples = [denoising.batch([row]) for row in range(min(mode["fisher"], len(denoising)))]
+    if mode.fisher and denoising is not None:
+        examples = [denoising.batch([row]) for row in range(min(mode.fisher, len(denoising)))]
         importance = fisher(f, [(example.source, example.target) for example in examples])  # type: ignore[arg-type]
-    return [Anchor(f, mode["anchor"], importance)]
+    return [Anchor(f, mode.anchor, importance)]
 
 
 def composed_term(task: Task, pi: nn.Module | None, optim: Optim) -> ComposedTerm | None:
     """The composed term of the loss, where the mode has one."""
-    mode = task.config["finetuning"]
-    if mode["train_through"] is None:
+    mode = task.config.finetuning
+    if mode.train_through is None:
         return None
     if pi is None:
         raise ConfigError("finetuning.train_through=denoiser, but there is no denoiser")
-    estimator = instantiate(task.config["estimator"], _convert_="all")
-    after = round(mode["compose_after"] * optim.updates)
-    return ComposedTerm(pi, estimator, mode["composed_weight"], after, max_length=task.max_length)
+    estimator = instantiate(task.config.estimator)
+    after = round(mode.compose_after * optim.updates)
+    return ComposedTerm(pi, estimator, mode.composed_weight, after, max_length=task.max_length)

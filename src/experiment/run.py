@@ -3,11 +3,12 @@
 Left out: the training (`train.py`), and how predictions become a result (`evaluate.py`).
 """
 
-from typing import Any
+from dataclasses import replace
 
 from hydra import compose
 from omegaconf import OmegaConf
 
+from composed.config import Config
 from composed.config.command_line import check
 from composed.config.options import options
 from composed.config.processes import check_first_process, check_processes
@@ -18,15 +19,14 @@ from composed.system import processes
 from composed.system.console import main_process, say, started_together
 
 
-def run(config: dict[str, Any], overrides: list[str], *, wait: bool = False) -> RunFolder:
+def run(config: Config, overrides: list[str], *, wait: bool = False) -> RunFolder:
     """One run from its config to its result; what is there already is not done again.
 
     `wait`: for another process that works on the same run, instead of refusing.
     Raises ComposedError for everything a user can mend, and Interrupted.
     """
-    check(config)
     folder = RunFolder.of(config)
-    if folder.finished() and not config["redo"]:
+    if folder.finished() and not config.redo:
         say(f"{folder.path} is finished already (redo=true runs it again)")
         return folder
     _check_machine(config, folder)
@@ -40,7 +40,7 @@ def run(config: dict[str, Any], overrides: list[str], *, wait: bool = False) -> 
         if not work:
             return folder
         say(f"run {folder.path}")
-        with open_logger(config["logger"], folder.path, config) as loggers, threads(config["trainer"]["threads"]):
+        with open_logger(config, folder.path) as loggers, threads(config.trainer.threads):
             if not folder.predicted():
                 train_and_predict(folder, started, loggers)
             processes.barrier()  # for what one of them has written
@@ -52,32 +52,32 @@ def run(config: dict[str, Any], overrides: list[str], *, wait: bool = False) -> 
     return folder
 
 
-def _check_machine(config: dict[str, Any], folder: RunFolder) -> None:
+def _check_machine(config: Config, folder: RunFolder) -> None:
     """Raises ConfigError where this machine, or whoever started these processes, does not fit the trainer group."""
     from composed.training.fit import check_trainer
 
-    check_first_process(config["trainer"])
+    check_first_process(nodes=config.trainer.num_nodes, several=config.trainer.several_devices)
     if started_together():
-        check_processes(config["trainer"], started_together())
-    check_trainer(config["trainer"])
-    if config["redo"] and started_together():
+        check_processes(config.trainer, started_together())
+    check_trainer(config.trainer)
+    if config.redo and started_together():
         raise ConfigError(
             f"redo=true: torchrun and srun start all processes at once, and one would clear what another reads; delete "
             f"{folder.path} instead"
         )
 
 
-def _started(config: dict[str, Any], overrides: list[str], folder: RunFolder) -> dict[str, Any]:
+def _started(config: Config, overrides: list[str], folder: RunFolder) -> Config:
     """The config with the folder of the run that f starts from in place of its mode; that run is made if missing."""
-    mode = config["finetuning"]["start_from"]
+    mode = config.finetuning.start_from
     if mode not in options("finetuning") or folder.predicted():
         return config
     first = run(*_of_mode(mode, overrides), wait=True)
-    return {**config, "finetuning": {**config["finetuning"], "start_from": str(first.path)}}
+    return replace(config, finetuning=replace(config.finetuning, start_from=str(first.path)))
 
 
-def _of_mode(mode: str, overrides: list[str]) -> tuple[dict[str, Any], list[str]]:
+def _of_mode(mode: str, overrides: list[str]) -> tuple[Config, list[str]]:
     """The config of the same command with another mode, and its overrides."""
     kept = [word for word in overrides if word.partition("=")[0].partition(".")[0] not in ("finetuning", "redo")]
     words = [*kept, f"finetuning={mode}"]
-    return OmegaConf.to_container(compose("config", words), resolve=True), words  # type: ignore[return-value]
+    return check(OmegaConf.to_container(compose("config", words), resolve=True)), words  # type: ignore[arg-type]

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import nn
 
+from composed.config import Config
 from composed.config.identity import shaping
 from composed.errors import ComposedError
 from composed.experiment.denoiser import composition, denoiser_weights, frozen_denoiser
@@ -20,13 +21,13 @@ from composed.tasks.task import Task, Trained
 from composed.training.fit import train
 
 
-def train_and_predict(folder: RunFolder, config: dict[str, Any], loggers: Sequence[Any]) -> None:
+def train_and_predict(folder: RunFolder, config: Config, loggers: Sequence[Any]) -> None:
     """Leaves weights, metrics, predictions and training.json, which says that all of them are there.
 
     Raises ComposedError, and Interrupted; the last good checkpoint stays then.
     """
     task, command = open_task(config), folder.command(denoiser="auto")
-    if config["task"]["judge"] == "programs" and main_process():
+    if config.task.judge == "programs" and main_process():
         warn_of_no_judge(config, folder)
     weights = denoiser_weights(task, command)
     pi = frozen_denoiser(task, weights)
@@ -55,11 +56,11 @@ def _fine_tune(task: Task, pi: nn.Module | None, folder: RunFolder, loggers: Seq
         tuning.train,
         val,
         denoising=tuning.denoising,
-        stage=config["finetuning"]["name"],
+        stage=config.finetuning.name,
         checkpoints=folder.checkpoints,
         metrics=folder.metrics,
         metadata={"vocabulary": task.signature, "what": "base predictor", **provenance(shaping(config))},
-        trainer=config["trainer"],
+        trainer=config.trainer,
         loggers=list(loggers),
         sample=task.teller(val, pi, ("x", "f(x)", "Pi(f(x))")),
     )

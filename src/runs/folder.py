@@ -15,39 +15,24 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from types import NoneType
 from typing import Any
 
 import yaml
 
+from composed.config import Config
 from composed.config.groups import EVERY, is_kind
 from composed.config.identity import run_name, shaping
 from composed.datamodules.text import TEST_SET, TEST_SET_WORDS
-from composed.errors import ComposedError, DataError
+from composed.errors import ComposedError, ConfigError, DataError
 from composed.system import processes
 from composed.system.console import main_process, say, training_id
 from composed.system.files import locked, read_json, write_json, write_text
 
 GROUPS = ("finetuning", "pretraining", "tokenizer")  # of every config, which reports look into
 COMPARISONS = ("exact", "tokens")  # of what a program prints with what it should
-# What commands ask of the config of a run that somebody else may have written: (group, key) and its kind or its values.
-NEEDED: dict[tuple[str, str], Any] = {
-    ("task", "name"): str,
-    ("task", "title"): str,
-    ("task", "judge"): str,
-    ("profile", "name"): str,
-    ("finetuning", "name"): str,
-    ("finetuning", "predict_through"): str | NoneType,
-    ("finetuning", "train_through"): str | NoneType,
-    ("pretraining", "name"): str,
-    ("trainer", "num_nodes"): int,
-    ("judge", "workers"): int | NoneType,
-    ("denoiser", ""): str,
-    ("seed", ""): int,
-    **{(group, ""): dict for group in ("model", "noise", "optim", "estimator", "logger", "tokenizer")},
-}
 CODE = Path(__file__).resolve().parents[2]
 RECORDED_PACKAGES = (
     "composed",
@@ -81,8 +66,8 @@ class RunFolder:
         self._training_id = path / ".training_id"  # whose run it is
 
     @classmethod
-    def of(cls, config: dict[str, Any]) -> "RunFolder":
-        return cls(Path(config["runs"]) / run_name(config))
+    def of(cls, config: Config) -> "RunFolder":
+        return cls(Path(config.runs) / run_name(config))
 
     @classmethod
     def existing(cls, path: Path) -> "RunFolder":
@@ -102,29 +87,24 @@ class RunFolder:
             raise DataError(f"{path} is no config of a run")
         return config
 
-    def trained(self) -> dict[str, Any]:
+    def trained(self) -> Config:
         """The config of a run that is trained to its end, as commands use it that did not make the run.
 
-        Whoever wrote it is not trusted: its words select from lists that are here, and it cannot switch containment
-        off. Raises DataError where it lacks what such commands ask for, or the training has not ended.
+        Whoever wrote it is not trusted: it is read as a command line's config is, and cannot switch containment off.
+        Raises DataError where it is no config of this version, or the training has not ended.
         """
-        config = self.config()
-        for (group, key), kinds in NEEDED.items():
-            found = config.get(group)
-            value = found.get(key, ...) if key and isinstance(found, dict) else found
-            if isinstance(kinds, tuple) and value not in kinds:
-                raise DataError(f"{self.path}/config.yaml: {group}.{key} is {value!r}, not {' or '.join(kinds)}")
-            if not isinstance(kinds, tuple) and not isinstance(value, kinds):
-                where = f"{group}.{key}" if key else group
-                raise DataError(f"{self.path}/config.yaml: {where} is missing or of another kind; train again")
-        if not is_kind(config["task"].get("kind")):
+        try:
+            config = Config.read(self.config())
+        except ConfigError as error:
+            raise DataError(f"{self.path}/config.yaml: {error}; train again") from error
+        if not is_kind(config.task.kind):
             kinds = " or ".join(sorted(EVERY))
-            raise DataError(f"{self.path}/config.yaml: task.kind is {config['task'].get('kind')!r}, not {kinds}")
+            raise DataError(f"{self.path}/config.yaml: task.kind is {config.task.kind!r}, not {kinds}")
         if not self.predicted():
             raise DataError(
                 f"{self.path} is not trained to its end; go on with the command that began it:\n  {self.command()}"
             )
-        return {**config, "judge": {**config["judge"], "unsafe": False}}
+        return replace(config, judge=replace(config.judge, unsafe=False))
 
     def facts(self) -> dict[str, Any]:
         """What training.json says. Raises DataError where it does not say what every command asks for."""
@@ -179,14 +159,14 @@ class RunFolder:
         return locked(self.path, busy)
 
     @contextmanager
-    def claimed(self, config: dict[str, Any], overrides: list[str], *, wait: bool) -> Iterator[bool]:
+    def claimed(self, config: Config, overrides: list[str], *, wait: bool) -> Iterator[bool]:
         """Has the folder to itself and describes the run; helper ranks wait until rank 0 has. Yields whether there is
         work to do: False where another training has finished the run meanwhile.
 
         Raises ComposedError as `locked` does, and where another rank is gone.
         """
         with self.locked(wait) if main_process() else nullcontext(), processes.complete():
-            if self.finished() and not config["redo"]:
+            if self.finished() and not config.redo:
                 yield False
                 return
             if main_process():
@@ -195,13 +175,13 @@ class RunFolder:
                 self.describe(config, overrides)
             else:
                 self.wait_for_description()
-            yield config["redo"] or not self.finished()
+            yield config.redo or not self.finished()
 
-    def describe(self, config: dict[str, Any], overrides: list[str]) -> None:
+    def describe(self, config: Config, overrides: list[str]) -> None:
         """Writes down what was asked for and what it runs on; half of a file that a killed process left goes."""
         for left in self.path.glob(".*.tmp"):
             left.unlink(missing_ok=True)
-        write_text(self.path / "config.yaml", yaml.safe_dump(config, sort_keys=False))
+        write_text(self.path / "config.yaml", yaml.safe_dump(config.plain(), sort_keys=False))
         write_text(self.path / "overrides.yaml", yaml.safe_dump(overrides))
         write_json(self.path / "shape.json", shaping(config))
         write_json(self.path / "environment.json", environment())

@@ -8,8 +8,11 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from composed.config import Config
 from composed.config.identity import denoiser_key
-from composed.errors import DataError
+from composed.config.pretraining import Denoise, DenoiseImages
+from composed.config.structure import plain
+from composed.errors import ConfigError, DataError
 from composed.runs.folder import RunFolder
 from composed.runs.result import Result
 from composed.sweeps.jobs import Job
@@ -20,7 +23,7 @@ def plan(jobs: Sequence[Job], *, at_a_time: int, retry_failed: bool) -> str:
     """A line for each run, then what is missing and the time, in words."""
     states = {job.name: job.state for job in jobs}
     left = {"missing", "stopped"} | ({"failed"} if retry_failed else set())
-    todo = [job for job in jobs if states[job.name] in left or job.config["redo"]]
+    todo = [job for job in jobs if states[job.name] in left or job.config.redo]
     lines = [f"{states[job.name]:<8} {job.name}  {' '.join(job.overrides)}" for job in jobs]
     lines += [
         f"failed before; --retry-failed runs it again: {job.failure()}" for job in jobs if states[job.name] == "failed"
@@ -28,12 +31,10 @@ def plan(jobs: Sequence[Job], *, at_a_time: int, retry_failed: bool) -> str:
     lines.append(f"{len(jobs)} runs, {len(todo)} to do")
     if not todo:
         return "\n".join(lines)
-    finished = list(_finished(Path(todo[0].config["runs"])))
+    finished = list(_finished(Path(todo[0].config.runs)))
     there = {denoiser_key(config) for _, config in finished}
-    denoisers = {denoiser_key(job.config): job.config for job in todo if "optim" in job.config["pretraining"]}
-    absent = [
-        config for key, config in denoisers.items() if key not in there and config["denoiser"] in ("auto", "store")
-    ]
+    denoisers = {denoiser_key(job.config): job.config for job in todo if _trains(job.config)}
+    absent = [config for key, config in denoisers.items() if key not in there and config.denoiser in ("auto", "store")]
     lines.append(f"denoisers that no finished run here has used, and that may have to be trained first: {len(absent)}")
     seconds = [_mean_seconds(finished, job.config) for job in todo]
     known = [each for each in seconds if each is not None]
@@ -53,32 +54,36 @@ def plan(jobs: Sequence[Job], *, at_a_time: int, retry_failed: bool) -> str:
     return "\n".join(lines)
 
 
-def _finished(runs: Path) -> Iterator[tuple[Result, dict[str, Any]]]:
+def _finished(runs: Path) -> Iterator[tuple[Result, Config]]:
     """Result and config of every finished run in the folder and in its siblings, but for damaged ones."""
     for path in sorted(runs.parent.glob("*/*/result.json")):
         try:
-            result, config = Result.read(path), RunFolder(path.parent).config()
-        except DataError:
+            yield Result.read(path), Config.read(RunFolder(path.parent).config())
+        except (ConfigError, DataError):
             continue
-        yield result, config
 
 
-def _mean_seconds(finished: Iterable[tuple[Result, dict[str, Any]]], config: dict[str, Any]) -> float | None:
+def _mean_seconds(finished: Iterable[tuple[Result, Config]], config: Config) -> float | None:
     """Of finished runs like this one: of its mode, else of its task and profile."""
-    task, profile, mode = (config[group]["name"] for group in ("task", "profile", "finetuning"))
+    task, profile, mode = config.task.name, config.profile.name, config.finetuning.name
     alike = [result for result, _ in finished if (result.task, result.profile) == (task, profile)]
     same = [result for result in alike if result.mode == mode] or alike
     return fmean(sum(result.seconds.values()) for result in same) if same else None
 
 
-def _pretraining_seconds(config: dict[str, Any]) -> float | None:
+def _pretraining_seconds(config: Config) -> float | None:
     """Between the first and the last file of denoisers in the store that were made with the same settings."""
-    times = []
-    for done in Path(config["store"]).glob("denoiser-*/done.json"):
+    times, wanted = [], _without_classifier(plain(config.pretraining))
+    for done in Path(config.store).glob("denoiser-*/done.json"):
         key = done.with_name("key.json")
-        if _without_classifier(read_json(key).get("pretraining", {})) == _without_classifier(config["pretraining"]):
+        if _without_classifier(read_json(key).get("pretraining", {})) == wanted:
             times.append(done.stat().st_mtime - key.stat().st_mtime)
     return fmean(times) if times else None
+
+
+def _trains(config: Config) -> bool:
+    """Whether its denoiser has weights that are trained."""
+    return isinstance(config.pretraining, Denoise | DenoiseImages)
 
 
 def _without_classifier(pretraining: dict[str, Any]) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
+from composed.config import Config
 from composed.runs.folder import RunFolder
 from composed.system.console import SWEEP, say
 from composed.system.files import read_json, write_json, writing
@@ -30,7 +30,7 @@ class Job:
     """One `composed-train` with these overrides; `config` is what they resolve to."""
 
     overrides: tuple[str, ...]
-    config: dict[str, Any]
+    config: Config
 
     @cached_property
     def folder(self) -> RunFolder:
@@ -65,7 +65,7 @@ def run_jobs(jobs: Sequence[Job], *, at_a_time: int = 1, retry_failed: bool = Tr
     jobs = [*{job.folder.path: job for job in jobs}.values()]
     states = [job.state for job in jobs]
     left = {"missing", "stopped"} | ({"failed"} if retry_failed else set())
-    todo = [job for job, state in zip(jobs, states, strict=True) if state in left or job.config["redo"]]
+    todo = [job for job, state in zip(jobs, states, strict=True) if state in left or job.config.redo]
     slots: list[tuple[Job, subprocess.Popen[bytes], float] | None] = [None] * min(at_a_time, max(1, len(todo)))
     shares = _shares(len(slots))
     waiting, ended = todo[::-1], 0

@@ -3,7 +3,7 @@
 import difflib
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
@@ -82,11 +82,11 @@ class Table:
             named = _by_key([*own, *shlex.split(f"{self.every} {row}"), *words])
             with_own_options([*named.values()])
             seeds = every_value(named.pop("seed"))
-            for place, (overrides, config) in enumerate(every_job([*named.values()], checked=True)):
+            for place, (overrides, config) in enumerate(every_job([*named.values()])):
                 for word, seed in seeds:
-                    seeded = {**config, "seed": seed}
+                    seeded = replace(config, seed=seed)
                     if not place:
-                        check(seeded)
+                        check(seeded.plain())
                     job = Job((*overrides, word), seeded)
                     jobs[job.folder.path] = job
         return [*jobs.values()]

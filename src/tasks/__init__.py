@@ -1,8 +1,9 @@
 """Kinds of outputs: lines of text, images, numbers. `open_task` makes a config's data and models by its kind."""
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from composed.config import Config
 from composed.config.groups import is_kind
 from composed.errors import ConfigError
 
@@ -10,11 +11,10 @@ if TYPE_CHECKING:
     from composed.tasks.task import Task
 
 
-def kind(config: dict[str, Any]) -> "type[Task]":
-    """The class of a config's kind of output. Raises ConfigError for another word, which a run folder may say."""
+def kind(word: str) -> "type[Task]":
+    """The class of a kind of output by its name, task.kind. Raises ConfigError for another word."""
     from composed.tasks.task import Task
 
-    word = config["task"]["kind"]
     if not is_kind(word):
         raise ConfigError(f"task.kind={word}: there is no such kind of output")
     module = import_module(f"{__name__}.{word}")
@@ -22,6 +22,6 @@ def kind(config: dict[str, Any]) -> "type[Task]":
     return next(value for value in classes if value.__module__ == module.__name__)
 
 
-def open_task(config: dict[str, Any]) -> "Task":
+def open_task(config: Config) -> "Task":
     """Reads the data of a config, and makes what is missing of it. Raises DataError."""
-    return kind(config).open(config)
+    return kind(config.task.kind).open(config)

@@ -10,8 +10,13 @@ import numpy as np
 import torch
 from torch import nn
 
+from composed.config import Config
 from composed.config.identity import content_key, of_trainer
 from composed.config.instantiate import instantiate
+from composed.config.model import Glyphs as Models
+from composed.config.optim import AdamImages, DenoiserOfImages
+from composed.config.structure import narrowed, plain
+from composed.config.task import Fonts
 from composed.datamodules.fonts import faces
 from composed.datamodules.fonts.glyphs import Glyphs, Sizes, Splits, split
 from composed.errors import DataError
@@ -32,7 +37,7 @@ IMAGES_AT_A_TIME = 512
 class ImageTask(Task):
     """Images of characters; `key` tells one data set, its splits included, from another."""
 
-    config: dict[str, Any]
+    config: Config
     splits: Splits
     key: str
 
@@ -41,32 +46,40 @@ class ImageTask(Task):
     tests = ("test",)
 
     @classmethod
-    def open(cls, config: dict[str, Any]) -> "ImageTask":
+    def open(cls, config: Config) -> "ImageTask":
         """Draws, converts or finds the faces, and splits them."""
-        task = config["task"]
+        task = narrowed(config.task, Fonts)
         started = time.monotonic()
         drawn = faces.prepare(
-            Path(task["data"]),
-            source=task["faces"],
-            count=task["count"],
-            characters=task["characters"],
-            size=task["size"],
-            seed=task["seed"],
+            Path(task.data),
+            source=task.faces,
+            count=task.count,
+            characters=task.characters,
+            size=task.size,
+            seed=task.seed,
         )
         if drawn.skipped:
             say(f"{len(drawn.skipped)} font files have no usable face, such as {next(iter(drawn.skipped.items()))}")
-        say(f"{len(drawn)} faces of {len(task['characters'])} characters ({time.monotonic() - started:.1f} s)")
-        key = content_key([drawn.key, task["characters"], task["size"], task["seed"]])
-        return cls(config, split(drawn.images, Sizes(**task["sizes"]), task["seed"]), key)
+        say(f"{len(drawn)} faces of {len(task.characters)} characters ({time.monotonic() - started:.1f} s)")
+        key = content_key([drawn.key, task.characters, task.size, task.seed])
+        return cls(config, split(drawn.images, Sizes(**plain(task.sizes)), task.seed), key)
+
+    @property
+    def settings(self) -> Fonts:
+        return narrowed(self.config.task, Fonts)
+
+    @property
+    def models(self) -> Models:
+        return narrowed(self.config.model, Models)
 
     @property
     def characters(self) -> str:
-        return self.config["task"]["characters"]
+        return self.settings.characters
 
     @property
     def size(self) -> int:
         """Pixels of an image's side."""
-        return self.config["task"]["size"]
+        return self.settings.size
 
     @property
     def signature(self) -> str:  # type: ignore[override]
@@ -75,20 +88,19 @@ class ImageTask(Task):
 
     def predictor(self, *, seed: int) -> nn.Module:
         torch.manual_seed(seed)
-        make = instantiate(self.config["model"]["predictor"], _partial_=True, _convert_="all")
-        return make(len(self.characters), self.config["task"]["sizes"]["faces"], self.size)
+        make = instantiate(self.models.predictor, _partial_=True)
+        return make(len(self.characters), self.settings.sizes.faces, self.size)
 
     def denoiser(self, *, seed: int, dropout: float | None = None) -> nn.Module:
         torch.manual_seed(seed)
-        return instantiate(self.config["model"]["denoiser"], _convert_="all")
+        return instantiate(self.models.denoiser)
 
-    def optim(self, settings: dict[str, Any]) -> Optim:
+    def optim(self, settings: AdamImages | DenoiserOfImages) -> Optim:
         """An update is one batch of `batch_size`, at a constant rate from the start."""
-        kept = {key: value for key, value in settings.items() if key not in ("l2", "batch_size", "betas")}
+        kept = {key: value for key, value in vars(settings).items() if key not in ("l2", "batch_size")}
         return Optim(
             **kept,
-            batch_tokens=settings["batch_size"],
-            betas=tuple(settings["betas"]),
+            batch_tokens=settings.batch_size,
             accumulate=1,
             warmup=0,
             initial_lr=0.0,
@@ -101,21 +113,21 @@ class ImageTask(Task):
 
     def denoising(self, split: str, *, seed: int, fresh: bool = False) -> Glyphs:
         """Corrupted anew in every update in any case."""
-        return getattr(self.splits, split).corrupted(instantiate(self.config["noise"], _convert_="all"), seed)
+        return getattr(self.splits, split).corrupted(instantiate(self.config.noise), seed)
 
     def identity_of_denoiser(self) -> dict[str, Any]:
-        sizes = self.config["task"]["sizes"]
+        sizes = plain(self.settings.sizes)
         return {
             "data": self.key,
             "sizes": {name: sizes[name] for name in ("faces", "train", "unlabeled", "unlabeled_val")},
-            "noise": self.config["noise"],
-            "model": self.config["model"]["denoiser"],
-            "pretraining": self.config["pretraining"],
-            **of_trainer(self.config),
+            "noise": plain(self.config.noise),
+            "model": plain(self.models.denoiser),
+            "pretraining": plain(self.config.pretraining),
+            **of_trainer(self.config.trainer),
         }
 
     def penalties(self) -> list[Penalty]:
-        weight = self.config["optim"]["l2"]
+        weight = narrowed(self.config.optim, AdamImages).l2
         return [SumOfSquares(weight)] if weight else []
 
     @torch.inference_mode()
@@ -175,7 +187,7 @@ class ImageTask(Task):
     def answer(self, f: nn.Module, composition: nn.Module | None, request: Request) -> dict[str, np.ndarray]:
         """Each character of `text` in the face with this number; a blank is empty: (N, S, S) by output."""
         text, face = request.text, request.face
-        count = self.config["task"]["sizes"]["faces"]
+        count = self.settings.sizes.faces
         if not 0 <= face < count:
             raise DataError(f"--font {face}: f knows the faces 0 to {count - 1}")
         if unknown := [letter for letter in text if letter not in self.characters and letter != " "]:

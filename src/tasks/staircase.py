@@ -6,13 +6,18 @@ A run that is stopped starts over. Left out: Lightning, devices, checkpoints to 
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from composed.config import Config
 from composed.config.instantiate import instantiate
+from composed.config.optim import FullBatch
+from composed.config.pretraining import Rounding as RoundingSettings
+from composed.config.structure import narrowed
+from composed.config.task import Staircase as Settings
 from composed.datamodules.staircase import Staircase
 from composed.errors import TrainingError
 from composed.models.pathwise import squared_error
@@ -40,7 +45,7 @@ def without_subnormals() -> Iterator[None]:
 class StaircaseTask(Task):
     """Several staircases, each learned by a network of its own, all of them side by side."""
 
-    config: dict[str, Any]
+    config: Config
     stairs: Sequence[Staircase]
 
     learns_denoiser = False
@@ -48,24 +53,29 @@ class StaircaseTask(Task):
     tests = ("id", "ood")
 
     @classmethod
-    def open(cls, config: dict[str, Any]) -> "StaircaseTask":
-        settings = config["task"]["staircases"]
-        return cls(config, [Staircase(int(steps), float(width), float(gap)) for steps, width, gap in settings])
+    def open(cls, config: Config) -> "StaircaseTask":
+        task = cls(config, [])
+        stairs = [Staircase(int(steps), float(width), float(gap)) for steps, width, gap in task.settings.staircases]
+        return replace(task, stairs=stairs)
+
+    @property
+    def settings(self) -> Settings:
+        return narrowed(self.config.task, Settings)
 
     def predictor(self, *, seed: int) -> Networks:
         torch.manual_seed(seed)
-        make = instantiate(self.config["model"], _partial_=True, _convert_="all")
+        make = instantiate(self.config.model, _partial_=True)
         return make([stair.half for stair in self.stairs], [(stair.steps - 1) / 2 for stair in self.stairs])
 
     def denoiser(self, *, seed: int = 0, dropout: float | None = None) -> Rounding:
         """It is not trained."""
-        settings = self.config["pretraining"]
-        softness = settings["margin"] * torch.tensor([stair.room for stair in self.stairs])[:, None]
-        return Rounding(softness, straight_through=settings["gradient"] == "straight_through")
+        settings = narrowed(self.config.pretraining, RoundingSettings)
+        softness = settings.margin * torch.tensor([stair.room for stair in self.stairs])[:, None]
+        return Rounding(softness, straight_through=settings.gradient == "straight_through")
 
     def train_itself(self, folder: RunFolder, loggers: Sequence[Any]) -> Trained:
         """Trains the networks of all staircases at once, each loss its own; writes weights and metrics."""
-        with without_subnormals(), threads(self.config["trainer"]["threads"] or 1):  # the networks are small
+        with without_subnormals(), threads(self.config.trainer.threads or 1):  # the networks are small
             return _Loop(self, folder, loggers).run()
 
     def predict(self, folder: RunFolder, f: Any, composition: Any) -> None:
@@ -93,7 +103,7 @@ class StaircaseTask(Task):
 
     def _points(self, stair: Staircase) -> dict[str, tuple[Tensor, Tensor]]:
         """Inputs and targets of each test set."""
-        beyond = self.config["task"]["beyond"]
+        beyond = self.settings.beyond
         left = stair.points(TEST_POINTS, -beyond, 0)
         right = stair.points(TEST_POINTS, stair.steps, stair.steps + beyond)
         outside = torch.cat([left[0], right[0]]), torch.cat([left[1], right[1]])
@@ -109,24 +119,24 @@ class _Loop:
     def __init__(self, task: StaircaseTask, folder: RunFolder, loggers: Sequence[Any]) -> None:
         config = task.config
         self.folder, self.loggers = folder, loggers
-        self.mode, self.settings = config["finetuning"], config["optim"]
-        points = [stair.points(config["task"]["points"] // stair.steps) for stair in task.stairs]
+        self.mode, self.settings = config.finetuning, narrowed(config.optim, FullBatch)
+        points = [stair.points(task.settings.points // stair.steps) for stair in task.stairs]
         self.inputs, self.targets = (torch.stack(list(side)) for side in zip(*points, strict=True))  # (E, P)
-        self.networks = task.predictor(seed=config["seed"])
+        self.networks = task.predictor(seed=config.seed)
         self.rounding = task.denoiser()
-        self.estimator = instantiate(config["estimator"], _convert_="all")
-        self.optimizer = torch.optim.Adam(self.networks.parameters(), lr=self.settings["lr"], fused=True)
+        self.estimator = instantiate(config.estimator)
+        self.optimizer = torch.optim.Adam(self.networks.parameters(), lr=self.settings.lr, fused=True)
 
     def run(self) -> Trained:
         """Raises TrainingError where the loss is not finite."""
-        count, rows = self.settings["updates"], []
+        count, rows = self.settings.updates, []
         for update in range(count):
-            self.optimizer.param_groups[0]["lr"] = self.settings["lr"] * (1 - update / count)
+            self.optimizer.param_groups[0]["lr"] = self.settings.lr * (1 - update / count)
             total, metrics = self._losses()
             self.optimizer.zero_grad()
             total.sum().backward()
             self.optimizer.step()
-            if (update + 1) % self.settings["record_every"] == 0:
+            if (update + 1) % self.settings.record_every == 0:
                 rows.append(self._record(update, total, metrics))
         write_text(self.folder.metrics, "".join(json.dumps(row) + "\n" for row in rows))
         save_weights(self.folder.checkpoints / "best.safetensors", self.networks, {"what": "base predictor"})
@@ -135,15 +145,15 @@ class _Loop:
 
     def _losses(self) -> tuple[Tensor, dict[str, Tensor]]:
         """Of each network, (E,), and what it is made of."""
-        total = 2 * self.settings["l2"] * self.networks.complexity()
+        total = 2 * self.settings.l2 * self.networks.complexity()
         metrics = {}
-        if self.mode["base_weight"]:
+        if self.mode.base_weight:
             metrics["loss"] = squared_error(self.networks(self.inputs), self.targets)
-            total = total + self.mode["base_weight"] * metrics["loss"]
-        if self.mode["train_through"]:
+            total = total + self.mode.base_weight * metrics["loss"]
+        if self.mode.train_through:
             cost = self.estimator.surrogate(self.networks, self.rounding, self.inputs, self.targets)
             metrics["composed_loss"] = cost
-            total = total + self.mode["composed_weight"] * cost
+            total = total + self.mode.composed_weight * cost
         return total, metrics
 
     def _record(self, update: int, total: Tensor, metrics: dict[str, Tensor]) -> dict[str, Any]:
@@ -153,4 +163,4 @@ class _Loop:
             raise TrainingError(f"the loss is not finite at update {update}; try a smaller optim.lr")
         for logger in self.loggers:
             logger.log_metrics({f"training/{name}": number for name, number in numbers.items()}, step=update + 1)
-        return {"stage": self.mode["name"], "split": "training", "update": update + 1, **numbers}
+        return {"stage": self.mode.name, "split": "training", "update": update + 1, **numbers}

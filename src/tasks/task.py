@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from torch import nn
 
+from composed.config import Config
 from composed.datamodules.batching import Examples
 from composed.errors import ConfigError
 from composed.runs.folder import RunFolder
@@ -53,14 +54,14 @@ class Task(ABC):
     takes: ClassVar[Literal["lines", "text", ""]] = ""  # what composed-predict is given
     learns_denoiser: ClassVar[bool] = True  # whether Pi has weights
 
-    config: dict[str, Any]
+    config: Config
     signature: str
     tests: Sequence[str]
     max_length: int = 0
 
     @classmethod
     @abstractmethod
-    def open(cls, config: dict[str, Any]) -> Self:
+    def open(cls, config: Config) -> Self:
         """Reads the data, and makes what is missing of it. Raises DataError."""
 
     # -- models -------------------------------------------------------------------------------------------------
@@ -87,8 +88,8 @@ class Task(ABC):
 
     # -- training -----------------------------------------------------------------------------------------------
 
-    def optim(self, settings: dict[str, Any]) -> Optim:
-        """The optimiser's settings of the group optim, or of pretraining.optim."""
+    def optim(self, settings: Any) -> Optim:
+        """The optimiser's settings, of the options of the group optim, or of pretraining.optim."""
         raise NotImplementedError
 
     def examples(self, split: Literal["train", "val"]) -> Examples:
@@ -144,4 +145,4 @@ class Task(ABC):
 
     def answer(self, f: nn.Module, composition: Any, request: Request) -> Any:
         """What f and the composition say of something new. Raises DataError for what f does not know."""
-        raise ConfigError(f"task={self.config['task']['name']}: composed-predict does not take it")
+        raise ConfigError(f"task={self.config.task.name}: composed-predict does not take it")

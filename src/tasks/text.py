@@ -13,9 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from composed import judges
+from composed.config import Config
 from composed.config.identity import content_key, of_trainer
 from composed.config.instantiate import instantiate
+from composed.config.model import FairseqTransformer, HuggingFace, Model, Transformer
+from composed.config.optim import Adam
 from composed.config.options import options
+from composed.config.pretraining import Denoise
+from composed.config.structure import narrowed, plain
+from composed.config.task import Fonts, OwnTask, SansType, Spoc, Staircase
 from composed.datamodules import tokenizers
 from composed.datamodules.batching import Examples, Pairs, Redrawn, encode, plan
 from composed.datamodules.noise import corrupt
@@ -41,7 +47,7 @@ SAMPLE_COLUMNS = 120  # of a line of a sample
 class TextTask(Task):
     """Text with its data read and its tokenizer trained; an output has at most `max_length` tokens."""
 
-    config: dict[str, Any]
+    config: Config
     data: TextData
     tokenizer: tokenizers.Tokenizer
     max_length: int
@@ -50,13 +56,13 @@ class TextTask(Task):
     takes = "lines"
 
     @classmethod
-    def open(cls, config: dict[str, Any]) -> "TextTask":
+    def open(cls, config: Config) -> "TextTask":
         """Trains the tokenizer too (seconds, deterministic)."""
         data = read_data(config)
         for note in data.notes:
             say(note)
         tokenizer = make_tokenizer(config, data)
-        task = cls(config, data, tokenizer, config["task"]["max_length"] or longest_output(tokenizer, data))
+        task = cls(config, data, tokenizer, text_settings(config).max_length or longest_output(tokenizer, data))
         task.tell_too_long()
         return task
 
@@ -81,9 +87,9 @@ class TextTask(Task):
     # -- models -------------------------------------------------------------------------------------------------
 
     def model(self, *, seed: int, dropout: float | None = None) -> SequenceModel:
-        settings = model_settings(self.config) | ({} if dropout is None else {"dropout": dropout})
+        settings = plain(model_settings(self.config)) | ({} if dropout is None else {"dropout": dropout})
         torch.manual_seed(seed)
-        return instantiate(settings, _partial_=True, _convert_="all")(self.tokenizer.size, specials=self.specials)
+        return instantiate(settings, _partial_=True)(self.tokenizer.size, specials=self.specials)
 
     predictor = model
     denoiser = model
@@ -93,10 +99,10 @@ class TextTask(Task):
         return Specials(self.tokenizer.pad, self.tokenizer.bos, self.tokenizer.eos, self.tokenizer.unk)
 
     def as_denoiser_sees(self) -> "TextTask":
-        model = self.config["pretraining"].get("model")
-        if model is None:
+        pretraining = self.config.pretraining
+        if not isinstance(pretraining, Denoise) or pretraining.model is None:
             return self
-        config = {**self.config, "model": model, "pretraining": {**self.config["pretraining"], "model": None}}
+        config = replace(self.config, model=pretraining.model, pretraining=replace(pretraining, model=None))
         tokenizer = make_tokenizer(config, self.data)
         return TextTask(config, self.data, tokenizer, longest_output(tokenizer, self.data))
 
@@ -118,13 +124,17 @@ class TextTask(Task):
         if pi is None:
             return None
         device = next(f.parameters()).device
-        above = self.config["finetuning"]["predict_above"]
+        above = self.config.finetuning.predict_above
         return Composition(f, pi.to(device), classifier and classifier.to(device), above)
 
     # -- training -----------------------------------------------------------------------------------------------
 
-    def optim(self, settings: dict[str, Any]) -> Optim:
-        return Optim(**{**settings, "betas": tuple(settings["betas"])})
+    def optim(self, settings: Adam) -> Optim:
+        return Optim(**vars(settings))
+
+    @property
+    def pretraining(self) -> Denoise:
+        return narrowed(self.config.pretraining, Denoise)
 
     def pairs(self, split: Split) -> Pairs:
         return Pairs(encode(self.tokenizer, split.sources), encode(self.tokenizer, split.targets), self.tokenizer.pad)
@@ -137,7 +147,7 @@ class TextTask(Task):
 
     def denoising_pairs(self, clean: Sequence[str], seed: int, *, fresh: bool = False) -> Pairs:
         """(noised, clean) pairs of outputs; with `fresh`, noised anew in every update."""
-        noise = instantiate(self.config["noise"], _convert_="all")
+        noise = instantiate(self.config.noise)
         targets, pad = encode(self.tokenizer, clean), self.tokenizer.pad
         if fresh:
 
@@ -147,7 +157,7 @@ class TextTask(Task):
 
             return Redrawn(targets, targets, pad, draw)
         noised = corrupt(clean, noise, seed)
-        if self.config["pretraining"]["broken"]:
+        if self.pretraining.broken:
             keep = self.broken(clean, noised)
             noised, targets = [noised[row] for row in keep], [targets[row] for row in keep]
         return Pairs(encode(self.tokenizer, noised), targets, pad)
@@ -158,14 +168,14 @@ class TextTask(Task):
         programs = [judges.Program(str(row), self.data.to_cpp(text)) for row, text in enumerate(noised)]
         limits = judges.Limits(cpu=0.05, wall=1.0)  # what compiles is run on no input, and its verdict does not matter
         try:
-            verdicts = judges.judge(programs, limits=limits, **self.config["judge"])
+            verdicts = judges.judge(programs, limits=limits, **vars(self.config.judge))
         except JudgeError as error:
             raise DataError(str(error)) from error
         return [row for row, v in enumerate(verdicts) if v.verdict == "compile_error" or noised[row] == clean[row]]
 
     def denoising_stages(self, *, seed: int, fresh: bool) -> list[tuple[float, Examples]]:
         """With pretraining.linewise, the lines of the programs before whole programs."""
-        share, programs = self.config["pretraining"]["linewise"], self.data.unlabeled
+        share, programs = self.pretraining.linewise, self.data.unlabeled
         stages: list[tuple[float, Sequence[str]]] = [(1 - share, programs)]
         if share:
             lines = dict.fromkeys(line for program in programs for line in program.split(" $ "))
@@ -181,14 +191,14 @@ class TextTask(Task):
                 )
 
     def identity_of_denoiser(self) -> dict[str, Any]:
-        pretraining = self.config["pretraining"]
+        pretraining = plain(self.config.pretraining)
         return {
             "data": content_key({"unlabeled": self.data.unlabeled, "unlabeled_val": self.data.unlabeled_val}),
             "vocabulary": self.tokenizer.hash,
-            "noise": self.config["noise"],
+            "noise": plain(self.config.noise),
             "model": model_shape(self.config),
             "pretraining": {key: value for key, value in pretraining.items() if key != "classifier"},
-            **of_trainer(self.config),
+            **of_trainer(self.config.trainer),
         }
 
     def teller(self, examples: Any, pi: Any, names: Sequence[str]) -> Callable[[Training], str]:
@@ -215,7 +225,7 @@ class TextTask(Task):
 
     def decode(self, pairs: Pairs, f: Any, composition: Composition | None) -> dict[str, list[str]]:
         """The texts that f, and the composition, write for the sources of some pairs: by the name of the output."""
-        how = {"max_length": self.max_length, "beams": self.config["task"]["beams"]}
+        how = {"max_length": self.max_length, "beams": text_settings(self.config).beams or 1}
 
         def decode(source: Tensor) -> list[Tensor]:
             base = f.predict(source, **how)
@@ -267,13 +277,18 @@ class TextTask(Task):
         rows = encode(self.tokenizer, self.sources(request.lines))
         texts = self.decode(Pairs(rows, rows, self.tokenizer.pad), f.eval(), composition)
         codes = {output: [self.data.to_cpp(text) for text in lines] for output, lines in texts.items()}
-        codes["own"] = codes["composition" if self.config["finetuning"]["predict_through"] else "base"]
+        codes["own"] = codes["composition" if self.config.finetuning.predict_through else "base"]
         return [dict(zip(codes, row, strict=True)) for row in zip(*codes.values(), strict=True)]
 
 
-def read_data(config: dict[str, Any]) -> TextData:
+def text_settings(config: Config) -> SansType | Spoc | OwnTask:
+    """The task group of outputs that are text."""
+    assert not isinstance(config.task, Fonts | Staircase)
+    return config.task
+
+
+def read_data(config: Config) -> TextData:
     """The data of the config, made where they are missing. Raises DataError."""
-    workers, unsafe, shared = (config["judge"][key] for key in ("workers", "unsafe", "shared"))
 
     @functools.cache
     def tell() -> None:
@@ -281,10 +296,10 @@ def read_data(config: dict[str, Any]) -> TextData:
 
     def execute(codes: list[str], inputs: list[str]) -> list[judges.Execution]:
         tell()
-        return judges.execute(codes, inputs, workers=workers, unsafe=unsafe, shared=shared)
+        return judges.execute(codes, inputs, **vars(config.judge))
 
     try:
-        return loader(config["task"]["name"])(config["task"], execute)
+        return loader(config.task.name)(plain(config.task), execute)
     except (JudgeError, OSError) as error:
         raise DataError(str(error)) from error
 
@@ -297,21 +312,21 @@ def loader(name: str) -> Callable[..., TextData]:
     return load
 
 
-def make_tokenizer(config: dict[str, Any], data: TextData) -> tokenizers.Tokenizer:
+def make_tokenizer(config: Config, data: TextData) -> tokenizers.Tokenizer:
     """The one that comes with the model, or one that is trained on the data."""
-    if config["model"].get("own_tokenizer"):
+    model, settings = config.model, config.tokenizer
+    if isinstance(model, HuggingFace) and model.own_tokenizer:
         from composed.datamodules.tokenizers_huggingface import HuggingFaceTokenizer
         from composed.models.huggingface import read_config
 
-        read_config(config["model"]["name"], config["model"]["pretrained"])  # what is no model is told before its words
-        theirs = HuggingFaceTokenizer(config["model"]["name"])
-        _check_spelling(theirs, config["model"]["name"], data.train)
+        read_config(model.name, model.pretrained)  # what is no model is told before its words
+        theirs = HuggingFaceTokenizer(model.name)
+        _check_spelling(theirs, model.name, data.train)
         return theirs
-    settings = config["tokenizer"]
-    if settings["file"] is not None:
-        return tokenizers.Tokenizer.load(Path(settings["file"]))
+    if settings.file is not None:
+        return tokenizers.Tokenizer.load(Path(settings.file))
     texts = data.vocabulary or [*data.train.sources, *data.train.targets]
-    return tokenizers.train(settings["kind"], texts, settings["size"], outputs=data.unlabeled)
+    return tokenizers.train(settings.kind, texts, settings.size, outputs=data.unlabeled)
 
 
 def _check_spelling(tokenizer: tokenizers.Tokenizer, name: str, split: Split) -> None:
@@ -343,22 +358,22 @@ def longest_output(tokenizer: tokenizers.Tokenizer, data: TextData) -> int:
     return round(1.25 * max(len(tokenizer.encode(line)) for line in data.train.targets)) + 1
 
 
-def model_settings(config: dict[str, Any]) -> dict[str, Any]:
+def model_settings(config: Config) -> Model:
     """The model group, as deep as the mode wants it, where a key says how deep."""
-    settings = config["model"]
-    return (
-        {**settings, "layers": settings["layers"] * config["finetuning"]["depth"]} if "layers" in settings else settings
-    )
+    model, depth = config.model, config.finetuning.depth
+    if not isinstance(model, Transformer | FairseqTransformer):
+        return model
+    return replace(model, layers=model.layers * depth)
 
 
-def model_shape(config: dict[str, Any]) -> dict[str, Any]:
+def model_shape(config: Config) -> dict[str, Any]:
     """What says which model it is: the settings, and the content of the folder that they name."""
-    settings = model_settings(config)
-    if "name" not in settings:
-        return settings
+    model = model_settings(config)
+    if not isinstance(model, HuggingFace):
+        return plain(model)
     from composed.models.huggingface import digest
 
-    return {**settings, "files": digest(settings["name"])}
+    return {**plain(model), "files": digest(model.name)}
 
 
 def decode_all(

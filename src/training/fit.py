@@ -13,7 +13,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.strategies import ModelParallelStrategy
 from torch.utils.data import DataLoader
 
-from composed.config.trainer import of_lightning
+from composed.config.trainer import Trainer
 from composed.datamodules.batching import Batch, Examples, Updates, plan
 from composed.errors import ConfigError, Interrupted, TrainingError
 from composed.models.adaptation import merge_low_rank
@@ -94,15 +94,15 @@ class _Chunk:
             yield batch._replace(denoising=denoising)
 
 
-def _of_lightning(settings: dict[str, Any]) -> dict[str, Any]:
+def _of_lightning(trainer: Trainer) -> dict[str, Any]:
     """What Lightning's Trainer takes of the trainer group."""
-    settings = of_lightning(settings)
+    settings = trainer.of_lightning()
     return settings | ({"strategy": ModelParallelStrategy()} if settings.get("strategy") == "fsdp" else {})
 
 
-def check_trainer(settings: dict[str, Any]) -> None:
+def check_trainer(trainer: Trainer) -> None:
     """Raises ConfigError where Lightning refuses these settings, or this machine lacks what they ask for."""
-    settings = _of_lightning(settings)
+    settings = _of_lightning(trainer)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric")
         try:
@@ -138,7 +138,7 @@ def train(
     checkpoints: Path,
     metrics: Path,
     metadata: dict[str, str],
-    trainer: dict[str, Any],
+    trainer: Trainer,
     loggers: list[Any],
     sample: Callable[[Training], str] | None = None,
 ) -> dict[str, float]:
@@ -164,11 +164,11 @@ def train(
     settings = _of_lightning(trainer)
     for model in (task.model, task.term.denoiser if task.term else None):
         if isinstance(model, SequenceModel):
-            model.checkpointing = trainer.get("gradient_checkpointing", False)
+            model.checkpointing = trainer.gradient_checkpointing
     with StopSignals() as signals, warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric")
         warnings.filterwarnings("ignore", "FSDP2-wrapped module .* returned a view")  # that no one writes into
-        keeper = Checkpoints(checkpoints, task, metadata, signals, earlier=trainer.get("checkpoints", 1))
+        keeper = Checkpoints(checkpoints, task, metadata, signals, earlier=trainer.checkpoints)
         keeper.resume()
         recorder = Recorder(metrics, task, stage, loggers, sample)
         chunk = task.optim.validate_every

@@ -14,7 +14,10 @@ from typing import Any
 
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 
+from composed.config import Config
 from composed.config.identity import configuration_key, content_key, shaping
+from composed.config.logger import Wandb
+from composed.config.structure import narrowed
 from composed.system.console import main_process, say
 from composed.training.wandb_process import WandbProcess, switched_off
 
@@ -73,49 +76,49 @@ class _Csv(CSVLogger):
 
 
 @contextmanager
-def open_logger(
-    settings: dict[str, Any], folder: Path, config: dict[str, Any]
-) -> Iterator[list[Sheltered | WandbProcess]]:
-    """The logger of the settings (conf/logger) for the run in `folder`, if this process is the one that writes."""
+def open_logger(config: Config, folder: Path) -> Iterator[list[Sheltered | WandbProcess]]:
+    """The logger of the run in `folder`, if this process is the one that writes."""
+    settings = config.logger
     make: dict[str, Callable[[], Sheltered | WandbProcess]] = {
         "csv": lambda: Sheltered("csv", lambda: _Csv(folder)),
         "tensorboard": lambda: Sheltered(
             "tensorboard", lambda: TensorBoardLogger(folder, name="tensorboard", version="")
         ),
-        "wandb": lambda: WandbProcess(wandb_settings(settings, folder.name, config), folder),
+        "wandb": lambda: WandbProcess(wandb_settings(config, folder.name), folder),
     }
-    off = switched_off() if settings["name"] == "wandb" else ""
+    off = switched_off() if isinstance(settings, Wandb) else ""
     if not main_process() or off:
         if off:
             say(f"{off} in the environment: wandb gets nothing; metrics.jsonl has the metrics")
         yield []
         return
-    if settings["name"] == "wandb":
-        for variable, ours in (("WANDB_MODE", settings["mode"]), ("WANDB_DIR", str(folder))):
+    if isinstance(settings, Wandb):
+        for variable, ours in (("WANDB_MODE", settings.mode), ("WANDB_DIR", str(folder))):
             if os.environ.get(variable, ours) != ours:
                 key = "logger.mode" if variable == "WANDB_MODE" else "runs="
                 say(f"{variable}={os.environ[variable]} has no effect: {key} says it, {ours} here")
-    logger = make[settings["name"]]()
+    logger = make[settings.name]()
     try:
         yield [logger]
     finally:
         logger.close()
 
 
-def wandb_settings(settings: dict[str, Any], name: str, config: dict[str, Any]) -> dict[str, Any]:
+def wandb_settings(config: Config, name: str) -> dict[str, Any]:
     """What a W&B run is called: the same run folder is the same W&B run, however often it is resumed."""
-    task, profile, mode = (config[key]["name"] for key in ("task", "profile", "finetuning"))
+    settings = narrowed(config.logger, Wandb)
+    task, profile, mode = config.task.name, config.profile.name, config.finetuning.name
     group = f"{task}-{profile}-{mode}-{configuration_key(shaping(config))[:8]}"
     return {
-        "project": settings["project"],
-        "mode": settings["mode"],
+        "project": settings.project,
+        "mode": settings.mode,
         "name": name,
         "id": _identifier(name),
-        "resume": "allow" if settings["mode"] == "online" else None,
+        "resume": "allow" if settings.mode == "online" else None,
         "group": group,  # of the runs that differ in their seed alone, over which W&B takes means
         "job_type": "fine-tuning",
-        "tags": [word[:MOST_OF_A_TAG] for word in (task, profile, mode, f"seed-{config['seed']}")],
-        "config": {**config, "group": group},
+        "tags": [word[:MOST_OF_A_TAG] for word in (task, profile, mode, f"seed-{config.seed}")],
+        "config": {**config.plain(), "group": group},
     }
 
 

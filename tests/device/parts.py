@@ -10,6 +10,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from pytorch_lightning.plugins.precision import MixedPrecision, Precision
 from pytorch_lightning.strategies import SingleDeviceStrategy
 from torch import Tensor, nn
 
+from composed.config.trainer import Trainer
 from composed.errors import Interrupted
 from composed.models import estimators, relaxations
 from composed.models.adaptation import add_adapters, add_low_rank, merged_state
@@ -50,9 +52,10 @@ class Pretended(Accelerator):
     name = staticmethod(lambda: device.NAME)
 
 
-def trainer(half: bool = False) -> dict[str, Any]:
+def trainer(half: bool = False) -> Trainer:
     precision = MixedPrecision("bf16-mixed", device.NAME) if half else Precision()
-    return {"strategy": SingleDeviceStrategy(THERE, Pretended(), precision_plugin=precision)}
+    strategy = SingleDeviceStrategy(THERE, Pretended(), precision_plugin=precision)
+    return replace(toys.CPU, accelerator="auto", precision=None, lightning={"strategy": strategy})
 
 
 def half() -> torch.autocast:
@@ -157,7 +160,7 @@ def composition() -> None:
             equal(row, there.predict(SOURCE.to(THERE), max_length=LONGEST, beams=beams))
 
 
-def rows_of(folder: Path, how: dict[str, Any], adapt: Callable[[Any], Anchor | None], **changes: Any) -> list[Any]:
+def rows_of(folder: Path, how: Trainer, adapt: Callable[[Any], Anchor | None], **changes: Any) -> list[Any]:
     """The metrics of a training with everything in it."""
     model = toys.model(dropout=0.0)
     anchor = adapt(model)

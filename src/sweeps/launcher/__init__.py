@@ -7,6 +7,7 @@ from hydra.plugins.launcher import Launcher as HydraLauncher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from composed.config import Config
 from composed.config.options import search_words
 from composed.runs.result import Result
 from composed.sweeps.jobs import Job, run_jobs
@@ -32,7 +33,8 @@ class Launcher(HydraLauncher):
         with open_dict(config):
             del config["hydra"]
         places = search_words(self.config.hydra.overrides.hydra)
-        return Job((*places, *overrides), OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
+        node = OmegaConf.to_container(config, resolve=True)
+        return Job((*places, *overrides), Config.read(node))  # type: ignore[arg-type]
 
 
 def _ended(job: Job, well: bool) -> JobReturn:
