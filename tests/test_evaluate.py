@@ -20,7 +20,9 @@ from tests.test_configs import node
 NODE = node("profile=smoke", "seed=1", "logger=csv")
 CONFIG = Config.read(NODE)
 FACTS = {"updates": 12, "best": {"update": 8, "selection": 0.5}, "seconds": {"training": 3.0}, "splits": ["id", "ood"]}
-FACTS |= {"about": "programs of at most 2 variables and 3 extra rounds", "rules": {"compare": "tokens", "seconds": 1.5}}
+RULES = {"compare": "tokens", "seconds": 1.5, "gold": False}
+ABOUT = "programs of at most 2 variables and 3 extra rounds"
+FACTS |= {"resumed": False, "denoiser": None, "about": ABOUT, "rules": RULES}
 VERDICTS = {
     "id": {"base": ["correct", "compile_error", "wrong_output"], "composition": ["correct", "correct", "time_limit"]},
     "ood": {"base": ["runtime_error", "compile_error"], "composition": ["correct", "memory_limit"]},
@@ -202,7 +204,7 @@ def test_a_task_that_a_folder_names_is_one_of_the_list(run, capsys):
         loader("spoc.release")
 
 
-@pytest.mark.parametrize("wrong", [{"splits": None}, {"rules": {"compare": "loosely", "seconds": 2}}, {"seconds": 3}])
+@pytest.mark.parametrize("wrong", [{"splits": None}, {"rules": {**RULES, "compare": "loosely"}}, {"seconds": 3}])
 def test_what_a_training_says_of_itself_is_checked(run, judge, capsys, wrong):
     write_json(run.training, {**FACTS, **wrong})
     assert evaluate.main([str(run.path)]) == 1

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from safetensors.torch import save
 
 from composed.cli import evaluate, predict, report
@@ -59,7 +60,7 @@ def test_what_cannot_be_exported_is_named(run, tmp_path, capsys):
 
 def settings(target: str, **finetuning: object) -> str:
     model = {**NODE["model"], "_target_": f"composed.models.{target}"}
-    return json.dumps({**NODE, "model": model, "finetuning": {**NODE["finetuning"], **finetuning}})
+    return yaml.safe_dump({**NODE, "model": model, "finetuning": {**NODE["finetuning"], **finetuning}})
 
 
 @pytest.mark.parametrize("form", ["fairseq", "huggingface"])
@@ -96,7 +97,7 @@ def test_every_command_takes_every_kind_of_run_or_says_what_does(tmp_path, capsy
     words = [f"task={task}", "profile=smoke", "logger=csv", *(mode if task == "fonts" else mode[:1])]
     run = train_run(config(*words), words)
     path, kind = str(run.path), run.trained().task.kind
-    weights = {"f.safetensors"} | ({"pi.safetensors"} if run.facts()["denoiser"] else set())
+    weights = {"f.safetensors"} | ({"pi.safetensors"} if run.facts().denoiser else set())
     for form in FORMATS:
         code = main([form, path, str(tmp_path / form)])
         assert code == (0 if form == "safetensors" else 2)

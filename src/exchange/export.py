@@ -29,11 +29,11 @@ def safetensors(run: RunFolder, out: Path) -> None:
 
 def _denoiser(run: RunFolder) -> Path | None:
     """Its weights, where the run has one. Raises DataError where they are gone."""
-    denoiser = run.facts().get("denoiser")
+    denoiser = run.facts().denoiser
     if denoiser is not None and not Path(denoiser).is_file():
         raise DataError(f"the denoiser {denoiser} is not there (a relative path counts from here); make it with:\n"
                         f"  {run.command(denoiser='auto', redo='true')}")  # fmt: skip
-    return denoiser and Path(denoiser)
+    return Path(denoiser) if denoiser else None
 
 
 def _check(run: RunFolder, config: Config, holder: str, model: Model, known: Iterable[str]) -> None:

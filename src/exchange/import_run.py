@@ -7,9 +7,9 @@ from typing import Any
 
 from composed.config.command_line import check_command_line, every_job
 from composed.errors import ConfigError, DataError
+from composed.runs.facts import Facts
 from composed.runs.folder import RunFolder
 from composed.system.console import say
-from composed.system.files import write_json
 
 
 def fairseq(
@@ -58,7 +58,7 @@ def fairseq(
         metadata = {"vocabulary": tokenizer.hash, "what": f"fairseq's {checkpoint.name}"}
         save_weights(run.checkpoints / "best.safetensors", f, metadata)
         facts: dict[str, Any] = {"updates": 0, "best": {}, "resumed": False, "seconds": {}, "denoiser": None}
-        write_json(run.training, {**facts, **task.facts(f)})
+        Facts.of({**facts, **task.facts(f)}, run.training).write(run.training)
     except BaseException:
         shutil.rmtree(out, ignore_errors=True)
         raise

@@ -12,15 +12,18 @@ from composed import judges
 from composed.config import Config
 from composed.config.groups import judge_of_own
 from composed.config.identity import configuration_key
+from composed.config.structure import plain
+from composed.datamodules.text import Rules
 from composed.errors import ComposedError, DataError
 from composed.judges.programs import score
 from composed.judges.scores import Scores
 from composed.reporting.runs import split_word
+from composed.runs.facts import Facts
 from composed.runs.folder import RunFolder
 from composed.runs.result import Result
 from composed.system import processes
 from composed.system.console import main_process, say
-from composed.system.files import read_json, read_lines, write_json, write_lines
+from composed.system.files import read_lines, write_lines
 
 if TYPE_CHECKING:
     from composed.tasks.task import Task
@@ -38,15 +41,15 @@ def conclude(run: RunFolder, config: Config) -> Result:
     scores = _scores(run, facts, config)
     result = Result(
         task=config.task.name,
-        title=_title(config, facts.get("about", ""), scores),
+        title=_title(config, facts.about or "", scores),
         profile=config.profile.name,
         mode=config.finetuning.name,
         seed=config.seed,
         predict_through=config.finetuning.predict_through,
         config_key=configuration_key(run.shape()),
-        updates=facts["updates"],
-        best=facts["best"],
-        seconds={**facts["seconds"], "judging": round(time.monotonic() - started, 1)},
+        updates=facts.updates,
+        best=facts.best,
+        seconds={**facts.seconds, "judging": round(time.monotonic() - started, 1)},
         scores=scores,
     )
     if main_process():
@@ -54,10 +57,10 @@ def conclude(run: RunFolder, config: Config) -> Result:
     return result
 
 
-def _judged(run: RunFolder, facts: dict[str, Any], config: Config) -> Scores:
+def _judged(run: RunFolder, facts: Facts, config: Config) -> Scores:
     """Judges the programs of every test set, writes their verdicts, returns what these come to."""
     predictions, verdicts = {}, {}
-    for split in facts["splits"]:
+    for split in facts.splits:
         predictions[split] = rows = list(read_lines(run.predictions(split)))
         try:
             programs = [
@@ -67,7 +70,7 @@ def _judged(run: RunFolder, facts: dict[str, Any], config: Config) -> Scores:
         except (KeyError, TypeError, AttributeError) as error:
             raise DataError(f"{run.predictions(split)}: a line is no prediction ({error!r}); predict again with\n"
                             f"  composed-evaluate --predict {run.path}") from error  # fmt: skip
-        verdicts[split] = _judge(run, programs, facts.get("rules", {}), config)
+        verdicts[split] = _judge(run, programs, facts.rules or Rules(), config)
         if main_process():
             write_lines(run.verdicts(split), map(dataclasses.asdict, verdicts[split]))
         for verdict in verdicts[split]:
@@ -80,11 +83,11 @@ def _judged(run: RunFolder, facts: dict[str, Any], config: Config) -> Scores:
         raise DataError(f"{run.path}: {error}; predict again with\n  {again}") from error
 
 
-def _matched(run: RunFolder, facts: dict[str, Any], _config: Config) -> Scores:
+def _matched(run: RunFolder, facts: Facts, _config: Config) -> Scores:
     """Text, by the gold outputs; writes a verdict for each prediction."""
     from composed.judges import match
 
-    predictions = {test: list(read_lines(run.predictions(test))) for test in facts["splits"]}
+    predictions = {test: list(read_lines(run.predictions(test))) for test in facts.splits}
     try:
         for test, rows in predictions.items():
             if main_process():
@@ -95,14 +98,14 @@ def _matched(run: RunFolder, facts: dict[str, Any], _config: Config) -> Scores:
                         f"  composed-evaluate --predict {run.path}") from error  # fmt: skip
 
 
-def _measured(run: RunFolder, facts: dict[str, Any], _config: Config) -> Scores:
+def _measured(run: RunFolder, facts: Facts, _config: Config) -> Scores:
     """Images, by their distance from the targets."""
     from composed.judges import images
 
-    return images.score({test: run.path / f"predictions-{test}.npz" for test in facts["splits"]}, facts["norm"])
+    return images.score({test: run.path / f"predictions-{test}.npz" for test in facts.splits}, facts.more["norm"])
 
 
-def _scores(run: RunFolder, facts: dict[str, Any], config: Config) -> Scores:
+def _scores(run: RunFolder, facts: Facts, config: Config) -> Scores:
     """By the judge that the task chooses. Another one is a module of `composed.judges` whose `score` takes the rows of
     predictions by test set. Raises DataError for a word that is none, which a run folder may say.
     """
@@ -112,7 +115,7 @@ def _scores(run: RunFolder, facts: dict[str, Any], config: Config) -> Scores:
         return ours[name](run, facts, config)
     if (judge := judge_of_own(name)) is None:
         raise DataError(f"{run.path}: task.judge is {name!r}; there is no such judge")
-    return judge.score({test: list(read_lines(run.predictions(test))) for test in facts["splits"]})
+    return judge.score({test: list(read_lines(run.predictions(test))) for test in facts.splits})
 
 
 def warn_of_no_judge(config: Config, run: RunFolder) -> None:
@@ -130,15 +133,13 @@ def _again(run: RunFolder) -> str:
     return shlex.join(["composed-evaluate", str(run.path)])
 
 
-def _judge(
-    run: RunFolder, programs: list[judges.Program], rules: dict[str, Any], config: Config
-) -> list[judges.Verdict]:
+def _judge(run: RunFolder, programs: list[judges.Program], rules: Rules, config: Config) -> list[judges.Verdict]:
     def work(own: Sequence[judges.Program]) -> list[judges.Verdict]:
         try:
             return judges.judge(
                 own,
-                limits=judges.Limits(cpu=rules.get("seconds", 2.0)),
-                compare=rules.get("compare", "exact"),
+                limits=judges.Limits(cpu=rules.seconds),
+                compare=rules.compare,
                 workers=config.judge.workers or processes.cores(config.trainer.num_nodes),
                 unsafe=config.judge.unsafe,
                 shared=config.judge.shared,
@@ -221,7 +222,7 @@ def predict_again(run: RunFolder, config: Config) -> None:
     task.predict(run, f, composed)
     if main_process():
         task.show(run, f, pi)
-        write_json(run.training, {**read_json(run.training), **task.facts(f)})
+        Facts.of({**plain(run.facts()), **task.facts(f)}, run.training).write(run.training)
 
 
 def load_run(run: RunFolder, config: Config) -> tuple["Task", Any, Any, Any]:

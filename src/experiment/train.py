@@ -13,9 +13,9 @@ from composed.experiment.denoiser import composition, denoiser_weights, frozen_d
 from composed.experiment.evaluate import warn_of_no_judge
 from composed.experiment.fine_tuning import fine_tuning
 from composed.models.composition import fingerprint
+from composed.runs.facts import Facts
 from composed.runs.folder import RunFolder, provenance
 from composed.system.console import main_process
-from composed.system.files import write_json
 from composed.tasks import open_task
 from composed.tasks.task import Task, Trained
 from composed.training.fit import train
@@ -41,8 +41,8 @@ def train_and_predict(folder: RunFolder, config: Config, loggers: Sequence[Any])
     if main_process():
         task.show(folder, trained.f, pi)
         facts = {"updates": trained.updates, "best": trained.best, "resumed": trained.resumed, "seconds": seconds}
-        denoiser = {"denoiser": str(weights) if weights else None}
-        write_json(folder.training, {**facts, **task.facts(trained.f), **denoiser})
+        facts |= {"denoiser": str(weights) if weights else None, **task.facts(trained.f)}
+        Facts.of(facts, folder.training).write(folder.training)
 
 
 def _fine_tune(task: Task, pi: nn.Module | None, folder: RunFolder, loggers: Sequence[Any]) -> Trained:

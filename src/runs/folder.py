@@ -27,12 +27,12 @@ from composed.config.groups import EVERY, is_kind
 from composed.config.identity import run_name, shaping
 from composed.datamodules.text import TEST_SET, TEST_SET_WORDS
 from composed.errors import ComposedError, ConfigError, DataError
+from composed.runs.facts import Facts
 from composed.system import processes
 from composed.system.console import main_process, say, training_id
 from composed.system.files import locked, read_json, write_json, write_text
 
 GROUPS = ("finetuning", "pretraining", "tokenizer")  # of every config, which reports look into
-COMPARISONS = ("exact", "tokens")  # of what a program prints with what it should
 CODE = Path(__file__).resolve().parents[2]
 RECORDED_PACKAGES = (
     "composed",
@@ -106,16 +106,9 @@ class RunFolder:
             )
         return replace(config, judge=replace(config.judge, unsafe=False))
 
-    def facts(self) -> dict[str, Any]:
-        """What training.json says. Raises DataError where it does not say what every command asks for."""
-        facts = read_json(self.training)
-        kinds = {"splits": list, "updates": int, "best": dict, "seconds": dict}
-        if not isinstance(facts, dict) or not all(isinstance(facts.get(key), kind) for key, kind in kinds.items()):
-            raise DataError(f"{self.training} does not say {', '.join(kinds)}; train again")
-        rules = facts.get("rules", {})
-        if rules and not (rules.get("compare") in COMPARISONS and isinstance(rules.get("seconds"), int | float)):
-            raise DataError(f"{self.training}: {rules} are no rules of judging; train again")
-        return facts
+    def facts(self) -> Facts:
+        """What its training left for its judging. Raises DataError."""
+        return Facts.read(self.training)
 
     def shape(self) -> dict[str, Any]:
         """What `shaping` said when the run began. Raises DataError where that is not there."""

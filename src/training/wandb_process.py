@@ -18,6 +18,7 @@ from typing import Any
 
 from composed.errors import ComposedError
 from composed.reporting.exhibits.programs import read_examples
+from composed.runs.facts import Facts
 from composed.system.console import say
 from composed.system.files import read_json
 
@@ -135,13 +136,13 @@ def log_run(run: Any, folder: Path) -> None:
     """What a finished run has beside its metrics: samples, pictures and the denoiser that it used."""
     import wandb
 
-    facts = read_json(folder / "training.json")
-    if rows := list(_samples(folder, facts["splits"])):
+    facts = Facts.read(folder / "training.json")
+    if rows := list(_samples(folder, facts.splits)):
         run.log({"samples": wandb.Table(columns=[*rows[0]], data=[[*row.values()] for row in rows])})
     for picture in sorted((folder / "pictures").glob("*.png")):
         run.log({f"pictures/{picture.stem}": wandb.Image(str(picture))})
-    if facts.get("denoiser"):
-        _log_denoiser(run, Path(facts["denoiser"]))
+    if facts.denoiser:
+        _log_denoiser(run, Path(facts.denoiser))
 
 
 def _samples(folder: Path, splits: list[str]) -> Iterator[dict[str, Any]]:
