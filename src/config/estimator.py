@@ -33,33 +33,15 @@ class Weighing(Group):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sampling(Group):
+class Sampling(Weighing):
     """rloo and self_critical."""
 
-    outputs: ClassVar[frozenset[str]] = OF_TEXT
-    _target_: str
-    samples: Count
-    cap: Cap
     reach: Reach
-    entropy: Weight
-    normalize: bool
-    dropout: bool
-
-    def agree(self, config: Whole) -> None:
-        _check_samples(self)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reinforce(Group):
-    outputs: ClassVar[frozenset[str]] = OF_TEXT
-    _target_: str
-    samples: Count
+class Reinforce(Sampling):
     published_quirks: bool
-    cap: Cap
-    reach: Reach
-    entropy: Weight
-    normalize: bool
-    dropout: bool
 
     def agree(self, config: Whole) -> None:
         _check_samples(self)
@@ -105,7 +87,7 @@ class Pathwise(Group):
     _target_: str
 
 
-def _check_samples(estimator: Weighing | Sampling | Reinforce) -> None:
+def _check_samples(estimator: Weighing) -> None:
     name, samples = short(estimator._target_), estimator.samples
     if name in COMPARING and samples < 2:
         raise ConfigError(

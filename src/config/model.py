@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from composed.config.estimator import SCORE_FUNCTIONS, Reinforce, Sampling, reads_soft_sources
+from composed.config.estimator import SCORE_FUNCTIONS, Sampling, reads_soft_sources
 from composed.config.groups import Group, Own, Whole, short
 from composed.config.rules import Choice, Count, Dropout, Positive, Unit, above
 from composed.errors import ConfigError
@@ -38,20 +38,8 @@ class Transformer(Group):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FairseqTransformer(Group):
-    outputs: ClassVar[frozenset[str]] = OF_TEXT
+class FairseqTransformer(Transformer):
     abilities: ClassVar[frozenset[str]] = frozenset({"soft", "depth"})
-    _target_: str
-    width: Units
-    layers: Layers
-    heads: Count
-    feedforward: Units
-    dropout: Dropout
-    attention_dropout: Dropout
-    activation_dropout: Dropout
-
-    def agree(self, config: Whole) -> None:
-        _check_heads(self.width, self.heads)
 
     def installed(self, key: str, _mode: Any) -> None:
         if find_spec("fairseq") is None:
@@ -185,5 +173,5 @@ def _check_own_model(config: Whole) -> None:
     if mode.train_through and short(estimator._target_) not in SCORE_FUNCTIONS:
         raise ConfigError(f"{why}, which reads the text of f's samples; valid is "
                           f"estimator={' or '.join(SCORE_FUNCTIONS)}")  # fmt: skip
-    if mode.train_through and isinstance(estimator, Sampling | Reinforce) and estimator.reach:
+    if mode.train_through and isinstance(estimator, Sampling) and estimator.reach:
         raise ConfigError(f"estimator.reach={estimator.reach} counts tokens of one tokenizer: {why}; set it to null")

@@ -79,17 +79,9 @@ class DenoiserOfImages(Group):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdamImages(Group):
+class AdamImages(DenoiserOfImages):
     outputs: ClassVar[frozenset[str]] = frozenset({"image"})
-    updates: Updates
-    batch_size: Images
-    lr: Positive
-    decay: Literal["constant", "linear"]
-    betas: Betas
     l2: Weight
-    clip: Clip
-    validate_every: Updates
-    checkpoint_every: Updates
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -95,7 +95,7 @@ class ImageTask(Task):
         torch.manual_seed(seed)
         return instantiate(self.models.denoiser)
 
-    def optim(self, settings: AdamImages | DenoiserOfImages) -> Optim:
+    def optim(self, settings: DenoiserOfImages) -> Optim:
         """An update is one batch of `batch_size`, at a constant rate from the start."""
         kept = {key: value for key, value in vars(settings).items() if key not in ("l2", "batch_size")}
         return Optim(

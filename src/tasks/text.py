@@ -16,7 +16,7 @@ from composed import judges
 from composed.config import Config
 from composed.config.identity import content_key, of_trainer
 from composed.config.instantiate import instantiate
-from composed.config.model import FairseqTransformer, HuggingFace, Model, Transformer
+from composed.config.model import HuggingFace, Model, Transformer
 from composed.config.optim import Adam
 from composed.config.options import options
 from composed.config.pretraining import Denoise
@@ -361,7 +361,7 @@ def longest_output(tokenizer: tokenizers.Tokenizer, data: TextData) -> int:
 def model_settings(config: Config) -> Model:
     """The model group, as deep as the mode wants it, where a key says how deep."""
     model, depth = config.model, config.finetuning.depth
-    if not isinstance(model, Transformer | FairseqTransformer):
+    if not isinstance(model, Transformer):
         return model
     return replace(model, layers=model.layers * depth)
 
