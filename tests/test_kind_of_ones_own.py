@@ -130,7 +130,7 @@ class Toy(Task):
         return network(1, seed)
 
     def optim(self, settings: Any) -> Optim:
-        names = ("updates", "lr", "decay", "clip", "validate_every", "checkpoint_every")
+        names = ("updates", "lr", "decay", "clip", "validate_every", "select", "checkpoint_every")
         kept = {name: getattr(settings, name) for name in names}
         more = {"accumulate": 1, "warmup": 0, "initial_lr": 0.0, "weight_decay": 0.0, "label_smoothing": 0.0}
         return Optim(**kept, **more, batch_tokens=settings.batch_size, betas=settings.betas)

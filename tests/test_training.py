@@ -296,6 +296,16 @@ def test_a_checkpoint_of_another_vocabulary_is_refused(tmp_path):
         fit(tmp_path, updates=8, metadata={"vocabulary": "permuted"})
 
 
+def test_the_last_weights_predict_where_that_is_asked_whatever_their_loss(tmp_path):
+    task, best = fit(tmp_path, updates=40, lr=0.3, warmup=0, select="last")  # too fast, so that others are better
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    losses = [row["selection"] for row in rows if row["split"] == "validation"]
+    assert best == {"update": 40, "selection": losses[-1]}
+    assert min(losses) < losses[-1]
+    state = last(tmp_path)["model"]
+    assert all(torch.equal(value, state[name]) for name, value in task.model.state_dict().items())
+
+
 def test_the_best_weights_are_those_of_the_lowest_validation_loss(tmp_path):
     task, best = fit(tmp_path, updates=40, lr=0.3, warmup=0)  # too fast, so that the best is not the last
     rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]

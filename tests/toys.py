@@ -49,6 +49,7 @@ def optim(**changes) -> Optim:
         "clip": None,
         "label_smoothing": 0.0,
         "validate_every": 4,
+        "select": "lowest",
         "checkpoint_every": 3,
     }
     return Optim(**{**settings, **changes})

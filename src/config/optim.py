@@ -43,6 +43,7 @@ Decay = Literal["inverse_sqrt", "linear", "constant"]
 Smoothing = Annotated[float | list[Any], SMOOTHING, Unit("share"), Check(_steps)]
 Betas = Annotated[tuple[float, float], PURE]
 Clip = Positive | None
+Select = Literal["last", "lowest"]
 Images = Annotated[int, above(0), Unit("images")]
 
 
@@ -61,6 +62,7 @@ class Adam(Group):
     clip: Clip
     label_smoothing: Smoothing
     validate_every: Updates
+    select: Select
     checkpoint_every: Updates
 
 
@@ -75,6 +77,7 @@ class DenoiserOfImages(Group):
     betas: Betas
     clip: Clip
     validate_every: Updates
+    select: Select
     checkpoint_every: Updates
 
 
@@ -118,6 +121,7 @@ class Schedule:
     betas: Betas | LeftOut = LEFT_OUT
     clip: Clip | LeftOut = LEFT_OUT
     validate_every: Updates | LeftOut = LEFT_OUT
+    select: Select | LeftOut = LEFT_OUT
     checkpoint_every: Updates | LeftOut = LEFT_OUT
 
 

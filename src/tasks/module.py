@@ -43,6 +43,7 @@ class Optim:
     clip: float | None
     label_smoothing: float | Sequence[tuple[float, float]]  # or (share of the updates, it), one after the other
     validate_every: int
+    select: str  # last or lowest: which weights predict
     checkpoint_every: int
 
     def rate(self, update: int) -> float:
@@ -289,7 +290,7 @@ class Training(pl.LightningModule):
     def on_validation_epoch_end(self) -> None:
         """`loss`: of f, a mean over tokens or images; `composed_loss`: of Pi(f(x)).
 
-        `selection`: the loss that selects the best checkpoint: the composed one once it is trained, else f's own.
+        `selection`: the loss by which weights are told apart: the composed one once it is trained, else f's own.
         """
         sums = self._sums
         if torch.distributed.is_available() and torch.distributed.is_initialized():

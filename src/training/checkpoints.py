@@ -5,6 +5,7 @@ them out, so that any number of processes goes on from it.
 """
 
 import io
+import math
 import os
 import zipfile
 from contextlib import suppress
@@ -25,7 +26,7 @@ from composed.training.recorder import StopSignals
 
 
 class Checkpoints(pl.Callback):
-    """`last.ckpt` (weights, optimiser, position) for resuming, `best.safetensors` (weights) for using.
+    """`last.ckpt` (weights, optimiser, position) for resuming, `best.safetensors` (the selected weights) for using.
 
     `last-1.ckpt`, `last-2.ckpt`, ... are the `earlier` ones before it: where a file is damaged (each part of it has a
     CRC-32), the training goes on from the one before.
@@ -95,8 +96,7 @@ class Checkpoints(pl.Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, _task: pl.LightningModule) -> None:
         selection = self.task.validation["selection"]
-        comparable = self.task.term is None or self.task.composing
-        if comparable and (self.best is None or selection < self.best["selection"]):
+        if self._better(selection):
             self.best = {"update": self.task.updates, "selection": selection}
             weights = gathered(merged_state(self.task.model), keep=trainer.is_global_zero)
             if trainer.is_global_zero:
@@ -104,6 +104,13 @@ class Checkpoints(pl.Callback):
         self._save(trainer, self.task.updates)
         trainer.strategy.barrier()  # what one process saved, the others load
         self._stop_if(self._signal(trainer), self.task.updates)
+
+    def _better(self, selection: float) -> bool:
+        """Whether the weights of now are to predict, as far as is known yet: by optim.select."""
+        if self.task.optim.select == "last":
+            return math.isfinite(selection)
+        comparable = self.task.term is None or self.task.composing
+        return comparable and (self.best is None or selection < self.best["selection"])
 
     def _signal(self, trainer: pl.Trainer) -> int:
         """The signal that any process of this training received, the same number in all of them; 0: none."""
