@@ -3,7 +3,7 @@ import pytest
 import torch
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from composed.judges.images import FUNCTIONS, MEASURES, NORM, mse, score, sharpness, ssim, stroke_iou
+from composed.judges.images import FUNCTIONS, MEASURES, NORM, Ratio, mse, score, sharpness, ssim, stroke_iou
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def blurred(images: np.ndarray) -> np.ndarray:
 
 
 def test_a_perfect_prediction_is_perfect_in_every_measure(target):
-    assert {name: of(target, target) for name, of in FUNCTIONS.items()} == pytest.approx(
+    assert {name: of(target, target).value for name, of in FUNCTIONS.items()} == pytest.approx(
         {"MSE": 0, "SSIM": 1, "stroke IoU": 1, "sharpness": 1}
     )
     assert [measure.name for measure in MEASURES] == [*FUNCTIONS, NORM]
@@ -27,10 +27,10 @@ def test_a_perfect_prediction_is_perfect_in_every_measure(target):
 
 def test_a_blur_is_worse_in_every_measure_but_keeps_the_strokes(target):
     soft = blurred(target)
-    assert mse(soft, target) > 0
-    assert ssim(soft, target) < 1
-    assert sharpness(soft, target) < 0.7
-    assert stroke_iou(soft, target) > 0.8
+    assert mse(soft, target).value > 0
+    assert ssim(soft, target).value < 1
+    assert sharpness(soft, target).value < 0.7
+    assert stroke_iou(soft, target).value > 0.8
 
 
 def test_ssim_is_that_of_torchmetrics(target):
@@ -39,16 +39,16 @@ def test_ssim_is_that_of_torchmetrics(target):
     theirs = structural_similarity_index_measure(
         torch.from_numpy(noisy)[:, None], torch.from_numpy(target)[:, None], data_range=2.0
     )
-    assert ssim(noisy, target) == pytest.approx(theirs.item(), rel=1e-6)
+    assert ssim(noisy, target).value == pytest.approx(theirs.item(), rel=1e-6)
 
 
 def test_mse_and_stroke_iou_by_hand():
     target, predicted = -np.ones((1, 2, 2)), -np.ones((1, 2, 2))
     target[0, 0] = 1
     predicted[0, :, 0] = 0.5
-    assert mse(predicted, target) == pytest.approx((0.25 + 4 + 2.25 + 0) / 4)
-    assert stroke_iou(predicted, target) == pytest.approx(1 / 3)
-    assert stroke_iou(-np.ones((1, 2, 2)), -np.ones((1, 2, 2))) == 1
+    assert mse(predicted, target).value == pytest.approx((0.25 + 4 + 2.25 + 0) / 4)
+    assert stroke_iou(predicted, target).value == pytest.approx(1 / 3)
+    assert stroke_iou(-np.ones((1, 2, 2)), -np.ones((1, 2, 2))).value == 1
 
 
 def test_scores_of_a_file_are_the_measures_of_its_outputs(target, tmp_path):
@@ -61,8 +61,34 @@ def test_scores_of_a_file_are_the_measures_of_its_outputs(target, tmp_path):
     measured = scores.values["base"]["test"]
     assert [*scores.values] == ["base"]
     assert [*measured] == [measure.name for measure in scores.measures]
-    assert measured["MSE"] == mse(base.astype(float), pixels / 127.5 - 1)
+    assert measured["MSE"] == mse(base.astype(float), pixels / 127.5 - 1).value
     assert measured[NORM] == 2.5
     assert scores.examples == {"test": 4}
     assert scores.tests == score({"test": tmp_path / "one.npz"}, norm=0.0).tests
     assert scores.tests != score({"test": tmp_path / "other.npz"}, norm=2.5).tests
+
+
+def test_outcomes_of_faces_are_as_many_as_faces_and_their_mean_is_the_value(target, tmp_path):
+    labels = np.array([[0, 7], [1, 7], [2, 7], [0, 3]])
+    base = blurred(target).astype(np.float16)
+    np.savez(tmp_path / "one.npz", target=((target + 1) * 127.5).astype(np.uint8), labels=labels, base=base)
+    scores = score({"test": tmp_path / "one.npz"}, norm=2.5)
+    outcomes = scores.outcomes["base"]["test"]
+    assert {name: len(of) for name, of in outcomes.items()} == dict.fromkeys(FUNCTIONS, 2)
+    for name, of in outcomes.items():
+        assert np.mean(of) == pytest.approx(scores.values["base"]["test"][name])
+
+
+def test_outcomes_of_a_ratio_have_the_spread_of_the_ratio():
+    """Against a bootstrap of whole groups of images."""
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(80), 5)
+    below = rng.gamma(4, 1, 400)
+    above = below * np.repeat(rng.normal(1, 0.3, 80), 5) + rng.normal(0, 0.2, 400)
+    ratio = Ratio(above, below)
+    of_groups = np.array([above.reshape(80, 5).sum(1), below.reshape(80, 5).sum(1)])
+    drawn = of_groups[:, rng.integers(80, size=(4000, 80))].sum(2)
+    outcomes = ratio.outcomes(groups)
+    assert np.std(outcomes, ddof=1) / 80**0.5 == pytest.approx((drawn[0] / drawn[1]).std(), rel=0.05)
+    equal = Ratio(above, np.ones(400)).outcomes(np.arange(400))
+    assert equal == pytest.approx(above)

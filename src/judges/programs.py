@@ -33,11 +33,14 @@ def score(predictions: Mapping[str, Sequence[Mapping[str, Any]]], verdicts: Mapp
     numbers of programs.
     """
     counts: dict[str, dict[str, dict[str, int]]] = {}
+    outcomes: dict[str, dict[str, dict[str, list[float]]]] = {}
     for test, rows in predictions.items():
         for output in sorted({row["output"] for row in rows}):
-            own = (v for row, v in zip(rows, verdicts[test], strict=True) if row["output"] == output)
+            own = [v for row, v in zip(rows, verdicts[test], strict=True) if row["output"] == output]
             counts.setdefault(output, {})[test] = count(own)
+            outcomes.setdefault(output, {})[test] = of_classes(own)
     gold = counts.pop(GOLD, {})
+    outcomes.pop(GOLD, None)
     examples: dict[str, int] = {}
     for by_test in counts.values():
         for test, of_output in by_test.items():
@@ -46,7 +49,14 @@ def score(predictions: Mapping[str, Sequence[Mapping[str, Any]]], verdicts: Mapp
     values = {output: {test: shares(of) for test, of in by_test.items()} for output, by_test in counts.items()}
     tests = {test: _digest(rows) for test, rows in predictions.items()}
     extra = {"verdicts": counts, **({"gold": gold} if gold else {})}
-    return Scores(MEASURES, values, examples, tests, extra, noun="programs", method=METHOD, remark=REMARK)
+    told = {"noun": "programs", "method": METHOD, "remark": REMARK}
+    return Scores(MEASURES, values, examples, tests, extra, outcomes=outcomes, **told)
+
+
+def of_classes(verdicts: Sequence[Verdict]) -> dict[str, list[float]]:
+    """Of each class a number for every program: 100 where it is of that class, else 0."""
+    classes = [CLASS_OF_VERDICT[each.verdict] for each in verdicts]
+    return {name: [100.0 * (each == name) for each in classes] for name in CLASSES}
 
 
 def count(verdicts: Iterable[Verdict]) -> dict[str, int]:

@@ -1,6 +1,6 @@
 """What every judge says of a run, whatever its outputs are: numbers by output, test set and measure.
 
-Plain and immutable. Left out: how they are shown, and what a mean over seeds is.
+Plain and immutable. Left out: how they are shown, and what a mean over replicates is.
 """
 
 import hashlib
@@ -11,6 +11,7 @@ from typing import Any, Literal
 OUTPUTS = ("base", "composition")  # what is judged of a run: f(x) and, where there is a denoiser, Pi(f(x))
 Better = Literal["higher", "lower", ""]
 Values = Mapping[str, Mapping[str, Mapping[str, float]]]
+Outcomes = Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]]
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,9 @@ class Scores:
     noun: what an example is, in the plural.
     method: how right and wrong are told, for a title; "" where the names of the measures say so.
     remark: a sentence on the measures, below a table; "" where none is needed.
+    outcomes: `outcomes[output][test][measure]`, what a value is the mean of: a number for each example, or for each
+    group of examples that belong together, in the same order for every output. Without them a table can tell no spread
+    over the examples; measures that are no such mean have none.
     """
 
     measures: Sequence[Measure]
@@ -51,6 +55,7 @@ class Scores:
     noun: str = "examples"
     method: str = ""
     remark: str = ""
+    outcomes: Outcomes = field(default_factory=dict)
 
 
 def digest(content: bytes) -> str:
