@@ -1,8 +1,8 @@
 """`wandb_dashboard.py [ENTITY/]PROJECT`: a saved view of a W&B project that shows the modes side by side, and lineage.
 
-Makes a workspace with the runs grouped by all of their configuration but the seed (means and standard errors over
-seeds), and declares, for runs that were recorded offline and then synced, which denoiser each used. Needs
-`pip install 'composed[dashboard]'` and `wandb login`.
+Makes a workspace with the runs grouped by all of their configuration but the replicate and the seeds that follow it
+(means and standard errors over replicates), and declares, for runs that were recorded offline and then synced, which
+denoiser each used. Needs `pip install 'composed[dashboard]'` and `wandb login`.
 """
 
 import argparse

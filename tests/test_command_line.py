@@ -307,7 +307,7 @@ def test_help_names_every_group_and_option_with_a_line_each():
         assert options(group), group
         for option in options(group):
             assert option in text
-    assert "seed=0" in text
+    assert "replicate=0" in text
     assert "judge.workers=null" in text
     assert all(len(line) < 140 for line in text.splitlines())
 

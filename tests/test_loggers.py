@@ -111,7 +111,7 @@ def test_an_error_of_the_run_passes_and_the_logger_is_closed(tmp_path):
 def test_a_run_of_w_and_b_is_known_by_its_folder_and_found_by_task_mode_and_seed():
     settings = wandb_settings(fonts(3, "logger.mode=online"), "fonts-quick-composed-s3-1234")
     assert (settings["id"], settings["resume"]) == ("fonts-quick-composed-s3-1234", "allow")
-    assert settings["tags"] == ["fonts", "quick", "composed_pathwise", "seed-3"]
+    assert settings["tags"] == ["fonts", "quick", "composed_pathwise", "replicate-0", "seed-3"]
     assert wandb_settings(fonts(3), "x")["resume"] is None
 
 

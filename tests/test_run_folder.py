@@ -39,7 +39,7 @@ def changed(*path: str, to: object) -> Config:
 def test_the_name_says_what_the_run_is():
     folder = RunFolder.of(CONFIG)
     assert folder.path.parent.name == "runs"
-    assert folder.path.name.startswith("sanstype-smoke-composed-s3-")
+    assert folder.path.name.startswith("sanstype-smoke-composed-r0-seed3-")
 
 
 @pytest.mark.parametrize(

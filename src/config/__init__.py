@@ -38,6 +38,7 @@ class Profile(Group):
 class Config:
     """All that a run is asked for: a field for each key and group of conf/."""
 
+    replicate: Annotated[Seed, Silent()]  # beyond the seeds that follow it
     seed: Seed
     denoiser: str
     runs: Annotated[str, Silent()]

@@ -14,6 +14,9 @@ from composed.config.rules import Silent
 from composed.config.structure import Form, keys_where, plain
 from composed.config.trainer import Trainer
 
+# Keys of all seeds, each with the word for it in the name of a run that has another than its replicate.
+SEEDS = {"seed": "seed", "task.seed": "data", "pretraining.seed": "denoiser", "backtranslation.seed": "reverse"}
+
 
 def content_key(value: Any) -> str:
     """12 hex digits of the SHA-256 of a plain value's JSON."""
@@ -48,13 +51,37 @@ def shaping(config: Config) -> dict[str, Any]:
 
 def run_name(config: Config) -> str:
     """Of a run's folder: the same command finds it again."""
-    name = f"{config.task.name}-{config.profile.name}-{config.finetuning.name}-s{config.seed}"
-    return f"{name}-{content_key(shaping(config))[:8]}"
+    shape, replicate = shaping(config), config.replicate
+    apart = "".join(f"-{SEEDS[key]}{seed}" for key, seed in seeds_of(shape).items() if seed != replicate)
+    name = f"{config.task.name}-{config.profile.name}-{config.finetuning.name}-r{replicate}{apart}"
+    return f"{name}-{content_key(shape)[:8]}"
 
 
-def configuration_key(shape: dict[str, Any]) -> str:
-    """The same for the shapes of runs that differ in their seed alone."""
-    return content_key({key: value for key, value in shape.items() if key != "seed"})
+def seeds_of(shape: dict[str, Any]) -> dict[str, int]:
+    """The seeds that shape a run, by their keys."""
+    found = {}
+    for key in SEEDS:
+        node: Any = shape
+        for part in key.split("."):
+            node = node.get(part) if isinstance(node, dict) else None
+        if isinstance(node, int):
+            found[key] = node
+    return found
+
+
+def settings_key(shape: dict[str, Any]) -> str:
+    """The same for the shapes of runs that differ in their seeds alone, whichever these are."""
+    return content_key(_without(shape, [*SEEDS]))
+
+
+def configuration_key(shape: dict[str, Any], replicate: int) -> str:
+    """The same for the shapes of runs that differ in their replicate, and in the seeds that follow it, alone.
+
+    A seed of data or denoiser that is not the replicate was chosen, and makes another configuration; that of
+    fine-tuning makes none.
+    """
+    chosen = {key: seed for key, seed in seeds_of(shape).items() if seed != replicate and key != "seed"}
+    return content_key([settings_key(shape), chosen])
 
 
 def of_trainer(trainer: Trainer) -> dict[str, Any]:

@@ -173,6 +173,8 @@ def flow(value: Any) -> str:
 def written(value: Any) -> str:
     if isinstance(value, str) and "${schedules" in value:
         return "of the schedule"
+    if value == "${replicate}":
+        return "the replicate"
     if isinstance(value, str) and value.startswith("${"):
         return "of the machine"
     return f"`{flow(value)}`"

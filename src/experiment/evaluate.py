@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from composed import judges
 from composed.config import Config
 from composed.config.groups import judge_of_own
-from composed.config.identity import configuration_key
+from composed.config.identity import seeds_of, settings_key
 from composed.config.structure import plain
 from composed.datamodules.text import Rules
 from composed.errors import ComposedError, DataError
@@ -44,9 +44,10 @@ def conclude(run: RunFolder, config: Config) -> Result:
         title=_title(config, facts.about or "", scores),
         profile=config.profile.name,
         mode=config.finetuning.name,
-        seed=config.seed,
+        replicate=config.replicate,
+        seeds=seeds_of(run.shape()),
         predict_through=config.finetuning.predict_through,
-        config_key=configuration_key(run.shape()),
+        config_key=settings_key(run.shape()),
         updates=facts.updates,
         best=facts.best,
         seconds={**facts.seconds, "judging": round(time.monotonic() - started, 1)},
@@ -192,12 +193,18 @@ def _numbers(scores: Scores, output: str, split: str) -> dict[str, float]:
 
 def summary(result: Result, path: Path) -> str:
     """A finished run in a few lines: what was right, of f alone and of the composition."""
-    lines = [f"{result.title}: {result.mode}, seed {result.seed}"]
+    lines = [f"{result.title}: {result.mode}, {_which(result)}"]
     for output, by_split in result.scores.values.items():
         name = {"base": "f(x)", "composition": "Pi(f(x))"}[output]
         texts = [*_values(result.scores, by_split), _shares(result.scores, by_split)]
         lines += [f"  {name:<9} {text}" for text in texts if text]
     return "\n".join([*lines, f"  {path}"])
+
+
+def _which(result: Result) -> str:
+    """The replicate, and every seed that is another."""
+    others = [f"{key} {seed}" for key, seed in result.seeds.items() if seed != result.replicate]
+    return ", ".join([f"replicate {result.replicate}", *others])
 
 
 def _values(scores: Scores, by_split: Mapping[str, Mapping[str, float]]) -> Iterator[str]:

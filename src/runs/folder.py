@@ -43,6 +43,7 @@ RECORDED_PACKAGES = (
     "sentencepiece",
     "safetensors",
     "numpy",
+    "scipy",
 )
 
 

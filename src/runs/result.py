@@ -1,9 +1,10 @@
 """What a finished run says: result.json, written and read here alone."""
 
 import dataclasses
+import json
 import math
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -22,7 +23,9 @@ class Result:
     title: task, profile, and what the training says of its data.
     mode: the name of its fine-tuning.
     predict_through: "denoiser" where the mode predicts with Pi(f(x)), else None.
-    config_key: the same for runs that differ in their seed alone.
+    replicate: which of several whole experiments it belongs to.
+    seeds: those that shape it, by their keys in the config; they are the replicate where nobody chose others.
+    config_key: the same for runs that differ in their seeds alone.
     updates: of fine-tuning.
     best: the `update` of the weights that were selected, and the loss on which they were, `selection`.
     seconds: what each step took.
@@ -32,7 +35,8 @@ class Result:
     title: str
     profile: str
     mode: str
-    seed: int
+    replicate: int
+    seeds: Mapping[str, int]
     predict_through: str | None
     config_key: str
     updates: int
@@ -45,10 +49,16 @@ class Result:
         """The output that is the mode's prediction."""
         return "composition" if self.predict_through == "denoiser" else "base"
 
+    @property
+    def seed(self) -> int:
+        """Of fine-tuning."""
+        return self.seeds["seed"]
+
     def to_json(self) -> dict[str, Any]:
         """As the file holds it: one mapping; what the judge knows beyond the numbers is last, by its own names."""
         scores = {field.name: getattr(self.scores, field.name) for field in dataclasses.fields(Scores)}
         extra = scores.pop("extra")
+        scores["outcomes"] = _mapped(_written, self.scores.outcomes)
         scores["measures"] = [dataclasses.asdict(measure) for measure in self.scores.measures]
         return {**{_name(field): getattr(self, field) for field in FIELDS}, **scores, **extra}
 
@@ -58,11 +68,12 @@ class Result:
         try:
             known = {field.name: content[field.name] for field in dataclasses.fields(Scores) if field.name != "extra"}
             known["measures"] = [Measure(**measure) for measure in content["measures"]]
+            known["outcomes"] = _mapped(_read, content["outcomes"])
             names = {*map(_name, FIELDS), *known}
             scores = Scores(**known, extra={name: value for name, value in content.items() if name not in names})
             result = cls(**{field: content[_name(field)] for field in FIELDS}, scores=scores)
             _check(result, path)
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
+        except (KeyError, TypeError, AttributeError, ValueError, ZeroDivisionError) as error:
             problem = f"no entry {error}" if isinstance(error, KeyError) else str(error)
             again = shlex.quote(str(path.parent))
             raise DataError(f"{path}: {problem}; write it again with `composed-evaluate {again}`") from error
@@ -79,8 +90,8 @@ class Result:
 
 KINDS: dict[str, Any] = {
     **dict.fromkeys(("task", "title", "profile", "mode", "config_key"), str),
-    **dict.fromkeys(("seed", "updates"), int),
-    **dict.fromkeys(("best", "seconds"), dict),
+    **dict.fromkeys(("replicate", "updates"), int),
+    **dict.fromkeys(("best", "seconds", "seeds"), dict),
     "predict_through": str | None,
 }
 FIELDS = [field.name for field in dataclasses.fields(Result) if field.name != "scores"]
@@ -90,9 +101,32 @@ def _name(field: str) -> str:
     return NAMES.get(field, field)
 
 
+def _mapped(change: Callable[[Any], Any], outcomes: Mapping[str, Any]) -> dict[str, Any]:
+    """Outcomes by output, test set and measure, each list of numbers changed."""
+    return {
+        output: {test: {name: change(of) for name, of in by_measure.items()} for test, by_measure in by_test.items()}
+        for output, by_test in outcomes.items()
+    }
+
+
+def _written(numbers: Sequence[float]) -> str:
+    """In one line of the file: a digit each, 1 for 100, where all are 0 or 100; else a list."""
+    if {*numbers} <= {0, 100}:
+        return "".join("1" if number else "0" for number in numbers)
+    return json.dumps([float(f"{number:.7g}") for number in numbers])
+
+
+def _read(text: str) -> list[float]:
+    if text.startswith("["):
+        return [float(number) for number in json.loads(text)]
+    return [{"0": 0.0, "1": 100.0}[digit] for digit in text]
+
+
 def _check(result: Result, path: Path) -> None:
     """Raises DataError, ValueError, KeyError or TypeError where the numbers cannot be those of one run."""
     scores = result.scores
+    if not all(isinstance(result.seeds.get(key), int) for key in ("seed", *result.seeds)):
+        raise ValueError("no seed of fine-tuning, or a seed that is no whole number")
     if wrong := [_name(name) for name, kind in KINDS.items() if not isinstance(getattr(result, name), kind)]:
         raise ValueError(f"{', '.join(wrong)} of another kind")
     if odd := [each for each in scores.measures if each.better not in get_args(Better)]:
@@ -107,5 +141,9 @@ def _check(result: Result, path: Path) -> None:
             parts = [n for n, measure in zip(numbers, scores.measures, strict=True) if measure.part]
             if parts and not math.isclose(math.fsum(parts), 100):
                 raise ValueError(f"values.{output}.{test}: the shares add up to {math.fsum(parts):g}, not to 100")
+            for name, outcomes in scores.outcomes.get(output, {}).get(test, {}).items():
+                rounding = 1e-6 * max(map(abs, outcomes))
+                if not math.isclose(math.fsum(outcomes) / len(outcomes), values[name], rel_tol=1e-6, abs_tol=rounding):
+                    raise ValueError(f"outcomes.{output}.{test}: their mean is not the {name} of values")
     if not all(isinstance(test, str) for test in scores.tests.values()):
         raise ValueError("tests is not a digest of each test set")

@@ -108,18 +108,24 @@ def wandb_settings(config: Config, name: str) -> dict[str, Any]:
     """What a W&B run is called: the same run folder is the same W&B run, however often it is resumed."""
     settings = narrowed(config.logger, Wandb)
     task, profile, mode = config.task.name, config.profile.name, config.finetuning.name
-    group = f"{task}-{profile}-{mode}-{configuration_key(shaping(config))[:8]}"
+    group = f"{task}-{profile}-{mode}-{configuration_key(shaping(config), config.replicate)[:8]}"
     return {
         "project": settings.project,
         "mode": settings.mode,
         "name": name,
         "id": _identifier(name),
         "resume": "allow" if settings.mode == "online" else None,
-        "group": group,  # of the runs that differ in their seed alone, over which W&B takes means
+        "group": group,  # of the replicates of one experiment, over which W&B takes means
         "job_type": "fine-tuning",
-        "tags": [word[:MOST_OF_A_TAG] for word in (task, profile, mode, f"seed-{config.seed}")],
+        "tags": [word[:MOST_OF_A_TAG] for word in (task, profile, mode, *_drawn(config))],
         "config": {**config.plain(), "group": group},
     }
+
+
+def _drawn(config: Config) -> list[str]:
+    """The replicate as a tag, and the seed of fine-tuning where it is another."""
+    other = [f"seed-{config.seed}"] if config.seed != config.replicate else []
+    return [f"replicate-{config.replicate}", *other]
 
 
 def _identifier(name: str) -> str:
