@@ -144,7 +144,8 @@ def _selector(settings: Mapping[str, Any]) -> Callable[[str, Sequence[Program]],
         kept = [one for one in programs if longest is None or len(one.target) <= longest]
         if most is None or most >= len(kept):
             return kept
-        chosen = random.Random(f"spoc/{settings['seed']}/{name}").sample(range(len(kept)), most)
+        seed = 0 if name == "test" else settings["seed"]  # people wrote so many: every replicate is tested on the same
+        chosen = random.Random(f"spoc/{seed}/{name}").sample(range(len(kept)), most)
         return [kept[place] for place in sorted(chosen)]
 
     return select
