@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from composed.config.identity import seeds_of
 from composed.judges.programs import MEASURES, METHOD, REMARK, shares
 from composed.judges.scores import Measure
 
@@ -44,6 +45,7 @@ def measured(values: Mapping[str, Any], examples: Mapping[str, int], measures: S
         "values": values,
         "examples": examples,
         "tests": {},
+        "outcomes": {},
         "noun": "examples",
         "method": "",
         "remark": "",
@@ -53,21 +55,22 @@ def measured(values: Mapping[str, Any], examples: Mapping[str, int], measures: S
 def write_run(
     folder: Path,
     mode: str = "composed",
-    seed: int = 0,
+    replicate: int = 0,
     counted: Counts | None = None,
     config: Mapping[str, Any] | None = None,
     **result: Any,
 ) -> Path:
-    """A finished run; `result` replaces entries of result.json."""
+    """A finished run; `result` replaces entries of result.json. Its seeds are what `config` says."""
     folder.mkdir(parents=True)
-    settings = {"task": {"name": "sanstype"}, "finetuning": {"name": mode}, "seed": seed} | dict(config or {})
+    settings = {"task": {"name": "sanstype"}, "finetuning": {"name": mode}, **drawn(replicate)} | dict(config or {})
     (folder / "config.yaml").write_text(yaml.safe_dump(settings))
     entries = {
         "task": "sanstype",
         "title": "SansType, quick profile: programs of at most 2 variables and 2 extra rounds",
         "profile": "quick",
         "finetuning": mode,
-        "seed": seed,
+        "replicate": settings.get("replicate", replicate),
+        "seeds": seeds_of(settings),
         "predict_through": "denoiser" if mode.startswith("composed") else None,
         "config_key": f"key of {mode}",
         "updates": 1200,
@@ -79,16 +82,21 @@ def write_run(
     return folder
 
 
+def drawn(replicate: int) -> dict[str, int]:
+    """What a config says of a replicate."""
+    return {"replicate": replicate, "seed": replicate}
+
+
 def write_sweep(top: Path) -> Path:
-    """Baseline, standard and composed with the seeds 0, 1, 2; the numbers are those that the tests expect."""
+    """Baseline, standard and composed with the replicates 0, 1, 2; the numbers are those that the tests expect."""
     correct = {
         "baseline": [((30, 10), (36, 12)), ((32, 12), (38, 15)), ((34, 11), (40, 12))],
         "standard": [((50, 22), (53, 23)), ((51, 25), (53, 26)), ((49, 22), (52, 22))],
-        "composed": [((48, 20), (58, 24)), ((50, 22), (59, 29)), ((46, 21), (57, 25))],
+        "composed": [((48, 20), (59, 24)), ((50, 22), (58, 29)), ((46, 21), (57, 25))],
     }
-    for mode, seeds in correct.items():
-        for seed, (base, composition) in enumerate(seeds):
-            write_run(top / f"{mode}-{seed}", mode, seed, counts(base, composition))
+    for mode, replicates in correct.items():
+        for replicate, (base, composition) in enumerate(replicates):
+            write_run(top / f"{mode}-{replicate}", mode, replicate, counts(base, composition))
     return top
 
 

@@ -7,7 +7,7 @@ import pytest
 from composed.cli.report import main
 from tests.run_folders import counts, write_predictions, write_run, write_sweep
 
-FILES = ["report.html", "table.csv", "table.md", "table.png", "table.tex"]
+FILES = ["per_replicate.csv", "report.html", "table.csv", "table.md", "table.png", "table.tex"]
 
 
 def test_table_is_printed_and_written_and_its_place_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -36,8 +36,8 @@ def test_unfinished_run_is_named_on_standard_error_and_left_out(
     assert main([str(runs), "--out", str(tmp_path / "out")]) == 0
     assert capsys.readouterr().err == f"left out, unfinished (no result.json): {runs / 'composed-2'}\n"
     text = (tmp_path / "out" / "table.md").read_text()
-    assert "2 to 3 seeds" in text
-    assert "missing: composed, seed 2: `(its command is not known)`" in text
+    assert "2 to 3 replicates" in text
+    assert "missing: composed, replicate 2: `(its command is not known)`" in text
 
 
 @pytest.mark.parametrize("broken", ["{", '{"task": "sanstype"}', '{"values": 3}'], ids=["torn", "older", "odd"])
@@ -62,7 +62,7 @@ def test_all_rows_are_compared_with_the_chosen_one(tmp_path: Path) -> None:
     runs = write_sweep(tmp_path / "runs")
     assert main([str(runs), "--against", "standard", "--out", str(tmp_path / "out")]) == 0
     text = (tmp_path / "out" / "table.md").read_text()
-    assert "| baseline − standard | −18.0 ±6.6 | lower | 3 |" in text
+    assert "| baseline − standard | −18.0 ±6.6 | 0.057 | not distinguishable | 3 |" in text
     assert "− baseline" not in text.replace("− (standard", "")
 
 
@@ -77,8 +77,8 @@ def test_a_reference_that_is_no_row_is_refused_with_the_rows(
 
 
 def test_mixed_row_exits_with_2_and_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    first = write_run(tmp_path / "first", seed=0, config={"model": {"width": 1}}, config_key="a")
-    second = write_run(tmp_path / "second", seed=1, config={"model": {"width": 2}}, config_key="b")
+    first = write_run(tmp_path / "first", replicate=0, config={"model": {"width": 1}}, config_key="a")
+    second = write_run(tmp_path / "second", replicate=1, config={"model": {"width": 2}}, config_key="b")
     assert main([str(first), str(second), "--out", str(tmp_path / "out")]) == 2
     assert "model.width: 1 | 2" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
@@ -87,7 +87,7 @@ def test_mixed_row_exits_with_2_and_writes_nothing(tmp_path: Path, capsys: pytes
 def test_title_is_replaced(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run")
     assert main([str(run), "--title", "Mine", "--out", str(tmp_path / "out")]) == 0
-    assert (tmp_path / "out" / "table.md").read_text().startswith("**Mine; 1 seed;")
+    assert (tmp_path / "out" / "table.md").read_text().startswith("**Mine; 1 replicate;")
 
 
 def test_programs_are_those_of_the_first_run_that_predicts_through_the_denoiser(
@@ -118,7 +118,7 @@ def test_a_place_that_cannot_be_written_is_an_error_in_words(
 
 
 def test_start_loads_no_heavy_library() -> None:
-    heavy = "('torch', 'hydra', 'omegaconf', 'matplotlib', 'numpy', 'wandb')"
+    heavy = "('torch', 'hydra', 'omegaconf', 'matplotlib', 'numpy', 'scipy', 'wandb')"
     code = f"import sys, composed.cli.report; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

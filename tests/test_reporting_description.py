@@ -20,7 +20,7 @@ PLACE = {
 
 
 def finished(runs: Path, seed: int, *, resumed: bool = False, **place: object) -> None:
-    folder = write_run(runs / f"composed-{seed}", seed=seed, seconds={"training": 5400.0, "judging": 60.0})
+    folder = write_run(runs / f"composed-{seed}", replicate=seed, seconds={"training": 5400.0, "judging": 60.0})
     (folder / "environment.json").write_text(json.dumps({**PLACE, **place}))
     (folder / "training.json").write_text(json.dumps({"resumed": resumed}))
 

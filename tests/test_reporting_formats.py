@@ -6,7 +6,8 @@ import pytest
 from rich.console import Console
 
 from composed.reporting.formats import _escape_latex, _plain_cell, to_csv, to_latex, to_markdown, to_rich
-from composed.reporting.runs import Missing, find_runs
+from composed.reporting.missing import Missing
+from composed.reporting.runs import find_runs
 from composed.reporting.table import Table, build_table
 from tests.run_folders import counts, write_run, write_sweep
 
@@ -42,35 +43,35 @@ def test_markdown_makes_only_a_proven_best_bold(table: Table) -> None:
 
 def test_claims_are_put_in_plain_words(table: Table) -> None:
     text = to_markdown(table)
-    assert lines_with(text, "standard − baseline")[0][1:] == ["+18.0 ±6.6", "higher", "3"]
+    assert lines_with(text, "standard − baseline")[0][1:] == ["+18.0 ±6.6", "0.050", "higher", "3"]
     label = "composed − (standard + test-time denoiser)"
-    assert lines_with(text, label)[1][1:] == ["+2.3 ±2.9", "not distinguishable", "3"]
+    assert lines_with(text, label)[1][1:] == ["+2.3 ±2.9", "0.291", "not distinguishable", "3"]
 
 
-def test_one_seed_shows_no_interval_and_no_verdict_on_the_difference(tmp_path: Path) -> None:
+def test_one_replicate_shows_no_interval_and_no_verdict_on_the_difference(tmp_path: Path) -> None:
     write_run(tmp_path / "baseline", "baseline", counted=counts((50, 30)))
     write_run(tmp_path / "standard", "standard", counted=counts((49, 40)))
     text = to_markdown(build_table(find_runs([tmp_path])[0]))
     assert lines_with(text, "baseline")[0] == ["baseline", "50.0", "0.0", "0.0", "50.0", "1"]
     assert [line[1:] for line in lines_with(text, "standard − baseline")] == [
-        ["−1.0", "one seed, no interval", "1"],
-        ["+10.0", "one seed, no interval", "1"],
+        ["−1.0", "–", "one replicate", "1"],
+        ["+10.0", "–", "one replicate", "1"],
     ]
     assert "±0" not in text
 
 
-def test_claims_between_rows_without_a_common_seed_say_so(tmp_path: Path) -> None:
-    write_run(tmp_path / "baseline", "baseline", seed=0)
-    write_run(tmp_path / "standard", "standard", seed=1)
+def test_claims_between_rows_without_a_common_replicate_say_so(tmp_path: Path) -> None:
+    write_run(tmp_path / "baseline", "baseline", replicate=0)
+    write_run(tmp_path / "standard", "standard", replicate=1)
     table = build_table(find_runs([tmp_path])[0])
-    assert lines_with(to_markdown(table), "standard − baseline")[0][1:] == ["–", "no seed in common", "0"]
+    assert lines_with(to_markdown(table), "standard − baseline")[0][1:] == ["–", "–", "no replicate in common", "0"]
     assert "standard,baseline" not in to_csv(table)
 
 
 def test_every_format_explains_the_runtime_errors_and_the_interval(table: Table) -> None:
     for text in (to_markdown(table), to_latex(table), " ".join(plain(table).split())):
         assert "Runtime error includes the time, memory and output limits" in text
-        assert "interval over seeds" in text
+        assert "interval over replicates" in text
 
 
 def test_terminal_table_fits_80_columns_without_breaking_a_row(table: Table) -> None:
@@ -98,17 +99,17 @@ def test_csv_holds_rates_and_differences_as_numbers(table: Table) -> None:
     assert (float(difference["correct"]), float(difference["wrong_output"])) == (18.0, -18.0)
 
 
-def test_csv_leaves_the_interval_of_one_seed_empty(tmp_path: Path) -> None:
+def test_csv_leaves_the_interval_of_one_replicate_empty(tmp_path: Path) -> None:
     table = build_table(find_runs([write_run(tmp_path / "run", "baseline", counted=counts((50, 30)))])[0])
     line = next(csv.DictReader(io.StringIO(to_csv(table))))
-    assert (line["correct"], line["correct_half_width"], line["seeds"]) == ("50.0000", "", "1")
+    assert (line["correct"], line["correct_half_width"], line["replicates"]) == ("50.0000", "", "1")
 
 
 def test_latex_escapes_what_latex_would_read_as_code(tmp_path: Path) -> None:
     write_run(tmp_path / "run", "a_b", title="50% & $x$ #1 {~^\\}")
     text = to_latex(build_table(find_runs([tmp_path])[0]))
     caption = r"50\% \& \$x\$ \#1 \{\textasciitilde{}\textasciicircum{}\textbackslash{}\}"
-    assert f"\\caption{{{caption}; 1 seed" in text
+    assert f"\\caption{{{caption}; 1 replicate" in text
     assert "a\\_b + test-time denoiser &" in text
 
 
@@ -155,10 +156,10 @@ def test_markdown_escapes_bars_and_stars(tmp_path: Path) -> None:
 
 def test_a_missing_cell_is_a_dash_and_its_command_follows_in_every_text(tmp_path: Path) -> None:
     write_run(tmp_path / "run", "baseline", counted=counts((50, 30)))
-    table = build_table(find_runs([tmp_path])[0], missing=[Missing("lora", (), 0, "composed-train seed=0")])
+    table = build_table(find_runs([tmp_path])[0], missing=[Missing("lora", (), 0, "composed-train replicate=0")])
     assert lines_with(to_markdown(table), "lora")[0] == ["lora", "–", "–", "–", "–", "0"]
-    assert "- missing: lora, seed 0: `composed-train seed=0`" in to_markdown(table)
-    assert "% missing: lora, seed 0: composed-train seed=0" in to_latex(table)
-    assert "missing: lora, seed 0:  composed-train seed=0" in plain(table)
+    assert "- missing: lora, replicate 0: `composed-train replicate=0`" in to_markdown(table)
+    assert "% missing: lora, replicate 0: composed-train replicate=0" in to_latex(table)
+    assert "missing: lora, replicate 0:  composed-train replicate=0" in plain(table)
     rows = {row["row"]: row for row in csv.DictReader(io.StringIO(to_csv(table)))}
-    assert (rows["lora"]["seeds"], rows["lora"]["correct"], rows["baseline"]["seeds"]) == ("0", "", "1")
+    assert (rows["lora"]["replicates"], rows["lora"]["correct"], rows["baseline"]["replicates"]) == ("0", "", "1")

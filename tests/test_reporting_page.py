@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from composed.judges.scores import Measure
+from composed.reporting.missing import missing_runs
 from composed.reporting.page import page
-from composed.reporting.runs import find_runs, missing_runs
+from composed.reporting.runs import find_runs
 from composed.reporting.table import build_table
 from tests.pages import write_full_sweep
 from tests.run_folders import counts, measured, write_run
@@ -80,7 +81,7 @@ def test_same_runs_give_the_same_bytes(tmp_path: Path) -> None:
 def test_numbers_are_those_of_the_table_and_the_command_of_a_missing_run_is_there(text: str) -> None:
     for number in ("58.5 ±6.4", "+18.0 ±6.6", "32.0 ±5.0"):
         assert number in text
-    assert "composed-train finetuning=composed seed=2" in text
+    assert "composed-train finetuning=composed replicate=2" in text
     assert "unfinished (no result.json)" in text
 
 

@@ -4,7 +4,9 @@ from pathlib import Path
 import pytest
 
 from composed.errors import ConfigError, DataError
-from composed.reporting.runs import check_comparable, find_runs, key_names, missing_runs, read_run
+from composed.reporting.comparable import check_comparable
+from composed.reporting.missing import missing_runs
+from composed.reporting.runs import find_runs, key_names, read_run
 from tests.run_folders import counts, write_run
 
 
@@ -59,17 +61,17 @@ def compare(*folders: Path) -> None:
     check_comparable([read_run(folder) for folder in folders])
 
 
-def test_a_seed_twice_in_one_mode_is_refused_by_both_names(tmp_path: Path) -> None:
-    first, second = (write_run(tmp_path / name, seed=7) for name in ("first", "second"))
-    with pytest.raises(ConfigError, match=r"composed has seed 7 twice; keep one of \S*/first and \S*/second"):
+def test_a_replicate_twice_in_one_mode_is_refused_by_both_names(tmp_path: Path) -> None:
+    first, second = (write_run(tmp_path / name, replicate=7) for name in ("first", "second"))
+    with pytest.raises(ConfigError, match=r"composed has replicate 7 twice; keep one of \S*/first and \S*/second"):
         compare(first, second)
 
 
 def test_different_configurations_in_one_row_are_refused_by_their_differing_keys(tmp_path: Path) -> None:
     narrow = {"model": {"width": 128, "layers": 2}, "runs": "here"}
     wide = {"model": {"width": 256, "layers": 2}, "optim": {"lr": 0.1}, "runs": "there"}
-    first = write_run(tmp_path / "first", seed=0, config=narrow, config_key="a")
-    second = write_run(tmp_path / "second", seed=1, config=wide, config_key="b")
+    first = write_run(tmp_path / "first", replicate=0, config=narrow, config_key="a")
+    second = write_run(tmp_path / "second", replicate=1, config=wide, config_key="b")
     with pytest.raises(ConfigError) as refusal:
         compare(first, second)
     message = str(refusal.value)
@@ -163,13 +165,13 @@ def test_a_key_that_no_config_has_is_named(tmp_path: Path, key: str) -> None:
         find_runs([tmp_path], [key])
 
 
-def test_a_seed_that_another_mode_has_is_missing_with_the_command_that_makes_it(tmp_path: Path) -> None:
+def test_a_replicate_that_another_mode_has_is_missing_with_the_command_that_makes_it(tmp_path: Path) -> None:
     for seed in (0, 1):
         write_run(tmp_path / f"b{seed}", "baseline", seed)
-    (write_run(tmp_path / "c0", "composed", 0) / "overrides.yaml").write_text("[task=sanstype, seed=0, runs=r]")
+    (write_run(tmp_path / "c0", "composed", 0) / "overrides.yaml").write_text("[task=sanstype, replicate=0, runs=r]")
     (missing,) = missing_runs(find_runs([tmp_path]))
-    command = "composed-train task=sanstype runs=r seed=1"
-    assert (missing.mode, missing.seed, missing.command) == ("composed", 1, command)
+    command = "composed-train task=sanstype runs=r replicate=1"
+    assert (missing.mode, missing.number, missing.command) == ("composed", 1, command)
 
 
 def test_a_mode_that_is_only_begun_is_missing_as_a_whole(tmp_path: Path) -> None:
@@ -178,7 +180,7 @@ def test_a_mode_that_is_only_begun_is_missing_as_a_whole(tmp_path: Path) -> None
     other = write_run(tmp_path / "d", "ewc", 3, config={"profile": {"name": "paper"}})
     for folder in (begun, other):
         (folder / "result.json").unlink()
-    assert [(each.mode, each.seed) for each in missing_runs(find_runs([tmp_path]))] == [("lora", 3)]
+    assert [(each.mode, each.number) for each in missing_runs(find_runs([tmp_path]))] == [("lora", 3)]
 
 
 def test_what_cannot_be_read_is_not_missing(tmp_path: Path) -> None:

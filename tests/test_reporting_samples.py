@@ -28,7 +28,7 @@ def test_every_case_has_its_turn_and_every_mode_shows_the_same_programs(tmp_path
     assert numbers == [(mode, number) for number in (0, 3, 4, 5) for mode in ("standard", "composed")]
     fates = {each.fate for each in found.shown if each.mode == "composed"}
     assert fates == {"right both times", "repaired by Pi", "wrong both times", "broken by Pi"}
-    assert "composed, seed 0" in found.rule
+    assert "composed, replicate 0" in found.rule
 
 
 def test_fates_count_all_programs_not_the_shown_ones(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from composed.errors import ConfigError
 from composed.judges.programs import CLASSES, MEASURES, METHOD, REMARK
 from composed.judges.scores import Scores
 from composed.reporting.compare import Compare
-from composed.reporting.runs import Missing, Run, find_runs
+from composed.reporting.missing import Missing
+from composed.reporting.runs import Run, find_runs
 from composed.reporting.table import Table, build_table
 from composed.runs.result import Result
 from tests.run_folders import counts, write_run, write_sweep
@@ -27,7 +28,7 @@ def run_of(mode: str, seed: int, *classes: int) -> Run:
     values = {"base": {split: shares for split in ("id", "ood")}}
     examples = dict.fromkeys(("id", "ood"), sum(classes))
     scores = Scores(MEASURES, values, examples, {}, noun="programs", method=METHOD, remark=REMARK)
-    return Run(Path(mode), Result("t", "T", "p", mode, seed, None, mode, 1, {}, {}, scores))
+    return Run(Path(mode), Result("t", "T", "p", mode, seed, {"seed": seed}, None, mode, 1, {}, {}, scores))
 
 
 def table_of(*modes: tuple[str, list[int]]) -> Table:
@@ -97,7 +98,7 @@ def test_claims_name_the_pairs_whose_rows_are_here(table: Table) -> None:
 
 
 def test_best_row_beats_every_other_beyond_its_paired_interval() -> None:
-    table = table_of(("a", [10, 20, 30]), ("b", [12, 22, 33]), ("c", [2, 11, 21]))
+    table = table_of(("a", [10, 20, 30]), ("b", [12.1, 22, 32.2]), ("c", [2, 11, 21]))
     assert table.best("id", "correct").label == "b"  # though the rows' own intervals overlap
 
 
@@ -118,10 +119,10 @@ def test_no_row_is_best_without_evidence(modes: list[tuple[str, list[int]]]) -> 
 def test_title_tells_seeds_and_execution(tmp_path: Path, table: Table) -> None:
     ending = "verdicts from compiling and running every program"
     sizes = "SansType, quick profile: programs of at most 2 variables and 2 extra rounds"
-    assert table.title == f"{sizes}; 3 seeds; {ending}"
-    assert table_of(("a", [1])).title == f"T; 1 seed; {ending}"
-    assert table_of(("a", [1]), ("b", [1, 2, 3])).title == f"T; 1 to 3 seeds; {ending}"
-    assert build_table(find_runs([tmp_path])[0], "Mine").title == f"Mine; 3 seeds; {ending}"
+    assert table.title == f"{sizes}; 3 replicates; {ending}"
+    assert table_of(("a", [1])).title == f"T; 1 replicate; {ending}"
+    assert table_of(("a", [1]), ("b", [1, 2, 3])).title == f"T; 1 to 3 replicates; {ending}"
+    assert build_table(find_runs([tmp_path])[0], "Mine").title == f"Mine; 3 replicates; {ending}"
 
 
 def test_no_run_is_refused() -> None:

@@ -5,7 +5,7 @@ Read from the run folders. Left out: what says nothing about this run, such as t
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -21,7 +21,7 @@ UNPLOTTED = ("stage", "split", "update", "lr", "selection")
 
 @dataclass(frozen=True)
 class Configuration:
-    """A mode in one of its variants, and its runs in the order of their seeds."""
+    """A mode in one of its variants, and its runs in the order of their replicates."""
 
     name: str
     runs: list[Run]
@@ -32,7 +32,7 @@ class Curve:
     """One metric over the updates: a line for each run that has it, by the name of its configuration."""
 
     name: str
-    lines: list[tuple[str, int, list[tuple[float, float]]]]  # configuration, seed, points
+    lines: list[tuple[str, int, list[tuple[float, float]]]]  # configuration, replicate or seed, points
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,17 @@ def configurations(runs: Sequence[Run]) -> list[Configuration]:
     return [Configuration(name, list(members)) for name, members in groups]
 
 
-def curves(groups: Sequence[Configuration]) -> list[Curve]:
-    """Every metric of metrics.jsonl that is no schedule, validation first."""
+def side_by_side(groups: Sequence[Configuration]) -> dict[str, Run]:
+    """By the name of its configuration a run on the same test examples: on those of the most configurations."""
+    found: defaultdict[tuple[tuple[str, str], ...], dict[str, Run]] = defaultdict(dict)
+    for group in groups:
+        for run in group.runs:
+            found[tuple(sorted(run.scores.tests.items()))].setdefault(group.name, run)
+    return max(found.values(), key=len)
+
+
+def curves(groups: Sequence[Configuration], number: Callable[[Run], int]) -> list[Curve]:
+    """Every metric of metrics.jsonl that is no schedule, validation first; `number` is what a run is called by."""
     found: defaultdict[str, list[tuple[str, int, list[tuple[float, float]]]]] = defaultdict(list)
     for group in groups:
         for run in group.runs:
@@ -64,7 +73,7 @@ def curves(groups: Sequence[Configuration]) -> list[Curve]:
                     if isinstance(row[name], int | float):
                         lines[f"{row['split']} {name.replace('_', ' ')}"].append((row["update"], row[name]))
             for name, points in lines.items():
-                found[name].append((group.name, run.seed, points))
+                found[name].append((group.name, number(run), points))
     return [
         Curve(name, found[name])
         for name in sorted(found, key=lambda name: (not name.startswith("val"), len(name), name))

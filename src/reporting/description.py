@@ -31,7 +31,8 @@ def describe(runs: Sequence[Path], command: str, title: str) -> str:
         "",
         "![the table as a plot](table.png)",
         "",
-        "- [table.md](table.md), [table.csv](table.csv), [table.tex](table.tex)",
+        "- [table.md](table.md), [table.csv](table.csv), [table.tex](table.tex); of every replicate by itself: "
+        "[per_replicate.csv](per_replicate.csv)",
         f"- runs: {len(finished)}" + (f", and {len(unfinished)} unfinished ones left out" if unfinished else ""),
         f"- finished: {datetime.fromtimestamp(last, UTC):%Y-%m-%d %H:%M} UTC",
         f"- time beside the denoiser's training: {', '.join(f'{_clock(s)} {step}' for step, s in seconds.items())}",

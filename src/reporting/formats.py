@@ -6,7 +6,7 @@ All but CSV show the same blocks: the rates of each test set, then the differenc
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from rich.console import Group, RenderableType
@@ -14,13 +14,13 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from composed.judges.scores import Measure
+from composed.reporting.comparisons import Comparison
 from composed.reporting.runs import split_name, split_word
 from composed.reporting.statistics import Estimate
-from composed.reporting.table import Row, Table, variant_words
+from composed.reporting.table import Table, variant_words
 
 NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five"}
 ARROWS = {"higher": " ↑", "lower": " ↓", "": ""}
-WORDS = {1: "higher", -1: "lower", 0: "not distinguishable"}
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,11 @@ def blocks(table: Table) -> Iterator[Block]:
             [
                 f"{split_name(split)} ({table.examples[split]} {table.noun})",
                 *map(_heading, table.measures.values()),
-                "seeds",
+                f"{table.design.unit}s",
             ],
             "l" + "r" * (len(measures) + 1),
             [
-                [row.label, *(number(row.rate(split, name), digits[name]) for name in measures), str(len(row.seeds))]
+                [row.label, *(number(row.rate(split, name), digits[name]) for name in measures), str(len(row.numbers))]
                 for row in table.rows
             ],
             frozenset(
@@ -56,10 +56,11 @@ def blocks(table: Table) -> Iterator[Block]:
         )
     for name in table.compared if table.claims() else ():
         for split in table.splits:
+            of = [each for each in table.comparisons if (each.split, each.measure) == (split, name)]
             yield Block(
-                [f"Paired differences, {split_word(split)}", name, "", "seeds"],
-                "lrlr",
-                [_claim(row, reference, split, name, digits[name]) for row, reference in table.claims()],
+                [f"Paired differences, {split_word(split)}", name, "p", "", f"{table.design.unit}s"],
+                "lrrlr",
+                [_claim(each, digits[name]) for each in of],
             )
 
 
@@ -68,13 +69,16 @@ def _heading(measure: Measure) -> str:
     return measure.name if measure.part else measure.name + ARROWS[measure.better]
 
 
-def _claim(row: Row, reference: Row, split: str, name: str, digits: int) -> list[str]:
-    label = f"{row.label} − {_grouped(reference.label)}"
-    difference = row.minus(reference, split, name)
-    if difference is None:
-        return [label, "–", "no seed in common", "0"]
-    word = WORDS[difference.sign] if difference.n > 1 else "one seed, no interval"
-    return [label, number(difference, digits, sign="+"), word, str(difference.n)]
+def _claim(comparison: Comparison, digits: int) -> list[str]:
+    label = f"{comparison.row.label} − {_grouped(comparison.reference.label)}"
+    difference = comparison.difference
+    shown, count = number(difference, digits, sign="+"), difference.n if difference else 0
+    return [label, shown, p_value(comparison.p), comparison.word, str(count)]
+
+
+def p_value(p: float | None) -> str:
+    """Three decimals, and never 0."""
+    return "–" if p is None else "<0.001" if p < 0.0005 else f"{p:.3f}"
 
 
 def _grouped(label: str) -> str:
@@ -94,23 +98,75 @@ def notes(best: str, table: Table) -> str:
     shares = f"Per cent of the {table.noun}; the {NUMBERS.get(count, count)} classes of a row add up to 100."
     arrows = "An arrow points to the better side of a measure, where there is one."
     beaten = "higher" if sides == {"higher"} else "better"
-    points = "in percentage points " if {table.measures[name].unit for name in table.compared} == {"%"} else ""
+    cells = len(table.splits) * len(table.compared)
+    marked = (
+        f"{best}: {beaten} than every other row, with p at most 0.05 after Holm's correction over "
+        f"{_several(cells, 'test set or measure', 'test sets and measures')}."
+    )
     sentences = [
         shares if count else "",
         arrows if count < len(table.measures) else "",
         table.remark,
-        f"± is half the 95% Student t interval over seeds on the same {table.noun}; one seed has none.",
-        f"{best}: {beaten} than every other row, each paired 95% interval excluding 0.",
-        f"Differences are {points}between runs of the same seed; higher or lower if their interval excludes 0.",
+        _interval(table),
+        table.design.sentence,
+        marked if table.compared and table.design.moving else "",
+        _differences(table) if table.claims() and table.compared else "",
     ]
     return " ".join(filter(None, sentences))
+
+
+def _several(count: int, one: str, more: str) -> str:
+    return f"{count} {one if count == 1 else more}"
+
+
+def _interval(table: Table) -> str:
+    unit, noun = table.design.unit, table.noun
+    if not table.design.moving:
+        return (
+            f"One {unit}: ± is half the 95% interval over its {noun} alone, where it is known. It is no interval over "
+            f"{unit}s, and no difference is decided."
+        )
+    if not table.tells_examples:
+        return f"± is half the 95% interval over {unit}s on the same {noun}, whose own spread is not in it."
+    return (
+        f"± is half the 95% interval over {unit}s, with the spread over {noun} in it; of a row of one {unit}, over its "
+        f"{noun} alone."
+    )
+
+
+def _differences(table: Table) -> str:
+    points = "in percentage points " if {table.measures[name].unit for name in table.compared} == {"%"} else ""
+    paired = f"Differences are {points}between runs of the same {table.design.unit} on the same {table.noun}"
+    if not table.family_size:
+        return f"{paired}."
+    count = _several(table.family_size, "comparison", "comparisons")
+    return (
+        f"{paired}; ± is of each by itself. p is corrected over {count} (Holm): higher or lower if it is at most 0.05."
+    )
 
 
 def missing(table: Table) -> list[tuple[str, str]]:
     """The runs that would make the table whole: which, and the command that makes each."""
     return [
-        (f"{each.mode}{variant_words(each.variant)}, seed {each.seed}", each.command or "(its command is not known)")
+        (
+            f"{each.mode}{variant_words(each.variant)}, {each.unit} {each.number}"
+            + (f" (left out: {each.why})" if each.why else ""),
+            each.command or "(its command is not known)",
+        )
         for each in table.missing
+    ]
+
+
+def unlike(table: Table) -> list[str]:
+    """Of the pairs that do not share all the replicates of both, on which they were compared."""
+    told = {}
+    for each in table.comparisons:
+        if each.shared and (each.shared != each.row.numbers or each.shared != each.reference.numbers):
+            told[each.row.label, each.reference.label] = each
+    return [
+        f"{each.row.label} − {_grouped(each.reference.label)}: on {each.row.unit}s "
+        f"{', '.join(map(str, each.shared))}, which both rows have"
+        for each in told.values()
     ]
 
 
@@ -132,6 +188,7 @@ def to_rich(table: Table) -> RenderableType:
             grid.add_row(*cells)
         grids += [Text(), grid]
     gaps = [Text(f"missing: {which}:  {command}") for which, command in missing(table)]
+    gaps += map(Text, unlike(table))
     return Group(Text(table.title, style="bold"), *grids, Text(), *gaps, Text(notes("*", table), style="dim"))
 
 
@@ -147,6 +204,8 @@ def to_markdown(table: Table) -> str:
         parts.append("\n".join(f"| {' | '.join(line)} |" for line in (header, alignment, *lines)))
     if gaps := missing(table):
         parts.append("\n".join(f"- missing: {_escape_markdown(which)}: `{command}`" for which, command in gaps))
+    if shared := unlike(table):
+        parts.append("\n".join(f"- {_escape_markdown(line)}" for line in shared))
     return "\n\n".join([*parts, _escape_markdown(notes("Bold", table))]) + "\n"
 
 
@@ -156,7 +215,9 @@ def _escape_markdown(text: str) -> str:
 
 def to_latex(table: Table) -> str:
     """A `table` environment for the booktabs package; the best row's rate is bold."""
-    caption = _escape_latex(f"{table.title}. {notes('Bold', table)}")
+    caption = _escape_latex(
+        " ".join([f"{table.title}. {notes('Bold', table)}", *(f"{each}." for each in unlike(table))])
+    )
     lines = [
         "% needs \\usepackage{booktabs}",
         *(f"% missing: {which}: {command}" for which, command in missing(table)),
@@ -206,31 +267,66 @@ def _escape_latex(text: str) -> str:
 
 
 def to_csv(table: Table) -> str:
-    """One line per row and split: each measure's mean and half its 95% interval (empty for one seed).
+    """One line per row and split: of each measure the mean, half its 95% interval, and of a difference p.
 
-    `reference` is empty for means, the other row's label for paired differences.
+    `reference` is empty for means, the other row's label for paired differences. What is not known is empty. p is
+    corrected over as many comparisons as `family` says.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    names = [name.replace(" ", "_") for name in table.measures]
-    columns = [column for name in names for column in (name, f"{name}_half_width")]
-    writer.writerow(["row", "reference", "split", "seeds", table.noun, *columns])
+    ends = {name: ["", "_half_width", *["_p"] * (name in table.compared)] for name in table.measures}
+    columns = [f"{name.replace(' ', '_')}{end}" for name in table.measures for end in ends[name]]
+    writer.writerow(["row", "reference", "split", f"{table.design.unit}s", table.noun, "family", *columns])
     for split in table.splits:
-        lines = [(row.label, "", [row.rate(split, name) for name in table.measures]) for row in table.rows]
+        for row in table.rows:
+            values = {name: row.rate(split, name) for name in table.measures}
+            writer.writerow(_csv_line(table, split, (row.label, ""), values, {}))
         for row, reference in table.claims():
-            differences = [row.minus(reference, split, name) for name in table.measures]
-            if any(differences):
-                lines.append((row.label, reference.label, differences))
-        for label, reference_label, values in lines:
-            cells = [
-                cell
-                for value, measure in zip(values, table.measures.values(), strict=True)
-                for cell in _number_cells(value, measure)
+            values = {name: row.minus(reference, split, name) for name in table.measures}
+            of = [
+                each for each in table.comparisons if (each.row, each.reference, each.split) == (row, reference, split)
             ]
-            seeds = values[0].n if values[0] else 0
-            writer.writerow(
-                [_plain_cell(label), _plain_cell(reference_label), split, seeds, table.examples[split], *cells]
-            )
+            if any(values.values()):
+                p = {each.measure: each.p for each in of}
+                writer.writerow(_csv_line(table, split, (row.label, reference.label), values, p))
+    return text.getvalue()
+
+
+def _csv_line(
+    table: Table,
+    split: str,
+    labels: tuple[str, str],
+    values: Mapping[str, Estimate | None],
+    p_values: Mapping[str, float | None],
+) -> list[object]:
+    cells: list[str] = []
+    for name, value in values.items():
+        cells += _number_cells(value, table.measures[name])
+        if name in table.compared:
+            p = p_values.get(name)
+            cells.append("" if p is None else f"{p:.4g}")
+    counts = [value.n for value in values.values() if value]
+    family = table.family_size if labels[1] else ""
+    return [*map(_plain_cell, labels), split, counts[0] if counts else 0, table.examples[split], family, *cells]
+
+
+def to_csv_of_replicates(table: Table) -> str:
+    """One line per row, replicate and split: its own value of every measure, from which the table can be made anew.
+
+    `tests` is the same where the examples are the same.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(
+        ["row", table.design.unit, "split", table.noun, "tests", *(n.replace(" ", "_") for n in table.measures)]
+    )
+    for row in table.rows:
+        for split in table.splits:
+            for number in row.numbers:
+                values = [row.rates[split][name].get(number) for name in table.measures]
+                cells = ["" if value is None else f"{value:.7g}" for value in values]
+                place = [_plain_cell(row.label), number, split, table.examples[split], row.tests[split].get(number, "")]
+                writer.writerow([*place, *cells])
     return text.getvalue()
 
 

@@ -16,12 +16,13 @@ from markupsafe import Markup
 from composed.judges.scores import Measure
 from composed.reporting import charts
 from composed.reporting.background import Curve, configurations, costs, curves, differences
+from composed.reporting.comparisons import Comparison as Decision
 from composed.reporting.exhibits.glyphs import faces
 from composed.reporting.exhibits.samples import samples
-from composed.reporting.formats import WORDS, blocks, missing, notes, number
+from composed.reporting.formats import blocks, missing, notes, number, p_value, unlike
 from composed.reporting.runs import Run, split_name
 from composed.reporting.statistics import Estimate
-from composed.reporting.table import Row, Table, reporting_order
+from composed.reporting.table import Table, reporting_order
 
 BESIDE = 3  # test sets that fit beside each other
 COLOURS = 8  # that the style has for modes; further ones repeat them, dashed
@@ -58,7 +59,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A curve in a box of 100 by 100: lines of (configuration, seed, path)."""
+    """A curve in a box of 100 by 100: lines of (configuration, replicate or seed, path)."""
 
     name: str
     across: charts.Scale
@@ -87,7 +88,9 @@ def page(table: Table, runs: Sequence[Run], left_out: Mapping[Path, str], count:
         sizes=sizes,
         table=table,
         split_name=split_name,
-        seeds=sorted({run.seed for run in runs}),
+        numbers=sorted({table.design.number(run) for run in runs}),
+        unit=table.design.unit,
+        unlike=unlike(table),
         runs=ordered,
         groups=groups,
         findings=_findings(table),
@@ -99,7 +102,7 @@ def page(table: Table, runs: Sequence[Run], left_out: Mapping[Path, str], count:
         blocks=list(blocks(table)),
         notes=notes("Coloured", table),
         missing=missing(table),
-        drawings=[_drawing(curve) for curve in curves(groups)],
+        drawings=[_drawing(curve) for curve in curves(groups, table.design.number)],
         colour={name: place % COLOURS for place, name in enumerate(names)},
         dashed={name: place >= COLOURS for place, name in enumerate(names)},
         costs=costs(groups),
@@ -140,17 +143,19 @@ def _panels(table: Table) -> list[Panel]:
         (split, name): [row.rate(split, name) for row in table.rows] for split in table.splits for name in measures
     }
     best = {key: table.best(*key) if table.measures[key[1]].better else None for key in values}
-    tones = {key: ["best" if row is best[key] else "" for row in table.rows] for key in values}
+    tones = {key: [("best" if row is best[key] else "", "") for row in table.rows] for key in values}
     return _scaled(table, values, tones)
 
 
 def _scaled(
     table: Table,
     values: Mapping[tuple[str, str], Sequence[Estimate | None]],
-    tones: Mapping[tuple[str, str], Sequence[str]],
+    said: Mapping[tuple[str, str], Sequence[tuple[str, str]]],
     zero: bool = False,
 ) -> list[Panel]:
-    """A panel for each (split, measure); all splits of a measure have one scale. `zero`: the values are differences."""
+    """A panel for each (split, measure); all splits of a measure have one scale. `said`: the tone and the words of each
+    value. `zero`: the values are differences.
+    """
     panels = []
     for (split, name), column in values.items():
         digits = table.digits(name)
@@ -160,12 +165,9 @@ def _scaled(
             None
             if value is None
             else Cell(
-                number(value, digits, sign="+" if zero else ""),
-                charts.interval(value, scale, zero=zero),
-                tone,
-                (WORDS[value.sign] if value.n > 1 else "one seed") if zero else "",
+                number(value, digits, sign="+" if zero else ""), charts.interval(value, scale, zero=zero), tone, words
             )
-            for value, tone in zip(column, tones[split, name], strict=True)
+            for value, (tone, words) in zip(column, said[split, name], strict=True)
         ]
         panels.append(Panel(split, table.measures[name], scale, cells))
     return panels
@@ -180,32 +182,36 @@ def _tables(table: Table, panels: list[Panel]) -> list[list[Panel]]:
 
 def _comparisons(table: Table) -> list[Comparison]:
     """What the table compares, first; then every row as the reference of all others."""
-    named = {row.label: [(other, row) for other in table.rows if other is not row] for row in table.rows}
-    if table.against:
-        named = {table.against: named.pop(table.against), **named}
-    elif table.claims():
-        named = {"": table.claims(), **named}
-    return [
-        Comparison(name, [(row.label, reference.label) for row, reference in pairs], _differences(table, pairs))
-        for name, pairs in named.items()
-        if pairs
-    ]
-
-
-def _differences(table: Table, pairs: Sequence[tuple[Row, Row]]) -> list[Panel]:
-    values = {
-        (split, name): [row.minus(reference, split, name) for row, reference in pairs]
-        for split in table.splits
-        for name in table.compared
+    labels = [row.label for row in table.rows]
+    named = {
+        name: [each for other in labels if other != name for each in table.every_comparison[other, name]]
+        for name in labels
     }
-    tones = {key: [_tone(value, table.measures[key[1]].better) for value in column] for key, column in values.items()}
-    return _scaled(table, values, tones, zero=True)
+    if table.against:
+        named = {table.against: table.comparisons, **{name: of for name, of in named.items() if name != table.against}}
+    elif table.comparisons:
+        named = {"": table.comparisons, **named}
+    return [_comparison(table, name, of) for name, of in named.items() if of]
 
 
-def _tone(difference: Estimate | None, better: str) -> str:
-    if difference is None or difference.sign == 0:
+def _comparison(table: Table, name: str, of: Sequence[Decision]) -> Comparison:
+    columns: defaultdict[tuple[str, str], list[Decision]] = defaultdict(list)
+    for each in of:
+        columns[each.split, each.measure].append(each)
+    values = {key: [each.difference for each in column] for key, column in columns.items()}
+    said = {key: [(_tone(each, table), _words(each)) for each in column] for key, column in columns.items()}
+    rows = [(each.row.label, each.reference.label) for each in next(iter(columns.values()))]
+    return Comparison(name, rows, _scaled(table, values, said, zero=True))
+
+
+def _tone(comparison: Decision, table: Table) -> str:
+    if not comparison.sign:
         return "same"
-    return "better" if (difference.sign > 0) == (better == "higher") else "worse"
+    return "better" if (comparison.sign > 0) == (table.measures[comparison.measure].better == "higher") else "worse"
+
+
+def _words(comparison: Decision) -> str:
+    return comparison.word if comparison.p is None else f"{comparison.word}, p {p_value(comparison.p)}"
 
 
 def _bars(table: Table) -> list[tuple[str, list[tuple[Markup, dict[str, float]] | None]]]:
@@ -225,7 +231,6 @@ def _drawing(curve: Curve) -> Drawing:
     lines = [charts.thinned(points, charts.MOST_POINTS) for _, _, points in curve.lines]
     up = charts.log_or_linear(lines)
     across = charts.Scale(0, max(x for line in lines for x, _ in line) or 1)
-    paths = [
-        (name, seed, charts.path(line, across, up)) for (name, seed, _), line in zip(curve.lines, lines, strict=True)
-    ]
+    named = [(name, number) for name, number, _ in curve.lines]
+    paths = [(*of, charts.path(line, across, up)) for of, line in zip(named, lines, strict=True)]
     return Drawing(curve.name, across, up, paths)

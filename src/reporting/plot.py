@@ -66,7 +66,7 @@ def draw(table: Table, path: Path) -> None:
 
 def _axis(measure: Measure, noun: str) -> str:
     if measure.part:
-        return f"{measure.name} {noun}, per cent; line: 95% interval over seeds"
+        return f"{measure.name} {noun}, per cent; line: 95% interval"
     name = ", ".join(filter(None, (measure.name, measure.unit)))
     return f"{name} ({measure.better} is better)\nline: 95% interval" if measure.better else name
 

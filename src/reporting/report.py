@@ -11,12 +11,15 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from composed.errors import ConfigError
+from composed.reporting.comparable import comparable
 from composed.reporting.compare import Compare
+from composed.reporting.comparisons import Family
 from composed.reporting.exhibits.programs import judged
 from composed.reporting.exhibits.programs import programs as side_by_side
-from composed.reporting.formats import to_csv, to_latex, to_markdown, to_rich
+from composed.reporting.formats import to_csv, to_csv_of_replicates, to_latex, to_markdown, to_rich
+from composed.reporting.missing import missing_runs
 from composed.reporting.plot import draw
-from composed.reporting.runs import Run, find_runs, missing_runs
+from composed.reporting.runs import Run, find_runs
 from composed.reporting.table import build_table
 from composed.system.console import say
 from composed.system.files import write_text
@@ -32,24 +35,30 @@ def write_report(
     against: str = "",
     title: str | None = None,
     compare: Compare | None = None,
+    family: Family | None = None,
     programs: int = 0,
     samples: int = 12,
 ) -> list[Run]:
     """Prints the table of the runs at or below `paths` and writes it into `out`; returns the runs that are in it.
 
     `by`: keys of the config that tell rows of one mode apart. `against`: the row to compare all others with. `title`
-    stands instead of the one that the runs give, `compare` instead of the pairs of conf/compare.yaml. `programs` of
-    them are printed side by side, `samples` of each mode are on the page. Raises ConfigError for runs that no table
-    can hold, and DataError for damaged ones.
+    stands instead of the one that the runs give, `compare` instead of the pairs of conf/compare.yaml, `family` says
+    which comparisons are corrected together. `programs` of them are printed side by side, `samples` of each mode are on
+    the page. Raises ConfigError for runs that no table can hold, and DataError for damaged ones.
     """
-    found = find_runs(paths, by)
+    found = comparable(find_runs(paths, by))
     for folder, why in found.left_out.items():
         say(f"left out, {why}: {folder}")
-    table = build_table(found.runs, title, missing_runs(found, by), against, compare)
+    table = build_table(found.runs, title, missing_runs(found, by), against, compare, family)
     parts: list[RenderableType] = [to_rich(table)]
     if programs > 0:
         parts += [Text(), side_by_side(_run_to_show(found.runs), programs)]
-    files = {out / "table.md": to_markdown(table), out / "table.csv": to_csv(table), out / "table.tex": to_latex(table)}
+    files = {
+        out / "table.md": to_markdown(table),
+        out / "table.csv": to_csv(table),
+        out / "per_replicate.csv": to_csv_of_replicates(table),
+        out / "table.tex": to_latex(table),
+    }
 
     from composed.reporting.page import page
 

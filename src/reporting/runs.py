@@ -1,16 +1,17 @@
-"""Finished runs read back from their folders, which are missing, and the refusal to compare what cannot be compared.
+"""Finished runs read back from their folders.
 
-Leaves out single predictions (exhibits/), learning curves (background.py) and what the numbers mean (table.py).
+Leaves out which of them can be compared (comparable.py) and are missing (missing.py), single predictions (exhibits/),
+learning curves (background.py) and what the numbers mean (table.py).
 """
 
 import os
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from composed.config.identity import without_silent
+from composed.config.identity import SEEDS, without_silent
 from composed.errors import ConfigError, DataError
 from composed.judges.scores import Scores
 from composed.runs.folder import RunFolder
@@ -18,7 +19,7 @@ from composed.runs.result import Result
 
 SPLIT_NAMES = {"id": "In distribution", "ood": "Out of distribution", "test": "Test"}  # others have their own
 ABBREVIATED = ("id", "ood")
-NO_NAMES = ("seed", "name")  # ends of keys that would say something else of a row: its seed, its mode
+NO_NAMES = ("seed", "name")  # ends of keys that would say something else of a row: its own seed, its mode
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,12 @@ class Run:
         return self.result.mode
 
     @property
-    def seed(self) -> int:
-        return self.result.seed
+    def replicate(self) -> int:
+        return self.result.replicate
+
+    @property
+    def seeds(self) -> Mapping[str, int]:
+        return self.result.seeds
 
     @property
     def own_output(self) -> str:
@@ -61,16 +66,6 @@ class RunsFound(NamedTuple):
 
     runs: list[Run]
     left_out: dict[Path, str]
-
-
-@dataclass(frozen=True)
-class Missing:
-    """A run that a table lacks beside the others, and the command that makes it ("" where no run tells it)."""
-
-    mode: str
-    variant: tuple[tuple[str, Any], ...]
-    seed: int
-    command: str
 
 
 def split_name(split: str) -> str:
@@ -111,37 +106,6 @@ def find_runs(paths: Iterable[Path], by: Sequence[str] = ()) -> RunsFound:
     return RunsFound([run for run in runs if run.folder not in left_out], left_out)
 
 
-def missing_runs(found: RunsFound, by: Sequence[str] = ()) -> list[Missing]:
-    """Of every configuration, finished or begun, the seeds that another has."""
-    begun: dict[tuple[str, Any], dict[int, Path | None]] = defaultdict(dict)  # configuration: seed: its folder
-    for run in found.runs:
-        begun[run.mode, run.variant][run.seed] = run.folder
-    finished = {folder for seeds in begun.values() for folder in seeds.values()}
-    for folder in found.left_out:
-        try:
-            config = RunFolder.existing(folder).config()
-            place = config["task"]["name"], config["profile"]["name"]
-            mode, seed = config["finetuning"]["name"], config["seed"]
-            if all(place == (run.result.task, run.result.profile) for run in found.runs):
-                begun[mode, _variant(folder, by)].setdefault(seed, folder)
-        except (DataError, ConfigError, OSError, KeyError, TypeError):
-            continue  # what cannot be read says nothing about what is missing
-    every = sorted({seed for seeds in begun.values() for seed in seeds})
-    return [
-        Missing(mode, variant, seed, _command(seeds.get(seed) or next(iter(seeds.values())), seed))
-        for (mode, variant), seeds in begun.items()
-        for seed in every
-        if seeds.get(seed) not in finished
-    ]
-
-
-def _command(folder: Path | None, seed: int) -> str:
-    try:
-        return RunFolder(folder).command(seed=str(seed)) if folder else ""
-    except OSError:
-        return ""
-
-
 def _run_folders(top: Path) -> Iterator[Path]:
     for folder, below, files in os.walk(top):
         if "config.yaml" in files or "result.json" in files:
@@ -155,10 +119,11 @@ def read_run(folder: Path, by: Sequence[str] = ()) -> Run:
     result = Result.read(RunFolder(folder).result)
     task = RunFolder.existing(folder).config().get("task", {})  # what lies behind the numbers is read from there
     settings = {key: value for key, value in _flat(task, "task").items() if key != "task.data"}
-    return Run(folder, result, _variant(folder, by), tuple(by), settings)
+    return Run(folder, result, variant_of(folder, by), tuple(by), settings)
 
 
-def _variant(folder: Path, keys: Sequence[str]) -> tuple[tuple[str, Any], ...]:
+def variant_of(folder: Path, keys: Sequence[str]) -> tuple[tuple[str, Any], ...]:
+    """The values of the keys `--by` in a run's config. Raises ConfigError for a key that it has not."""
     values = []
     for name, key in zip(key_names(keys), keys, strict=True):
         node: Any = RunFolder.existing(folder).config()
@@ -184,92 +149,14 @@ def key_names(keys: Sequence[str]) -> list[str]:
     return names
 
 
-def check_comparable(runs: Sequence[Run]) -> None:
-    """Refuse runs that one table would silently mix.
-
-    Raises ConfigError if two runs differ in task, profile, title, number of programs, or in test examples or a setting
-    of the task (data, beams, ...) that does not tell their rows apart, if one mode has a seed twice, or runs of
-    different configurations (the differing keys are named).
-    """
-    first = runs[0]
-    modes: defaultdict[tuple[str, Any], list[Run]] = defaultdict(list)
-    for run in runs:
-        for what, ours, theirs in (
-            ("task", first.result.task, run.result.task),
-            ("profile", first.result.profile, run.result.profile),
-            ("title", _without_measured(first.result.title), _without_measured(run.result.title)),
-            ("list of measures", [*first.scores.measures], [*run.scores.measures]),
-            (f"number of {first.scores.noun}", first.scores.examples, run.scores.examples),
-        ):
-            if ours != theirs:
-                raise ConfigError(
-                    f"one table cannot hold both runs, their {what} differs; report them apart:\n"
-                    f"  {first.folder}: {ours}\n  {run.folder}: {theirs}"
-                )
-        modes[run.mode, run.variant].append(run)
-    for (mode, _), members in modes.items():
-        _check_one_configuration(mode, members)
-        seeds: dict[int, Run] = {}
-        for run in members:
-            twin = seeds.setdefault(run.seed, run)
-            if twin is not run:
-                raise ConfigError(f"mode {mode} has seed {run.seed} twice; keep one of {twin.folder} and {run.folder}")
-    _check_one_task(runs)
-
-
-def _without_measured(title: str) -> str:
-    """A gold program may be near its limit of time, accepted in one run and not in the next."""
-    return title.partition("; the judge accepts ")[0]
-
-
-def _check_one_task(runs: Sequence[Run]) -> None:
-    known: dict[str, tuple[Any, Path]] = {}
-    judged: dict[tuple[str, str], tuple[str, Path]] = {}
-    for run in runs:
-        apart = {
-            key: value
-            for key, value in run.settings.items()
-            if any(f"{key}.".startswith(f"{told}.") for told in run.by)
-        }
-        for key, value in run.settings.items():
-            other, folder = known.setdefault(key, (value, run.folder))  # older runs lack keys that came later
-            if other != value and key not in apart:
-                raise ConfigError(
-                    f"one table cannot hold both runs, their {key} differs; report them apart, or in rows of their "
-                    f"own: --by {key}\n  {folder}: {other}\n  {run.folder}: {value}"
-                )
-        for split, tests in run.scores.tests.items():
-            other, folder = judged.setdefault((split, str(apart)), (tests, run.folder))
-            if other != tests:
-                raise ConfigError(
-                    f"one table cannot hold both runs, they were tested on other examples ({split}): the data have "
-                    "changed between them; predict anew with `composed-evaluate --predict`, or report them apart:\n"
-                    f"  {folder}\n  {run.folder}"
-                )
-
-
-def _check_one_configuration(mode: str, members: Sequence[Run]) -> None:
-    first = members[0]
-    for run in members:
-        if run.result.config_key != first.result.config_key:
-            ours, theirs = (shaping_entries(each.folder) for each in (first, run))
-            differing = [key for key in sorted(ours | theirs) if ours.get(key) != theirs.get(key)]
-            lines = [f"  {key}: {ours.get(key, 'absent')} | {theirs.get(key, 'absent')}" for key in differing]
-            raise ConfigError(
-                f"one row cannot mix configurations: {first.folder} | {run.folder} (both mode {mode})\n"
-                + "\n".join(lines or ["  (their config.yaml files name no difference)"])
-                + "\nReport them apart, or in rows of their own: --by and the keys to tell them by."
-            )
-
-
 def cores(count: int) -> str:
     return f"{count} core{'' if count == 1 else 's'}"
 
 
 def shaping_entries(folder: Path) -> dict[str, Any]:
-    """The configuration as {dotted key: value}, without the seed and what shapes no number."""
+    """The configuration as {dotted key: value}, without the seeds and what shapes no number."""
     entries = _flat(without_silent(RunFolder.existing(folder).config()))
-    return {key: value for key, value in entries.items() if key != "seed"}
+    return {key: value for key, value in entries.items() if key not in SEEDS}
 
 
 def _flat(node: Any, prefix: str = "") -> dict[str, Any]:

@@ -1,66 +1,40 @@
-"""What the table of fine-tuning modes says: rows in order, rates over seeds, paired differences.
+"""What the table of fine-tuning modes says: rows in order, means over replicates, decided differences.
 
 Leaves out how it looks (formats.py, plot.py).
 """
 
 import math
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import combinations
 from typing import Any
 
 from composed.errors import ConfigError
-from composed.judges.scores import Measure
+from composed.judges.scores import Measure, Scores
+from composed.reporting.comparable import check_comparable
 from composed.reporting.compare import Compare, default
-from composed.reporting.runs import Missing, Run, check_comparable
-from composed.reporting.statistics import Estimate, estimate
-
-
-@dataclass(frozen=True)
-class Row:
-    """One output of one mode; `rates[split][measure][seed]`.
-
-    `name` says which mode and output, `variant` which of its configurations; both make the label.
-    """
-
-    name: str
-    variant: str = ""
-    rates: dict[str, dict[str, dict[int, float]]] = field(
-        default_factory=lambda: defaultdict(lambda: defaultdict(dict))
-    )
-
-    @property
-    def label(self) -> str:
-        return self.name + self.variant
-
-    @property
-    def seeds(self) -> list[int]:
-        return sorted({seed for measures in self.rates.values() for of in measures.values() for seed in of})
-
-    def rate(self, split: str, name: str) -> Estimate | None:
-        """Mean and interval over seeds of the measure `name`; None where there is no run."""
-        values = list(self.rates[split][name].values())
-        return estimate(values) if values else None
-
-    def minus(self, other: "Row", split: str, name: str) -> Estimate | None:
-        """The paired difference over the seeds of both rows (of rates in points); None if they share none."""
-        ours, theirs = self.rates[split][name], other.rates[split][name]
-        shared = sorted(ours.keys() & theirs.keys())
-        return estimate([ours[seed] - theirs[seed] for seed in shared]) if shared else None
+from composed.reporting.comparisons import Comparison, Family, compare, decided_best
+from composed.reporting.design import Design
+from composed.reporting.missing import Missing
+from composed.reporting.row import Row
+from composed.reporting.runs import Run
 
 
 @dataclass(frozen=True)
 class Table:
     """What finished runs say, side by side.
 
-    title: with the number of seeds and how right is told.
+    title: with the number of replicates and how right is told.
     rows: in reporting order.
     examples: of each test set, how many are behind every number.
     measures: the columns, by name.
     noun: what an example is, in the plural.
     method, remark: as the scores say.
+    design: what the replicates are.
     missing: the runs that would make it whole.
     against: the label of the row that all others are compared with, "" for the pairs of `compare`.
+    family: the comparisons over which p values are corrected.
     """
 
     title: str
@@ -70,9 +44,11 @@ class Table:
     noun: str = "examples"
     method: str = ""
     remark: str = ""
+    design: Design = field(default_factory=Design)
     missing: Sequence[Missing] = ()
     against: str = ""
     compare: Compare = field(default_factory=default)
+    family: Family = field(default_factory=Family)
 
     @property
     def splits(self) -> list[str]:
@@ -97,13 +73,46 @@ class Table:
         return 1 if most == 0 else max(1, 3 - math.floor(math.log10(most)))
 
     def best(self, split: str, name: str) -> Row | None:
-        """The row better than every other in a measure, all paired 95% intervals excluding 0; else None."""
-        sign = 1 if self.measures[name].better == "higher" else -1
-        for row in self.rows:
-            differences = [row.minus(other, split, name) for other in self.rows if other is not row]
-            if differences and all(each is not None and each.sign == sign for each in differences):
-                return row
-        return None
+        """The row that is better than every other in a measure beyond chance; None where there is none."""
+        return self._best.get((split, name))
+
+    @cached_property
+    def _best(self) -> Mapping[tuple[str, str], Row]:
+        return decided_best(self.rows, self.splits, {name: self.measures[name].better for name in self.compared})
+
+    @cached_property
+    def comparisons(self) -> list[Comparison]:
+        """Of every pair of `claims`, on every test set in every measure that is compared."""
+        return compare(self.claims(), self.splits, self.compared, self.family)
+
+    def p_values(self, row: Row, reference: Row, split: str) -> dict[str, float | None]:
+        """Of the comparison of two rows on a test set, by measure."""
+        of = [each for each in self.comparisons if each.row is row and each.reference is reference]
+        return {each.measure: each.p for each in of if each.split == split}
+
+    @property
+    def tells_examples(self) -> bool:
+        """Whether the spread over the examples is in every interval: they are others in every replicate, or known."""
+        return not any(
+            row.crossed(split, row.numbers) and not any(row.outcomes[split].values())
+            for row in self.rows
+            for split in self.splits
+            if len(row.numbers) > 1
+        )
+
+    @property
+    def family_size(self) -> int:
+        """Over how many comparisons the p values are corrected."""
+        return sum(each.counts for each in self.comparisons)
+
+    @cached_property
+    def every_comparison(self) -> dict[tuple[str, str], list[Comparison]]:
+        """Of every row with every other, by both labels, corrected over all of them."""
+        by_pair: dict[tuple[str, str], list[Comparison]] = {}
+        for each in compare(combinations(self.rows, 2), self.splits, self.compared):
+            by_pair.setdefault((each.row.label, each.reference.label), []).append(each)
+            by_pair.setdefault((each.reference.label, each.row.label), []).append(each.turned())
+        return by_pair
 
     def claims(self) -> list[tuple[Row, Row]]:
         """The pairs (row, reference): all others with the row `against`, or those of `compare` as far as both are
@@ -132,24 +141,24 @@ def build_table(
     missing: Sequence[Missing] = (),
     against: str = "",
     compare: Compare | None = None,
+    family: Family | None = None,
 ) -> Table:
-    """One row per mode and output, over all seeds; a mode of which every run is missing has an empty one.
+    """One row per mode and output, over all replicates; a mode of which every run is missing has an empty one.
 
-    `title` replaces the runs' own; the seeds and how right is told are added to either. `compare` are the pairs to
-    compare where there is no row `against`, those of conf/compare.yaml by default.
+    `title` replaces the runs' own; the replicates and how right is told are added to either. `compare` are the pairs to
+    compare where there is no row `against`, those of conf/compare.yaml by default; `family` those to correct over.
     Raises ConfigError if there is no run, no row `against`, or if `check_comparable` refuses the runs.
     """
     ordered = sorted(runs, key=reporting_order)
     if not ordered:
         raise ConfigError("no finished run to report; a finished run holds result.json")
     check_comparable(ordered)
-    rows = _rows(ordered, missing)
+    design = Design.of(ordered)
+    rows = _rows(ordered, missing, design)
     if against and against not in rows:
         raise ConfigError(f"--against {against}: no such row; the rows are {', '.join(rows)}")
-    counts = sorted({len(row.seeds) for row in rows.values() if row.seeds})
-    seeds = " to ".join(str(n) for n in dict.fromkeys((counts[0], counts[-1])))
     first = ordered[0].scores
-    words = [title or ordered[0].result.title, f"{seeds} seed{'s' * (seeds != '1')}", first.method]
+    words = [title or ordered[0].result.title, _how_many([*rows.values()], design.unit), first.method]
     return Table(
         "; ".join(filter(None, words)),
         [*rows.values()],
@@ -158,29 +167,43 @@ def build_table(
         noun=first.noun,
         method=first.method,
         remark=first.remark,
+        design=design,
         missing=missing,
         against=against,
         compare=compare or default(),
+        family=family or Family(),
     )
 
 
-def _rows(runs: Sequence[Run], missing: Sequence[Missing]) -> dict[str, Row]:
+def _how_many(rows: Sequence[Row], unit: str) -> str:
+    counts = sorted({len(row.numbers) for row in rows if row.numbers})
+    several = " to ".join(str(n) for n in dict.fromkeys((counts[0], counts[-1])))
+    return f"{several} {unit}{'s' * (several != '1')}"
+
+
+def _rows(runs: Sequence[Run], missing: Sequence[Missing], design: Design) -> dict[str, Row]:
     """By label, in reporting order."""
     rows: dict[str, Row] = {}
     every: list[Run | Missing] = [*runs, *missing]
     for each in sorted(every, key=reporting_order):
         variant = variant_words(each.variant)
         if isinstance(each, Missing):
-            rows.setdefault(each.mode + variant, Row(each.mode, variant))
+            rows.setdefault(each.mode + variant, Row(each.mode, variant, design.unit))
             continue
-        values = each.scores.values
-        for output in sorted(values, key=lambda output: output != each.own_output):
-            row = Row(row_name(each, output), variant)
-            row = rows.setdefault(row.label, row)
-            for split, measured in values[output].items():
-                for name, number in measured.items():
-                    row.rates[split][name][each.seed] = number
+        for output in sorted(each.scores.values, key=lambda output: output != each.own_output):
+            row = Row(row_name(each, output), variant, design.unit)
+            _add(rows.setdefault(row.label, row), each.scores, output, design.number(each))
     return rows
+
+
+def _add(row: Row, scores: Scores, output: str, number: int) -> None:
+    """What a run says of one of its outputs, into its row."""
+    for split, measured in scores.values[output].items():
+        row.tests[split][number] = scores.tests.get(split, "")
+        for name, value in measured.items():
+            row.rates[split][name][number] = value
+        for name, outcomes in scores.outcomes.get(output, {}).get(split, {}).items():
+            row.outcomes[split][name][number] = outcomes
 
 
 def variant_words(variant: Iterable[tuple[str, Any]]) -> str:
@@ -201,4 +224,5 @@ def _word(value: Any) -> str:
 
 def reporting_order(run: Run | Missing) -> tuple[Any, ...]:
     variant = [(isinstance(value, str), value if value is not None else -1) for _, value in run.variant]
-    return *default().place(run.mode), variant, run.seed
+    number = (run.number,) if isinstance(run, Missing) else (run.replicate, run.result.seed)
+    return *default().place(run.mode), variant, number

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from composed.judges.scores import OUTPUTS
-from composed.reporting.background import Configuration
+from composed.reporting.background import Configuration, side_by_side
 from composed.reporting.table import row_name, variant_words
 
 FACES, GLYPHS = 6, 20
@@ -34,13 +34,13 @@ class Face:
 
 
 def faces(groups: Sequence[Configuration]) -> list[Face]:
-    """Evenly spaced test faces: the target, and every output of the first seed of every configuration."""
+    """Evenly spaced test faces: the target, and every output of every configuration, in one replicate."""
     loaded = []
-    for group in groups:
-        path = group.runs[0].folder / "predictions-test.npz"
+    for run in side_by_side(groups).values() if groups else ():
+        path = run.folder / "predictions-test.npz"
         if path.is_file():
             with np.load(path) as saved:
-                loaded.append((group.runs[0], {name: saved[name] for name in saved.files}))
+                loaded.append((run, {name: saved[name] for name in saved.files}))
     if not loaded:
         return []
     labels = loaded[0][1]["labels"]  # (N, 2): character, face

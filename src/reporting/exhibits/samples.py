@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from composed.errors import DataError
 from composed.judges.programs import CLASS_OF_VERDICT
-from composed.reporting.background import Configuration
+from composed.reporting.background import Configuration, side_by_side
 from composed.reporting.exhibits.programs import Example, Token, compared, pseudocode, read_examples
 from composed.reporting.runs import Run, split_name
 
@@ -28,7 +28,7 @@ class Sample:
     """A test program in one mode; `verdict` is that of the mode's own output."""
 
     mode: str
-    seed: int
+    replicate: int
     split: str
     number: int
     fate: str
@@ -55,12 +55,14 @@ class Samples:
 
 
 def samples(groups: Sequence[Configuration], count: int) -> Samples | None:
-    """About `count` test programs of the first seed of every mode; None where no mode has judged predictions."""
+    """About `count` test programs of one replicate, as every mode that has it predicts them.
+
+    None where no mode has judged predictions.
+    """
     read = {}
-    for group in groups:
+    for name, run in side_by_side(groups).items() if groups else ():
         try:
-            run = group.runs[0]
-            read[group.name] = run, {split: read_examples(run.folder, split) for split in run.scores.examples}
+            read[name] = run, {split: read_examples(run.folder, split) for split in run.scores.examples}
         except DataError:
             continue
     if not read or not count:
@@ -78,7 +80,7 @@ def samples(groups: Sequence[Configuration], count: int) -> Samples | None:
     ]
     rule = (
         f"Not a random sample: the first programs of the test files that are, in turn, each of the cases that {name}, "
-        f"seed {leader[0].seed}, knows. Every mode shows the same programs."
+        f"replicate {leader[0].replicate}, knows. Every mode shows the same programs."
     )
     return Samples(shown, rule, {name: fates for name, of in read.items() if (fates := _fates(of))})
 
@@ -99,7 +101,7 @@ def _in_turn(run: Run, examples: Sequence[Example], count: int) -> list[int]:
 def _sample(mode: str, run: Run, example: Example) -> Sample:
     return Sample(
         mode,
-        run.seed,
+        run.replicate,
         split_name(example.split),
         example.number,
         example.fate,
