@@ -28,7 +28,7 @@ update:  ## write the lock files in requirements/ anew: the newest that the rang
 	PYTHON="$(PYTHON)" scripts/update_lock.sh
 
 demo: $(INSTALLED)  ## the main job in minutes: train, judge, print the table; PROFILE=smoke in seconds
-	$(BIN)/composed-train -m task=sanstype profile=$(PROFILE) finetuning=baseline,standard,composed seed=0 runs=runs/demo
+	$(BIN)/composed-train -m task=sanstype profile=$(PROFILE) finetuning=baseline,standard,composed replicate=0 runs=runs/demo
 	$(BIN)/composed-report runs/demo --out runs/demo/report --programs 3 --wandb offline
 	@echo "Open runs/demo/report/report.html"
 
@@ -60,14 +60,14 @@ docs: $(EXTRAS)  ## docs/ as a site in build/site, the configuration reference w
 	$(BIN)/python scripts/config_reference.py
 	$(BIN)/mkdocs build --strict
 
-# What is behind a table: conf/table/NAME.yaml. SEEDS and MODES replace its own; MODES=all is a table of its own.
+# What is behind a table: conf/table/NAME.yaml. REPLICATES and MODES replace its own; MODES=all is a table of its own.
 TABLE = $(BIN)/composed-table --jobs $(JOBS) $(if $(RETRY),--retry-failed) $(if $(DRY),--dry-run)
-SETTINGS = profile=$(PROFILE) trainer=$(TRAINER) $(if $(SEEDS),seed=$(call list,$(SEEDS))) \
+SETTINGS = profile=$(PROFILE) trainer=$(TRAINER) $(if $(REPLICATES),replicate=$(call list,$(REPLICATES))) \
 	$(if $(filter-out all,$(MODES)),finetuning=$(call list,$(MODES)))
 
 tables: table-sanstype table-spoc table-fonts figure-staircase $(ABLATIONS)  ## all of these, which takes days
 
-table-sanstype: $(INSTALLED)  ## PROFILE=quick SEEDS="0 1 2" MODES="..." or all, TRAINER=cpu, JOBS=1; RETRY=1: failed runs too; DRY=1: only says what is to do
+table-sanstype: $(INSTALLED)  ## PROFILE=quick REPLICATES="0 1 2" MODES="..." or all, TRAINER=cpu, JOBS=1; RETRY=1: failed runs too; DRY=1: only says what is to do
 	$(TABLE) sanstype$(if $(filter all,$(MODES)),-modes) $(SETTINGS)
 
 table-spoc: $(INSTALLED)  ## pseudocode of people: the same; SPOC=FOLDER of the SPoC release, data/spoc by default
@@ -77,9 +77,9 @@ table-fonts: $(if $(FONTS_FACES),$(EXTRAS),$(INSTALLED))  ## glyphs: the same; F
 	$(TABLE) fonts $(SETTINGS) $(FACES)
 	$(if $(DRY),,$(BIN)/python scripts/picture_fonts.py runs/fonts-$(PROFILE) results/fonts-$(PROFILE))
 
-figure-staircase: $(INSTALLED)  ## the theory in a picture: SEEDS="0 1 2", about two minutes
-	$(TABLE) staircase --no-report $(if $(SEEDS),seed=$(call list,$(SEEDS)))
-	$(if $(DRY),,$(BIN)/python scripts/figure_staircase.py runs/staircase-quick results/staircase 'make figure-staircase$(if $(SEEDS), SEEDS="$(SEEDS)")')
+figure-staircase: $(INSTALLED)  ## the theory in a picture: REPLICATES="0 1 2", about two minutes
+	$(TABLE) staircase --no-report $(if $(REPLICATES),replicate=$(call list,$(REPLICATES)))
+	$(if $(DRY),,$(BIN)/python scripts/figure_staircase.py runs/staircase-quick results/staircase 'make figure-staircase$(if $(REPLICATES), REPLICATES="$(REPLICATES)")')
 
 FACES = $(if $(FONTS_FACES),task.faces=$(FONTS_FACES))
 $(filter ablation-fonts-%,$(ABLATIONS)): SETTINGS += $(FACES)

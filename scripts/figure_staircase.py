@@ -19,7 +19,7 @@ from composed.tasks.staircase import StaircaseTask
 DIRECT, COMPOSED = "baseline", "composed_pathwise"
 WORDS = {DIRECT: "f trained alone", COMPOSED: "f trained through rounding"}
 BLUE, ORANGE = "#0072b2", "#d55e00"
-Runs = dict[str, dict[int, RunFolder]]  # by mode and seed
+Runs = dict[str, dict[int, RunFolder]]  # by mode and replicate, or seed
 
 
 def find(runs: Path) -> Runs:
@@ -27,7 +27,7 @@ def find(runs: Path) -> Runs:
     found: Runs = defaultdict(dict)
     for path in sorted(runs.glob("staircase-*/result.json")):
         result = read_json(path)
-        found[result["finetuning"]][result["seed"]] = RunFolder(path.parent)
+        found[result["finetuning"]][result["seeds"]["seed"]] = RunFolder(path.parent)
     if not {DIRECT, COMPOSED} <= found.keys():
         raise DataError(f"{runs} holds no finished runs of task=staircase with both {DIRECT} and {COMPOSED}")
     if len({str(run.config()["task"]) for of in found.values() for run in of.values()}) > 1:

@@ -25,15 +25,15 @@ ROWS = (
 
 
 def predictions(runs: Path) -> dict[str, dict[str, np.ndarray]]:
-    """Of the first seed of every mode, by mode. Raises DataError where one of the modes of ROWS is missing."""
+    """Of the first replicate of every mode, by mode. Raises DataError where one of the modes of ROWS is missing."""
     found: dict[str, tuple[int, Path]] = {}
     for path in sorted(runs.glob("fonts-*/result.json")):
         result = read_json(path)
-        found.setdefault(result["finetuning"], (result["seed"], path.parent))
+        found.setdefault(result["finetuning"], (result["replicate"], path.parent))
     if missing := {mode for mode, *_ in ROWS} - found.keys():
         raise DataError(f"{runs} holds no finished run of task=fonts with finetuning={' or '.join(sorted(missing))}")
     if len({found[mode][0] for mode, *_ in ROWS}) > 1:
-        raise DataError(f"{runs}: the modes share no seed")
+        raise DataError(f"{runs}: the modes share no replicate")
     loaded = {}
     for mode, *_ in ROWS:
         with np.load(found[mode][1] / "predictions-test.npz") as saved:

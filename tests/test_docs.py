@@ -30,7 +30,7 @@ SHIM = """#!{python}
 import runpy, sys
 words = sys.argv[1:]
 if "{name}" in ("train", "table") and words != ["--help"]:
-    words = [word.partition(",")[0] if word.startswith("seed=") else word for word in words]
+    words = [word.partition(",")[0] if word.startswith(("seed=", "replicate=")) else word for word in words]
     words = [word for word in words if not word.startswith(("profile=", "logger="))] + ["profile=smoke", "logger=csv"]
     if "{name}" == "table":
         words = [*dict.fromkeys([*words, "--dry-run"])]

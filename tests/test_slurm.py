@@ -118,7 +118,7 @@ def warn(job: str) -> None:
 
 def learned(runs: Path, seed: int = 0) -> int:
     """How many rows of metrics the runs of this seed have at most."""
-    return max((path.read_text().count("\n") for path in runs.glob(f"*-s{seed}-*/metrics.jsonl")), default=0)
+    return max((path.read_text().count("\n") for path in runs.glob(f"*-r{seed}-*/metrics.jsonl")), default=0)
 
 
 def logs(runs: Path, process: int = 0) -> dict[str, str]:
@@ -132,9 +132,9 @@ def logs(runs: Path, process: int = 0) -> dict[str, str]:
 def test_a_sweep_of_jobs_of_which_two_lose_their_machine_ends_as_if_none_had(cluster, settings, train, tmp_path):
     """One is warned by the signal that SLURM sends before it takes a machine, one is taken without a warning."""
     words = [*settings, *LONG, *BASELINE]
-    train(*words, "runs=alone", "-m", "seed=0,1")
+    train(*words, "runs=alone", "-m", "replicate=0,1")
     limits = ("hydra.launcher.timeout_min=30", "hydra.launcher.array_parallelism=2")
-    sweep = start("train", *SWEEP, *limits, *words, "seed=0,1,2,3", cwd=tmp_path)
+    sweep = start("train", *SWEEP, *limits, *words, "replicate=0,1,2,3", cwd=tmp_path)
     taken = {0: warn, 1: lambda job: asked("scontrol", "requeue", job)}
 
     def all_taken() -> bool:
@@ -294,7 +294,7 @@ def test_a_job_that_comes_back_for_ever_ends(scontrol, monkeypatch):
 
 
 def test_a_sweep_for_a_queue_is_refused_where_there_is_none(monkeypatch):
-    words = ["-m", "hydra/launcher=slurm", "seed=0,1"]
+    words = ["-m", "hydra/launcher=slurm", "replicate=0,1"]
     monkeypatch.setattr(launching, "which", lambda _name: None)
     with pytest.raises(ConfigError, match="has no sbatch"):
         command.check_command_line(words, write=False)

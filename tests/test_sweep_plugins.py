@@ -14,7 +14,7 @@ STAIRCASE = (
     *("profile=smoke", "logger=csv", "task=staircase", "finetuning=baseline"),
     *("optim.updates=20", "optim.record_every=10"),
 )
-JOBLIB = ("-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", *STAIRCASE, "seed=0,1")
+JOBLIB = ("-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", *STAIRCASE, "replicate=0,1")
 SEARCH = (
     *("-m", "hydra/sweeper=optuna", "hydra.sweeper.n_trials=2", "hydra.sweeper.sampler.seed=0", *STAIRCASE),
     "optim.lr=tag(log,interval(0.001,0.1))",
@@ -27,7 +27,7 @@ def test_joblib_runs_two_at_a_time_and_one_that_fails_leaves_the_other_alone(tmp
     assert ended.returncode == 0, ended.stderr
     assert "warning" not in ended.stderr.lower()
     first, second = run_folders(tmp_path / "runs")
-    assert {result(folder)["seed"] for folder in (first, second)} == {0, 1}
+    assert {result(folder)["seeds"]["seed"] for folder in (first, second)} == {0, 1}
     for folder in (first, second):
         shutil.rmtree(folder)
     second.mkdir()

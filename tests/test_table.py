@@ -17,14 +17,14 @@ from tests.commands import command
 from tests.run_folders import write_run
 
 NAMES = sorted(path.stem for path in TABLES.glob("*.yaml"))
-WHOLE = "every: a\nseeds: [0]\nrows: []\nby: []\n"
+WHOLE = "every: a\nreplicates: [0]\nrows: []\nby: []\n"
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_table_lists_runs_that_are_accepted_and_tells_its_rows_apart(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     made = Table.named(name)
-    jobs = made.jobs(["profile=smoke", "seed=0"])
+    jobs = made.jobs(["profile=smoke", "replicate=0"])
     assert jobs
     assert (TABLES / f"{name}.yaml").read_text().startswith("# ")
     variants = []
@@ -54,7 +54,7 @@ def test_seeds_are_composed_as_hydra_would(tmp_path, monkeypatch):
 
 def test_words_of_the_command_line_replace_the_tables_own_and_no_run_is_there_twice(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    jobs = Table.named("fonts").jobs(["profile=smoke", "seed=0", "finetuning=baseline", "finetuning.name=mine"])
+    jobs = Table.named("fonts").jobs(["profile=smoke", "replicate=0", "finetuning=baseline", "finetuning.name=mine"])
     assert [job.config.optim.l2 for job in jobs] == [1e-4, 0.0]
     assert {job.config.finetuning.name for job in jobs} == {"mine"}
     assert all(job.config.runs == "runs/fonts-smoke" for job in jobs)
@@ -80,7 +80,8 @@ def test_a_wrong_word_is_refused_with_2(arguments, answer, capsys, tmp_path, mon
 
 
 @pytest.mark.parametrize(
-    "text", ["", "rows: []", "every: a\nseeds: 0\nrows: []\nby: []", f"{WHOLE}titel: x", f"{WHOLE}reference: 1", "[1]"]
+    "text",
+    ["", "rows: []", "every: a\nreplicates: 0\nrows: []\nby: []", f"{WHOLE}titel: x", f"{WHOLE}reference: 1", "[1]"],
 )
 def test_a_file_that_is_no_table_is_named(text, tmp_path, monkeypatch):
     monkeypatch.setattr(table, "TABLES", tmp_path)
@@ -93,7 +94,7 @@ def test_a_file_that_is_no_table_is_named(text, tmp_path, monkeypatch):
 
 def finished(job: Job) -> Path:
     """The job's folder, as if it had run."""
-    folder = write_run(job.folder.path, job.config.finetuning.name, job.config.seed, config=job.config.plain())
+    folder = write_run(job.folder.path, job.config.finetuning.name, job.config.replicate, config=job.config.plain())
     place = {"python": "3", "packages": {"torch": "2"}, "processor": "x", "cores": 1, "gpu": None, "git_revision": "a"}
     (folder / "environment.json").write_text(json.dumps(place))
     (folder / "training.json").write_text('{"resumed": false}')
@@ -104,7 +105,7 @@ def finished(job: Job) -> Path:
 def test_rows_are_compared_with_the_tables_reference_below_its_title(name, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     made = Table.named(name)
-    folders = [finished(job) for job in made.jobs(["seed=0"])]
+    folders = [finished(job) for job in made.jobs(["replicate=0"])]
     table.report(made, folders, Path("out"), "the command")
     assert f"− ({made.reference})" in (tmp_path / "out/table.md").read_text().replace("\\", "")
     for file in ("table.md", "README.md"):
@@ -115,7 +116,7 @@ def test_rows_are_compared_with_the_tables_reference_below_its_title(name, tmp_p
 def test_a_reference_without_a_run_is_named_and_the_rest_reported(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     made = Table.named("ablation-lambda")
-    folders = [finished(job) for job in made.jobs(["seed=0", "finetuning.base_weight=0.1"])]
+    folders = [finished(job) for job in made.jobs(["replicate=0", "finetuning.base_weight=0.1"])]
     table.report(made, folders, Path("out"), "the command")
     assert "no finished run is the reference, composed, base_weight 1.0" in capsys.readouterr().err
     assert (tmp_path / "out/report.html").exists()
@@ -124,7 +125,7 @@ def test_a_reference_without_a_run_is_named_and_the_rest_reported(tmp_path, monk
 def test_the_pairs_of_a_table_are_compared_and_one_without_its_runs_is_named(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     made = dataclasses.replace(Table.named("sanstype"), compare=[["composed", "baseline"], ["lora", "standard"]])
-    folders = [finished(job) for job in made.jobs(["seed=0"])]
+    folders = [finished(job) for job in made.jobs(["replicate=0"])]
     table.report(made, folders, Path("out"), "the command")
     differences = [line for line in (tmp_path / "out/table.md").read_text().splitlines() if " − " in line]
     assert [line.split(" |")[0] for line in differences] == ["| composed − baseline"] * 2
@@ -142,7 +143,7 @@ def test_what_are_no_pairs_of_rows_is_named(pairs, tmp_path, monkeypatch):
 @pytest.mark.slow("seven whole commands, one after the other")
 def test_a_table_goes_on_where_it_failed_and_a_second_call_writes_the_same_bytes(tmp_path: Path):
     """Of two runs one fails: it is retried only when asked. Then nothing is left to do, and that is quick."""
-    words = ("staircase", "profile=smoke", "task.points=60", "optim.updates=20", "seed=0", "optim.record_every=10")
+    words = ("staircase", "profile=smoke", "task.points=60", "optim.updates=20", "replicate=0", "optim.record_every=10")
     poison = tmp_path / "runs/staircase-smoke"
     planned = command("table", *words, "--dry-run", cwd=tmp_path)
     assert planned.returncode == 0, planned.stderr

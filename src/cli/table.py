@@ -20,7 +20,7 @@ from composed.sweeps.table import TABLES, Table, report
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="composed-table", description=__doc__.partition("\n")[0])
     parser.add_argument("name", help=f"one of {', '.join(sorted(path.stem for path in TABLES.glob('*.yaml')))}")
-    parser.add_argument("overrides", nargs="*", help="for every run, such as profile=paper seed=0,1 trainer=gpu")
+    parser.add_argument("overrides", nargs="*", help="for every run, such as profile=paper replicate=0,1 trainer=gpu")
     parser.add_argument(
         "--jobs", type=int, default=1, metavar="N", help="runs at a time, each on its share of the cores"
     )

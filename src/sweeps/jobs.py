@@ -58,7 +58,7 @@ class Job:
 def run_jobs(jobs: Sequence[Job], *, at_a_time: int = 1, retry_failed: bool = True) -> list[Job]:
     """Runs what is not done, `at_a_time` of them with as large a share of the processor's cores each.
 
-    Jobs of one folder, such as those of seed=0,0, are one run.
+    Jobs of one folder, such as those of replicate=0,0, are one run.
     Returns the jobs that are failed then; with `retry_failed` false, those that had failed before are not run again.
     On Interrupted every job is told to stop, writes its checkpoint and ends; a second one kills them.
     """
