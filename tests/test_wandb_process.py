@@ -113,10 +113,12 @@ def test_a_report_is_an_artefact_with_its_table(tmp_path: Path) -> None:
     found = read_back(tmp_path / "out")
     (artifact,) = [each for each in found["artifacts"] if each["type"] == "table"]
     assert {entry["path"] for entry in artifact["manifest"]["contents"]} == {
-        f"{name}" for name in ("report.html", "table.csv", "table.md", "table.png", "table.tex")
+        f"{name}" for name in ("per_replicate.csv", "report.html", "table.csv", "table.md", "table.png", "table.tex")
     }
     (table,) = (found["media"] / "table").glob("table_*.json")
     assert json.loads(table.read_text())["columns"][:3] == ["row", "reference", "split"]
+    (values,) = (found["media"] / "table").glob("per_replicate_*.json")
+    assert json.loads(values.read_text())["columns"][:3] == ["row", "replicate", "split"]
     assert found["config"]["runs"] == ["run"]
 
 

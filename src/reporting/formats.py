@@ -99,10 +99,8 @@ def notes(best: str, table: Table) -> str:
     arrows = "An arrow points to the better side of a measure, where there is one."
     beaten = "higher" if sides == {"higher"} else "better"
     cells = len(table.splits) * len(table.compared)
-    marked = (
-        f"{best}: {beaten} than every other row, with p at most 0.05 after Holm's correction over "
-        f"{_several(cells, 'test set or measure', 'test sets and measures')}."
-    )
+    correction = f" after Holm's correction over {cells} pairs of test set and measure" if cells > 1 else ""
+    marked = f"{best}: {beaten} than every other row, with p at most 0.05{correction}."
     sentences = [
         shares if count else "",
         arrows if count < len(table.measures) else "",
@@ -113,10 +111,6 @@ def notes(best: str, table: Table) -> str:
         _differences(table) if table.claims() and table.compared else "",
     ]
     return " ".join(filter(None, sentences))
-
-
-def _several(count: int, one: str, more: str) -> str:
-    return f"{count} {one if count == 1 else more}"
 
 
 def _interval(table: Table) -> str:
@@ -139,10 +133,9 @@ def _differences(table: Table) -> str:
     paired = f"Differences are {points}between runs of the same {table.design.unit} on the same {table.noun}"
     if not table.family_size:
         return f"{paired}."
-    count = _several(table.family_size, "comparison", "comparisons")
-    return (
-        f"{paired}; ± is of each by itself. p is corrected over {count} (Holm): higher or lower if it is at most 0.05."
-    )
+    size = table.family_size
+    over = f"corrected over {size} comparisons (Holm)" if size > 1 else "of the only comparison"
+    return f"{paired}; ± is of each by itself. p is {over}: higher or lower if it is at most 0.05."
 
 
 def missing(table: Table) -> list[tuple[str, str]]:

@@ -159,4 +159,4 @@ def report(table: Table, finished: Sequence[Path], out: Path, command: str) -> N
         if absent := [name for name in pair if name not in {row.name for row in rows}]:
             say(f"no finished run is {' or '.join(absent)}: {pair[0]} is not compared with {pair[1]}")
     write_report(finished, out, by=table.by, against=against, title=title, compare=compare, family=family)
-    write_text(out / "README.md", describe(finished, command, title))
+    write_text(out / "README.md", describe([run.folder for run in runs], command, title))

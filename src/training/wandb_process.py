@@ -189,19 +189,27 @@ def _log_denoiser(run: Any, weights: Path) -> None:
 
 
 def log_report(run: Any, folder: Path) -> None:
-    """The files of a report as an artefact, and its page and table to look at."""
-    import csv
-
+    """The files of a report as an artefact, and its page, table and values of every replicate to look at."""
     import wandb
 
     artifact = wandb.Artifact(run.name, type="table")
     for path in sorted(folder.iterdir()):
-        if path.name.startswith(("table.", "report.")):
+        if path.name.startswith(("table.", "per_replicate.", "report.")):
             artifact.add_file(str(path))
     run.log_artifact(artifact)
-    with open(folder / "table.csv", encoding="utf-8", newline="") as file:
+    tables = {name: _table(folder / f"{name}.csv") for name in ("table", "per_replicate")}
+    run.log({**tables, "report": wandb.Html(str(folder / "report.html"))})
+
+
+def _table(path: Path) -> Any:
+    """Of W&B, with the columns of a CSV file."""
+    import csv
+
+    import wandb
+
+    with open(path, encoding="utf-8", newline="") as file:
         header, *rows = csv.reader(file)
-    run.log({"table": wandb.Table(columns=[*header], data=rows), "report": wandb.Html(str(folder / "report.html"))})
+    return wandb.Table(columns=[*header], data=rows)
 
 
 def _in_one_line(error: Exception) -> str:
