@@ -61,6 +61,9 @@ docs: $(EXTRAS)  ## docs/ as a site in build/site, the configuration reference w
 	$(BIN)/mkdocs build --strict
 
 # What is behind a table: conf/table/NAME.yaml. REPLICATES and MODES replace its own; MODES=all is a table of its own.
+ifdef SEEDS
+$(error SEEDS="$(SEEDS)": write REPLICATES="$(SEEDS)", which moves data and denoiser with the seed; for seeds alone, composed-table NAME seed=$(call list,$(SEEDS)))
+endif
 TABLE = $(BIN)/composed-table --jobs $(JOBS) $(if $(RETRY),--retry-failed) $(if $(DRY),--dry-run)
 SETTINGS = profile=$(PROFILE) trainer=$(TRAINER) $(if $(REPLICATES),replicate=$(call list,$(REPLICATES))) \
 	$(if $(filter-out all,$(MODES)),finetuning=$(call list,$(MODES)))

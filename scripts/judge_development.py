@@ -21,20 +21,21 @@ from composed.system.files import read_json, write_json
 from composed.tasks.text import TextTask
 
 UNUSED = {"train": 1, "val": 1, "unlabeled": 1, "unlabeled_val": 1}  # splits that have to be there
+SPARE = 50  # programs more than asked for, since the run may know some
 
 
 def development(config: Config, seed: int, programs: int) -> dict[str, Split]:
-    """Programs by split, drawn with another seed than the run's."""
+    """Programs by split, some to spare, drawn by `seed` and that of the run's data: each replicate has its own."""
     task = narrowed(config.task, SansType)
-    if seed == task.seed:
-        raise ConfigError(f"--seed {seed} is the seed of the run's own data; choose another")
-    sizes = replace(task.sizes, **UNUSED, test=programs, ood=programs)
-    return TextTask.open(replace(config, task=replace(task, seed=seed, sizes=sizes))).data.tests
+    if seed == 0:
+        raise ConfigError("--seed 0 draws the run's own data; choose another")
+    sizes = replace(task.sizes, **UNUSED, test=programs + SPARE, ood=programs + SPARE)
+    return TextTask.open(replace(config, task=replace(task, seed=seed + task.seed, sizes=sizes))).data.tests
 
 
-def without(split: Split, known: set[str]) -> Split:
-    """The split's programs that are not known."""
-    rows = [row for row, target in enumerate(split.targets) if target not in known]
+def without(split: Split, known: set[str], most: int) -> Split:
+    """The split's first programs that are not known, `most` at most: as many in every replicate."""
+    rows = [row for row, target in enumerate(split.targets) if target not in known][:most]
     return Split(*([column[row] for row in rows] for column in (split.sources, split.targets, split.tests)))
 
 
@@ -45,7 +46,7 @@ def judge(path: Path, out: Path, seed: int, programs: int) -> None:
         raise ConfigError(f"{path}: only runs on generated SansType programs")
     task, f, _, composition = evaluate.load_run(source, config)
     known = {line for of in (task.data.train, task.data.val, *task.data.tests.values()) for line in of.targets}
-    tests = {name: without(of, known) for name, of in development(config, seed, programs).items()}
+    tests = {name: without(of, known, programs) for name, of in development(config, seed, programs).items()}
     task = replace(task, data=replace(task.data, tests=tests))
     copy = RunFolder(out / path.name)
     written = shutil.ignore_patterns("predictions-*", "verdicts-*", "result.json", "checkpoints")
@@ -60,7 +61,9 @@ def main() -> None:
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     parser.add_argument("--programs", type=int, default=600, metavar="N", help="of each split")
-    parser.add_argument("--seed", type=int, default=77, metavar="N", help="of the programs")
+    parser.add_argument(
+        "--seed", type=int, default=77, metavar="N", help="of the programs, beside that of the run's data"
+    )
     options = parser.parse_args()
     try:
         for path in options.runs:

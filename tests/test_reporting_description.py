@@ -28,10 +28,10 @@ def finished(runs: Path, seed: int, *, resumed: bool = False, **place: object) -
 def test_command_machine_code_and_time_are_named(tmp_path):
     for seed in (0, 1):
         finished(tmp_path / "runs", seed)
-    text = describe([tmp_path / "runs"], "make table SEEDS='0 1'", "SansType")
+    text = describe([tmp_path / "runs"], "make table REPLICATES='0 1'", "SansType")
     for line in (
         "# SansType\n",
-        "    make table SEEDS='0 1'\n",
+        "    make table REPLICATES='0 1'\n",
         "- runs: 2\n",
         "- time beside the denoiser's training: 3:00 h training, 0:02 h judging\n",
         "- machine: Fast One, 2 cores, no GPU\n",

@@ -307,7 +307,7 @@ def test_17_a_sweep_survives_a_failure_and_then_runs_that_one_alone(tmp_path: Pa
 @long
 def test_18_a_table_made_twice_has_the_same_bytes_at_once(tmp_path: Path) -> None:
     place = workplace(tmp_path / "place")
-    words = ("table-sanstype", "PROFILE=smoke", "SEEDS=0 1", "MODES=standard")
+    words = ("table-sanstype", "PROFILE=smoke", "REPLICATES=0 1", "MODES=standard")
     first = make(place, *words)
     assert first.returncode == 0, first.stdout
     files = {path: path.read_bytes() for path in (place / "results/sanstype-smoke").iterdir()}
@@ -318,7 +318,7 @@ def test_18_a_table_made_twice_has_the_same_bytes_at_once(tmp_path: Path) -> Non
     assert {path: path.read_bytes() for path in files} == files
     table = (place / "results/sanstype-smoke/table.md").read_text()
     assert "±" in table
-    assert "| 2 |" in table  # seeds
+    assert "| 2 |" in table  # replicates
 
 
 def test_19_what_is_said_reads_well_in_a_file(demo: Path) -> None:
