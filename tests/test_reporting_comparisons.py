@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from composed.errors import ConfigError
 from composed.judges.programs import MEASURES
 from composed.judges.scores import Measure, Scores
 from composed.reporting.comparisons import Family
@@ -123,6 +124,15 @@ def test_a_named_family_is_corrected_by_itself_and_the_rest_is_not_decided() -> 
     assert {each.word for each in table.comparisons if not each.decided} == {"not in the family"}
     assert table.family_size == 1
     assert "| – | not in the family | 5 |" in to_markdown(table)
+
+
+@pytest.mark.parametrize("family", [Family(tests=["odd"]), Family(measures=["left"])])
+def test_a_family_of_what_no_run_has_is_refused_with_what_there_is(family: Family) -> None:
+    runs = [run("baseline", 0, {"id": [0, 100]}, {})]
+    with pytest.raises(
+        ConfigError, match=r"family: (tests names odd; there are id|measures names left; there are right)"
+    ):
+        build_table(runs, family=family)
 
 
 def with_rates(rates: Mapping[str, Mapping[str, Sequence[float]]]) -> Table:

@@ -84,7 +84,7 @@ def logged(folder: Path) -> set[str]:
 
 
 def a_run(demo: Path, mode: str) -> Path:
-    (folder,) = (demo / "runs/demo").glob(f"*-{mode}-s0-*")
+    (folder,) = (demo / "runs/demo").glob(f"*-{mode}-r0-*")
     return folder
 
 
@@ -113,7 +113,7 @@ def test_03_nothing_asks(demo: Path) -> None:
 
 
 def test_04_metrics_are_kept_offline_for_wandb(demo: Path) -> None:
-    for folder in (demo / "runs/demo").glob("*-s0-*"):
+    for folder in (demo / "runs/demo").glob("*-r0-*"):
         assert [*folder.glob("wandb/offline-run-*/*.wandb")], folder
 
 
