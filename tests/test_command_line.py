@@ -51,7 +51,10 @@ TEXT_NOISES = [name for name in options("noise") if f"parts.{name}:" in MIXTURE]
         ("optim.betas=[0.9,x]", "expected a list of the kind of the default"),
         ("seed.x=1", "there is no key seed.x; did you mean seed"),
         ("pretraining.model.name=t5", "there is no key pretraining.model.name; did you mean pretraining.model or "),
-        ("schedules.other.lr=1", "there is no key schedules.other.lr; did you mean schedules.matched.lr or schedules.continued.lr or "),
+        (
+            "schedules.other.lr=1",
+            "there is no key schedules.other.lr; did you mean schedules.matched.lr or schedules.continued.lr or ",
+        ),
         ("trainer.other=1", "there is no key trainer.other"),
         ("task.sizes={train: 3}", "task.sizes has keys of its own, such as task.sizes.train"),
         ("task.sizes=3", "task.sizes has keys of its own, such as task.sizes.train"),
