@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from composed.models.layers import FeedForward
 
 _SOURCE = Path(__file__).with_name("native.cpp")
+_KERNELS = _SOURCE.with_name("native_kernels.h")  # which it includes
 _OPTIONS = ("-std=c++20", "-O3", "-march=native", "-shared", "-fPIC", "-pthread")
 _LAYER = 22  # pointers of a LayerGiven
 _POINTERS = ("layers", "norm_weight", "norm_bias", "output", "table", "positions", "lengths", "numbers", "result")
@@ -66,7 +67,7 @@ def load() -> Any | None:
         return None
     try:
         version = subprocess.run([compiler, "-v"], capture_output=True, check=True).stderr
-        parts = (_SOURCE.read_bytes(), os.fsencode(compiler), version, " ".join(sorted(flags())).encode())
+        parts = (_SOURCE.read_bytes(), _KERNELS.read_bytes(), os.fsencode(compiler), version, " ".join(sorted(flags())).encode())
         key = hashlib.sha256(b"\0".join((*parts, *map(str.encode, _OPTIONS)))).hexdigest()[:16]
         folder = _cache()
         if folder and (folder / f"{key}.so").exists():
