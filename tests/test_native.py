@@ -68,6 +68,84 @@ def test_rows_are_those_of_the_plain_engine(sizes, sampled):
     assert len({tuple(row) for row in mine.tolist()}) > len(source) // 2  # no test of a model that says one thing
 
 
+def searched(model: Transformer, source: torch.Tensor, beams: int, length: int) -> list[torch.Tensor]:
+    """What compiled beam search finds, and the plain one."""
+    with torch.no_grad():
+        encoded = model.encode(source)
+        return [engine.beam_search(model, encoded, beams, length) for engine in (native, decoding)]
+
+
+@compiled
+@pytest.mark.parametrize("beams", [1, 2, 4, 7, 60])
+@pytest.mark.parametrize("sizes", SIZES)
+def test_beams_are_those_of_the_plain_search(sizes, beams):
+    """60 beams are more than a thread has slots, and more than some models have words."""
+    model, source = random_model(*sizes), random_sources(sizes[3])
+    for length in (1, 2, 30):
+        mine, plain = searched(model, source, beams, length)
+        assert torch.equal(mine, plain)
+    assert len({tuple(row) for row in mine.tolist()}) > 2
+
+
+@compiled
+def test_beams_end_early_and_late_and_are_cut_at_the_length_that_is_allowed():
+    """With an end that grows likelier, from beams that never end to beams that end at once, all of them are met."""
+    model, source = random_model(*SIZES[1]), random_sources(11, count=40)
+    ends = []
+    with torch.no_grad():
+        direction = model.decoder_norm.bias / model.decoder_norm.bias.norm()
+        for push in (-1.0, 0.0, 0.5, 1.0):
+            model.embedding.weight[EOS] += push * direction
+            mine, plain = searched(model, source, 4, 25)
+            assert torch.equal(mine, plain)
+            ends += [row.index(EOS) if EOS in row else 25 for row in mine.tolist()]
+    assert {0, 25} < {*ends}
+    assert len({*ends}) > 8
+
+
+@compiled
+def test_of_equal_beams_the_first_is_taken():
+    """Words 3 and 4, 5 and 6, ... are the same to the model: each hypothesis has equals, whose sums the plain engine
+    rounds by their place in the batch."""
+    model, source = random_model(*SIZES[1]), random_sources(11)
+    with torch.no_grad():
+        model.embedding.weight[4::2] = model.embedding.weight[3:-1:2]
+        for beams in (2, 3, 8):
+            mine, plain = searched(model, source, beams, 12)
+            assert not ((mine >= 4) & (mine % 2 == 0)).any()
+            scores = [-model.nll(source, rows) / (rows != PAD).sum(1) for rows in (mine, plain)]
+            torch.testing.assert_close(*scores)
+
+
+@compiled
+@pytest.mark.parametrize("beams", [1, 3, 20])
+def test_where_all_words_are_equally_likely_both_searches_take_the_same(beams):
+    model = random_model(*SIZES[1])
+    with torch.no_grad():
+        model.decoder_norm.weight.zero_()
+        model.decoder_norm.bias.zero_()
+    mine, plain = searched(model, random_sources(11), beams, 6)
+    assert torch.equal(mine, plain)
+
+
+@compiled
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_beams_of_a_source_are_the_same_in_every_batch_and_on_every_number_of_threads(precision):
+    model, source = random_model(*SIZES[0]), random_sources(40, count=60, length=20)
+    before = torch.get_num_threads()
+    with torch.no_grad(), torch.autocast("cpu", precision, enabled=precision == torch.bfloat16):
+        encoded = model.encode(source)
+        together = native.beam_search(model, encoded, 3, 30)
+        for row in (0, 7, 59):
+            one = Encoded(encoded.states[row : row + 1], encoded.mask[row : row + 1])
+            assert torch.equal(native.beam_search(model, one, 3, 30)[0], together[row])
+        try:
+            torch.set_num_threads(3)
+            assert torch.equal(native.beam_search(model, encoded, 3, 30), together)
+        finally:
+            torch.set_num_threads(before)
+
+
 @compiled
 def test_low_rank_updates_are_decoded_too_and_adapters_left_to_the_plain_engine():
     source, numbers = sources(), uniform(6, 12)
@@ -128,6 +206,8 @@ def test_a_diverged_model_ends_its_rows():
     with torch.no_grad():
         model.embedding.weight.fill_(torch.nan)
         rows = native.generate(model, model.encode(sources()), 2, 5, uniform(6, 5))
+    for beams in searched(model, sources(), 2, 5):
+        assert beams.tolist() == [[EOS, PAD, PAD, PAD, PAD]] * 3
     assert rows.shape == (6, 5)
     assert ((rows >= 0) & (rows < 11)).all()
 

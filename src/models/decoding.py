@@ -198,7 +198,10 @@ def generate(
 
 
 def beam_search(model: Any, encoded: Any, beams: int, max_length: int) -> Tensor:
-    """Beam search with scores divided by length (Wu et al. 2016 with alpha 1), finished rows compete: (B, T)."""
+    """Beam search with scores divided by length (Wu et al. 2016 with alpha 1), finished rows compete: (B, max_length).
+
+    Of equals the first is taken, in the order of beams and ids. Pads after `eos`.
+    """
     state = model.begin(encoded, beams)
     pad, bos, eos = state.specials.pad, state.specials.bos, state.specials.eos
     device, batch, vocabulary = encoded.states.device, len(encoded.states), state.outputs
@@ -215,8 +218,7 @@ def beam_search(model: Any, encoded: Any, beams: int, max_length: int) -> Tensor
         scores[..., 0] = scores[..., 0].masked_fill(done, 0.0)  # a finished beam goes on as itself
         grown = total[..., None] + scores  # (B, beams, V)
         size = lengths + (~done)
-        ranked = (grown / size.clamp(min=1)[..., None]).flatten(1)
-        best = ranked.topk(beams, 1).indices  # (B, beams)
+        best = _first_best((grown / size.clamp(min=1)[..., None]).flatten(1), beams)  # (B, beams)
         origin, choice = best // vocabulary, best % vocabulary + eos
         total = grown.flatten(1).gather(1, best)
         tokens, lengths, was_done = tokens[rows, origin], size.gather(1, origin), done.gather(1, origin)
@@ -226,8 +228,18 @@ def beam_search(model: Any, encoded: Any, beams: int, max_length: int) -> Tensor
             break
         token = choice.flatten()
         state.select((rows * beams + origin).flatten())
-    winner = (total / lengths.clamp(min=1)).argmax(1)
-    return trim(tokens[rows[:, 0], winner], pad)
+    return tokens[:, 0]  # beams are in order, the best one first
+
+
+def _first_best(values: Tensor, count: int) -> Tensor:
+    """Columns (B, count) of the greatest values (B, N) in order, of equals the first; what is no number is least."""
+    values = values.masked_fill(values.isnan(), -torch.inf)
+    least = values.topk(count, 1).values[:, -1:]  # which of equals topk takes, it does not say
+    more, equal = values > least, values == least
+    taken = more | (equal & (equal.cumsum(1) <= count - more.sum(1, keepdim=True)))
+    columns = taken.nonzero()[:, 1].view(-1, count)
+    order = values.gather(1, columns).sort(stable=True, dim=1, descending=True).indices
+    return columns.gather(1, order)
 
 
 def trim(rows: Tensor, pad: int) -> Tensor:

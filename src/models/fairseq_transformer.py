@@ -159,7 +159,7 @@ class FairseqTransformer(SequenceModel):
         encoded = self.encode(source)
         if beams == 1:
             return decoding.trim(decoding.generate(self, encoded, 1, max_length), self.specials.pad)
-        return decoding.beam_search(self, encoded, beams, max_length)
+        return decoding.trim(decoding.beam_search(self, encoded, beams, max_length), self.specials.pad)
 
     def begin(self, encoded: Encoded, count: int) -> "_Decoding":
         return _Decoding(self, encoded.repeated(count))

@@ -1,8 +1,9 @@
-// Greedy decoding and ancestral sampling of a pre-norm transformer's decoder, on processors with AVX-512.
+// Greedy decoding, ancestral sampling and beam search of a pre-norm transformer's decoder, on processors with AVX-512.
 //
 // One call decodes all rows: each thread holds some rows in slots, takes them one token further at a time, and puts the
 // next row in the slot of one that ended, whatever the positions of the others. A row's numbers depend on nothing but
-// the row, so that the result is the same bit for bit for every batch, order and number of threads.
+// the row, so that the result is the same bit for bit for every batch, order and number of threads. Of beam search the
+// same holds with a source and its beams in the place of a row.
 // Letters: D width, H heads, d = D/H, F inner width, V outputs, S source length, B sources, k rows of each.
 
 #include "native_kernels.h"
@@ -29,9 +30,9 @@ struct Given {
     const float* positions;  // (max_length, D)
     const int64_t* lengths;  // (B,): tokens of the sources
     const double* numbers;   // (B*k, max_length): uniform in [0, 1), to sample with; null: the likeliest
-    int64_t* result;         // (B*k, max_length), filled with pads
+    int64_t* result;         // (B*k, max_length), filled with pads; with beams (B, max_length)
     int64_t count_layers, width, heads, hidden, outputs, bos, eos, sources, source_length, rows, min_length, max_length;
-    int64_t threads, half;
+    int64_t threads, half, beams;  // beams 0: rows, greedy or drawn; else k
 };
 
 template <class T>
@@ -70,14 +71,15 @@ struct Decoder {
     using Item = typename T::Item;
     const Given& given;
     const int width, heads, depth, hidden, outputs;
+    const int64_t share;  // rows of a source
     std::vector<Layer<T>> layers;
     Linear<Full> output;
     std::unique_ptr<Item[]> crosses;  // a Memory of each source and layer
-    std::atomic<int64_t> next_row{0};
+    std::atomic<int64_t> next{0};  // row, or source, that no thread has taken yet
 
     explicit Decoder(const Given& given)
         : given(given), width(given.width), heads(given.heads), depth(width / heads), hidden(given.hidden),
-          outputs(given.outputs), layers(given.count_layers),
+          outputs(given.outputs), share(given.rows / given.sources), layers(given.count_layers),
           crosses(new Item[given.sources * given.count_layers * cross_items()]) {
         each(layers.size(), [&](int64_t i) { layers[i].pack(given.layers[i], width, hidden, heads); });
         output.pack({{given.output, nullptr}}, {outputs}, width, {1.0f});
@@ -111,81 +113,107 @@ struct Decoder {
             for (int64_t at = 0; at < given.lengths[source]; at++, states += 2 * width)
                 memory.put(at, states, states + width);
         });
-        const int slots = static_cast<int>(std::min<int64_t>(SLOTS, (given.rows + given.threads - 1) / given.threads));
-        together([&] { decode(slots); });
+        const int64_t units = given.beams ? given.sources : given.rows, most = SLOTS / std::max<int64_t>(given.beams, 1);
+        const int slots = std::clamp<int64_t>((units + given.threads - 1) / given.threads, 1, std::max<int64_t>(most, 1));
+        together([&] { given.beams ? search(slots) : decode(slots); });
     }
 
     struct Slot {
-        int64_t row, token, at;
+        int64_t row, token, at;  // the row is one of `share` of its source
         int cache;
     };
 
-    void decode(int slots) {
-        const int wide = up(width, COLUMNS), wider = up(std::max(3 * width, hidden), COLUMNS);
-        const int narrow = up(std::max(width, hidden), T::group), scored = up(outputs, COLUMNS);
-        const size_t room = Memory<T>::items(heads, depth, given.max_length);
-        std::unique_ptr<Item[]> caches(new Item[slots * layers.size() * room]);
-        std::vector<float> states(slots * wide, 0.0f), wanted(slots * std::max(wider, scored)), normed(slots * width);
-        std::vector<Item> items(slots * narrow, 0);
-        Scratch<T> scratch(std::max(given.max_length, given.source_length), depth);
-        std::vector<Slot> active;
-        const int64_t share = given.rows / given.sources;
+    // What one thread works with: `slots` rows that it takes one token further at a time, and their caches.
+    struct Desk {
+        const Decoder& of;
+        const int wide, wider, narrow, scored;
+        const size_t room;  // items of a cache of one layer
+        std::unique_ptr<Item[]> caches;
+        std::vector<float> states, wanted, normed;
+        std::vector<Item> items;
+        Scratch<T> scratch;
 
-        const auto take = [&](int cache) {
-            const int64_t row = next_row++;
-            if (row < given.rows) active.push_back({row, given.bos, 0, cache});
-        };
-        const auto norm = [&](Pair weights) {
-            for (size_t i = 0; i < active.size(); i++) {
-                normalise(&states[i * wide], weights, width, normed.data());
-                round_all<T>(normed.data(), &items[i * narrow], width);
+        Desk(const Decoder& of, int slots)
+            : of(of), wide(up(of.width, COLUMNS)), wider(up(std::max(3 * of.width, of.hidden), COLUMNS)),
+              narrow(up(std::max(of.width, of.hidden), T::group)), scored(up(of.outputs, COLUMNS)),
+              room(Memory<T>::items(of.heads, of.depth, of.given.max_length)),
+              caches(new Item[slots * of.layers.size() * room]), states(slots * wide, 0.0f),
+              wanted(slots * std::max(wider, scored)), normed(slots * of.width), items(slots * narrow, 0),
+              scratch(std::max(of.given.max_length, of.given.source_length), of.depth) {}
+
+        Memory<T> cache(int which, int layer) {
+            return {of.heads, of.depth, static_cast<int>(of.given.max_length),
+                    &caches[(which * of.layers.size() + layer) * room]};
+        }
+
+        void norm(Pair weights, int rows) {
+            for (int i = 0; i < rows; i++) {
+                normalise(&states[i * wide], weights, of.width, normed.data());
+                round_all<T>(normed.data(), &items[i * narrow], of.width);
             }
-        };
-        const auto times = [&](const Linear<T>& map) {
-            multiply(map, items.data(), narrow, active.size(), wanted.data(), wider);
-        };
-        const auto add = [&](const Linear<T>& map) {
-            multiply(map, items.data(), narrow, active.size(), states.data(), wide, true);
-        };
+        }
+        void times(const Linear<T>& map, int rows) {
+            multiply(map, items.data(), narrow, rows, wanted.data(), wider);
+        }
+        void add(const Linear<T>& map, int rows) {
+            multiply(map, items.data(), narrow, rows, states.data(), wide, true);
+        }
 
-        for (int i = 0; i < slots; i++) take(i);
-        while (!active.empty()) {
-            const int rows = active.size();
+        // Takes the rows one token further: the scores of row i are at wanted + i * scored then.
+        void step(const std::vector<Slot>& active) {
+            const Given& given = of.given;
+            const int rows = active.size(), width = of.width;
             for (int i = 0; i < rows; i++) {
                 const float* token = given.table + active[i].token * width;
                 const float* position = given.positions + active[i].at * width;
                 for (int j = 0; j < width; j++) states[i * wide + j] = token[j] + position[j];
             }
-            for (size_t l = 0; l < layers.size(); l++) {
-                norm(given.layers[l].norms[0]);
-                times(layers[l].query_key_value);
-                for (int i = 0; i < rows; i++) {
-                    const Slot& slot = active[i];
-                    const float* query = &wanted[i * wider];
-                    Memory<T> own(heads, depth, given.max_length, &caches[(slot.cache * layers.size() + l) * room]);
-                    own.put(slot.at, query + width, query + 2 * width);
-                    attend(query, own, slot.at + 1, scratch, &items[i * narrow]);
-                }
-                add(layers[l].out);
-                norm(given.layers[l].norms[1]);
-                times(layers[l].cross_query);
-                for (int i = 0; i < rows; i++) {
-                    const int64_t source = active[i].row / share;
-                    attend(&wanted[i * wider], cross(source, l), given.lengths[source], scratch, &items[i * narrow]);
-                }
-                add(layers[l].cross_out);
-                norm(given.layers[l].norms[2]);
-                times(layers[l].inner);
-                for (int i = 0; i < rows; i++)
-                    for (int j = 0; j < hidden; j++)
-                        items[i * narrow + j] = T::item(std::max(wanted[i * wider + j], 0.0f));
-                add(layers[l].outer);
-            }
+            for (size_t l = 0; l < of.layers.size(); l++) layer(active, l);
             for (int i = 0; i < rows; i++) normalise(&states[i * wide], given.norm, width, &normed[i * width]);
-            multiply(output, normed.data(), width, rows, wanted.data(), scored);
-            for (int i = rows - 1; i >= 0; i--) {
+            multiply(of.output, normed.data(), width, rows, wanted.data(), scored);
+        }
+
+        void layer(const std::vector<Slot>& active, int l) {
+            const Layer<T>& layer = of.layers[l];
+            const int rows = active.size(), width = of.width;
+            norm(of.given.layers[l].norms[0], rows);
+            times(layer.query_key_value, rows);
+            for (int i = 0; i < rows; i++) {
+                const float* query = &wanted[i * wider];
+                Memory<T> own = cache(active[i].cache, l);
+                own.put(active[i].at, query + width, query + 2 * width);
+                attend(query, own, active[i].at + 1, scratch, &items[i * narrow]);
+            }
+            add(layer.out, rows);
+            norm(of.given.layers[l].norms[1], rows);
+            times(layer.cross_query, rows);
+            for (int i = 0; i < rows; i++) {
+                const int64_t source = active[i].row / of.share;
+                attend(&wanted[i * wider], of.cross(source, l), of.given.lengths[source], scratch, &items[i * narrow]);
+            }
+            add(layer.cross_out, rows);
+            norm(of.given.layers[l].norms[2], rows);
+            times(layer.inner, rows);
+            for (int i = 0; i < rows; i++)
+                for (int j = 0; j < of.hidden; j++)
+                    items[i * narrow + j] = T::item(std::max(wanted[i * wider + j], 0.0f));
+            add(layer.outer, rows);
+        }
+    };
+
+    void decode(int slots) {
+        Desk desk(*this, slots);
+        std::vector<Slot> active;
+        const auto take = [&](int cache) {
+            const int64_t row = next++;
+            if (row < given.rows) active.push_back({row, given.bos, 0, cache});
+        };
+        for (int i = 0; i < slots; i++) take(i);
+        while (!active.empty()) {
+            desk.step(active);
+            for (int i = active.size() - 1; i >= 0; i--) {
                 Slot& slot = active[i];
-                float* scores = &wanted[i * scored];
+                float* scores = &desk.wanted[i * desk.scored];
                 if (slot.at < given.min_length) scores[0] = -INFINITY;
                 const int64_t place = slot.row * given.max_length + slot.at;
                 slot.token = given.eos + choose(scores, outputs, given.numbers ? given.numbers + place : nullptr);
@@ -196,6 +224,121 @@ struct Decoder {
                 take(cache);
             }
         }
+    }
+
+    // A hypothesis: its ids, their summed log-probability, and the cache of what it has said, which one that ended needs
+    // no more.
+    struct Beam {
+        std::vector<int64_t> tokens;
+        float total;
+        bool done;
+        int cache;
+        float rank() const { return total / tokens.size(); }
+    };
+
+    struct Search {
+        int64_t source;
+        int first;  // of the k caches that are its own
+        std::vector<Beam> beams;
+    };
+
+    // A beam and what it goes on with; where it has ended, as itself. Those of equal rank in the order of beams and ids.
+    struct Candidate {
+        float rank, total;
+        int beam, choice;
+        bool operator<(const Candidate& other) const {
+            return rank != other.rank ? rank > other.rank
+                                      : beam != other.beam ? beam < other.beam : choice < other.choice;
+        }
+    };
+
+    // decoding.py's beam_search; what is impossible is left out where it has beams of probability 0.
+    void search(int slots) {
+        Desk desk(*this, slots * share);
+        std::vector<Search> searches;
+        const auto take = [&](int first) {
+            const int64_t source = next++;
+            if (source < given.sources) searches.push_back({source, first, {{{}, 0.0f, false, first}}});
+        };
+        for (int i = 0; i < slots; i++) take(i * share);
+        std::vector<Slot> active;
+        while (!searches.empty()) {
+            active.clear();
+            for (const Search& one : searches)
+                for (const Beam& beam : one.beams)
+                    if (!beam.done)
+                        active.push_back({one.source * share, beam.tokens.empty() ? given.bos : beam.tokens.back(),
+                                          static_cast<int64_t>(beam.tokens.size()), beam.cache});
+            desk.step(active);
+            const float* scores = desk.wanted.data();
+            std::vector<int> ended;
+            for (size_t i = 0; i < searches.size(); i++)
+                if (grow(desk, searches[i], scores)) ended.push_back(i);
+            for (int i = ended.size() - 1; i >= 0; i--) {
+                const Search over = std::move(searches[ended[i]]);
+                const auto& tokens = over.beams.front().tokens;
+                std::copy(tokens.begin(), tokens.end(), given.result + over.source * given.max_length);
+                searches.erase(searches.begin() + ended[i]);
+                take(over.first);
+            }
+        }
+    }
+
+    // Takes the scores of the beams that go on, and leaves the best k of what they become. Returns whether it is over.
+    bool grow(Desk& desk, Search& one, const float*& scores) {
+        std::vector<Candidate> best;
+        std::vector<float> shares(up(outputs, LANES));
+        int64_t length = 0;  // of what goes on
+        for (size_t b = 0; b < one.beams.size(); b++) {
+            const Beam& beam = one.beams[b];
+            if (beam.done) {
+                best.push_back({beam.rank(), beam.total, static_cast<int>(b), 0});
+                continue;
+            }
+            length = beam.tokens.size() + 1;
+            const float most = *std::max_element(scores, scores + outputs);
+            std::copy_n(scores, outputs, shares.begin());
+            const float whole = std::log(soften(shares.data(), outputs));
+            for (int v = 0; v < outputs; v++) {
+                const float total = beam.total + (scores[v] - most - whole);
+                if (total > -INFINITY) best.push_back({total / length, total, static_cast<int>(b), v});
+            }
+            scores += desk.scored;
+        }
+        const size_t kept = std::min<size_t>(share, best.size());
+        std::partial_sort(best.begin(), best.begin() + kept, best.end());
+        best.resize(kept);
+        if (best.empty()) best.push_back({0.0f, 0.0f, 0, 0});  // the model says no numbers
+        one.beams = become(desk, one, best);
+        const bool going = std::any_of(one.beams.begin(), one.beams.end(), [](const Beam& beam) { return !beam.done; });
+        return !going || length == given.max_length;
+    }
+
+    // The beams of the candidates. The first that goes on from a beam has its cache, the others a copy.
+    std::vector<Beam> become(Desk& desk, const Search& one, const std::vector<Candidate>& best) {
+        std::vector<Beam> beams;
+        std::vector<bool> taken(share, false);
+        std::vector<size_t> copies;
+        for (const Candidate& candidate : best) {
+            const Beam& from = one.beams[candidate.beam];
+            beams.push_back(from);
+            Beam& beam = beams.back();
+            if (from.done) continue;
+            beam.tokens.push_back(given.eos + candidate.choice);
+            beam.total = candidate.total;
+            beam.done = candidate.choice == 0;
+            if (beam.done) continue;
+            if (taken[from.cache - one.first]) copies.push_back(beams.size() - 1);
+            taken[from.cache - one.first] = true;
+        }
+        for (const size_t which : copies) {
+            const int free = std::find(taken.begin(), taken.end(), false) - taken.begin(), from = beams[which].cache;
+            taken[free] = true;
+            beams[which].cache = one.first + free;
+            for (size_t l = 0; l < layers.size(); l++)
+                desk.cache(one.first + free, l).copy(desk.cache(from, l), beams[which].tokens.size());
+        }
+        return beams;
     }
 };
 

@@ -3,7 +3,7 @@
 `native.cpp` is compiled with g++ when the first row is asked for (some seconds), and kept in the user's cache folder,
 if there is one, under a hash of its text, the compiler and the processor. Where there is no g++ or no AVX-512 (or
 COMPOSED_NATIVE=0 in the environment), and for models with more in their layers than ours, `decoding.py` does the work.
-Left out: beam search, other processors.
+Left out: other processors.
 """
 
 import ctypes
@@ -29,7 +29,7 @@ _LAYER = 22  # pointers of a LayerGiven
 _POINTERS = ("layers", "norm_weight", "norm_bias", "output", "table", "positions", "lengths", "numbers", "result")
 _NUMBERS = (
     *("count_layers", "width", "heads", "hidden", "outputs", "bos", "eos", "sources", "source_length", "rows"),
-    *("min_length", "max_length", "threads", "half"),
+    *("min_length", "max_length", "threads", "half", "beams"),
 )
 
 
@@ -104,12 +104,37 @@ def generate(
 
     Multiplies in bfloat16 where autocast is on and the processor can. A row is the same bit for bit in every batch.
     """
+    result = torch.full((len(encoded.states) * count, max_length), model.specials.pad)
+    numbers = None if uniforms is None else uniforms.contiguous()
+    _decode(
+        model,
+        encoded,
+        result=result.data_ptr(),
+        numbers=None if numbers is None else numbers.data_ptr(),
+        rows=len(result),
+        min_length=min_length,
+        max_length=max_length,
+    )
+    return result
+
+
+def beam_search(model: Any, encoded: Any, beams: int, max_length: int) -> Tensor:
+    """Rows (B, max_length): what `decoding.beam_search` finds, up to rounding; in bfloat16 where `generate` is.
+
+    A row is the same bit for bit in every batch.
+    """
+    sources = len(encoded.states)
+    result = torch.full((sources, max_length), model.specials.pad)
+    _decode(model, encoded, result=result.data_ptr(), rows=sources * beams, max_length=max_length, beams=beams)
+    return result
+
+
+def _decode(model: Any, encoded: Any, **asked: int | None) -> None:
+    """Calls the compiled code with the weights and the sources, and with what is asked: fields of `_Given`."""
     memory, mask = encoded.states, encoded.mask
     keep: list[Tensor] = []  # what the pointers point to
 
-    def address(values: Tensor | None) -> int:
-        if values is None:
-            return 0
+    def address(values: Tensor) -> int:
         keep.append(values.detach().to(torch.float32).contiguous())
         return keep[-1].data_ptr()
 
@@ -119,22 +144,13 @@ def generate(
     pointers: list[int] = []
     for layer in model.decoder:
         attention, cross, forward = layer.attention, layer.cross, layer.feed_forward
-        modules: list[nn.Module] = [
-            *layer.norms,
-            attention.query,
-            attention.key_value,
-            attention.out,
-            cross.query,
-            cross.out,
-        ]
-        for module in (*modules, forward.inner, forward.outer):
+        maps = (attention.query, attention.key_value, attention.out, cross.query, cross.out)
+        modules: list[nn.Module] = [*layer.norms, *maps, forward.inner, forward.outer]
+        for module in modules:
             pointers += pair(module)
         pointers += address(cross.key_value(memory)), 0
     weight, specials = model.embedding.weight, model.specials
     lengths = mask.flatten(1).sum(1)
-    rows = len(memory) * count
-    result = torch.full((rows, max_length), specials.pad)
-    uniforms = None if uniforms is None else uniforms.contiguous()
     half = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
     norm_weight, norm_bias = pair(model.decoder_norm)
     given = _Given(
@@ -143,10 +159,8 @@ def generate(
         norm_bias=norm_bias,
         output=address(weight[specials.eos :]),
         table=address(weight * model.width**0.5),
-        positions=address(model.positions_to(max_length)),
+        positions=address(model.positions_to(asked["max_length"])),
         lengths=lengths.data_ptr(),
-        numbers=None if uniforms is None else uniforms.data_ptr(),
-        result=result.data_ptr(),
         count_layers=len(model.decoder),
         width=model.width,
         heads=attention.heads,
@@ -156,12 +170,9 @@ def generate(
         eos=specials.eos,
         sources=len(memory),
         source_length=mask.shape[-1],
-        rows=rows,
-        min_length=min_length,
-        max_length=max_length,
         threads=torch.get_num_threads(),
         half=half and "avx512_bf16" in flags(),
+        **asked,
     )
     assert len(array) == _LAYER * len(model.decoder)
     load().decode(given)  # type: ignore[union-attr]
-    return result

@@ -206,6 +206,15 @@ struct Memory {
             }
         }
     }
+
+    // Takes over the first `count` positions of another row.
+    void copy(const Memory& from, int count) {
+        for (int head = 0; head < heads; head++) {
+            const size_t key = head * key_items(depth, room), value = head * value_items(depth, room);
+            std::copy_n(from.keys + key, key_items(depth, count), keys + key);
+            std::copy_n(from.values + value, value_items(depth, count), values + value);
+        }
+    }
 };
 
 // Products of the query with the keys of N blocks of LANES positions; several sums hide the latency.

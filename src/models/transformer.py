@@ -145,7 +145,11 @@ class Transformer(SequenceModel):
     def predict(self, source: Tensor | Encoded, *, max_length: int, beams: int = 1) -> Tensor:
         if beams == 1:
             return self.decode(source, 1, max_length)
-        return decoding.beam_search(self, self.encode(source), beams, max_length)
+        encoded = self.encode(source)
+        if max_length == 0 or len(encoded.states) == 0:
+            return self._nothing(encoded, 1, max_length)
+        search = native.beam_search if native.applies(self) else decoding.beam_search
+        return decoding.trim(search(self, encoded, beams, max_length), self.specials.pad)
 
     def begin(self, encoded: Encoded, count: int) -> decoding.Decoding:
         """`count` rows of each source before their first token."""
@@ -162,11 +166,13 @@ class Transformer(SequenceModel):
         """`decoding.generate`, without the columns that are pads in every row: (B*count, T)."""
         encoded = self.encode(source)
         if max_length == 0 or len(encoded.states) * count == 0:
-            return encoded.mask.new_full(
-                (len(encoded.states) * count, max_length), self.specials.pad, dtype=torch.int64
-            )
+            return self._nothing(encoded, count, max_length)
         generate = native.generate if native.applies(self) else decoding.generate
         return decoding.trim(generate(self, encoded, count, max_length, uniforms, min_length), self.specials.pad)
+
+    def _nothing(self, encoded: Encoded, count: int, max_length: int) -> Tensor:
+        """Rows of no source, or of no token."""
+        return encoded.mask.new_full((len(encoded.states) * count, max_length), self.specials.pad, dtype=torch.int64)
 
 
 def _in_mode(layer: nn.Module, training: bool, *inputs: Tensor) -> Tensor:
