@@ -1,0 +1,92 @@
+"""How predictions are decoded: it shapes what a run predicts, and no weights."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
+
+from composed.config.groups import Group, Own, Whole, short
+from composed.config.rules import Choice, Unit, above
+from composed.config.structure import structure
+from composed.errors import ConfigError
+
+OF_TEXT = frozenset({"text"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Greedy(Group):
+    _target_: str
+
+    @property
+    def word(self) -> str:
+        """What follows a mode's name in reports."""
+        return ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beam(Group):
+    outputs: ClassVar[frozenset[str]] = OF_TEXT
+    _target_: str
+    beams: Annotated[int, above(0), Unit("hypotheses")]
+
+    @property
+    def word(self) -> str:
+        return f"beam {self.beams}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleVote(Group):
+    outputs: ClassVar[frozenset[str]] = OF_TEXT
+    _target_: str
+    samples: Annotated[int, above(0), Unit("samples")]
+
+    @property
+    def word(self) -> str:
+        return f"vote {self.samples}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resample(Group):
+    outputs: ClassVar[frozenset[str]] = OF_TEXT
+    _target_: str
+    draws: Annotated[int, above(1), Unit("outputs")]
+
+    @property
+    def word(self) -> str:
+        return f"resample {self.draws}"
+
+    def agree(self, config: Whole) -> None:
+        if config.task.judge != "programs":
+            raise ConfigError(
+                f"decoding=resample: task.judge={config.task.judge} compiles nothing, and this draws again what the "
+                "compiler refuses; valid for such a task are decoding=greedy, beam and sample_vote"
+            )
+
+
+SCHEMAS: dict[str, type] = {
+    "composed.models.decoders.Greedy": Greedy,
+    "composed.models.decoders.Beam": Beam,
+    "composed.models.decoders.SampleVote": SampleVote,
+    "composed.models.decoders.Resample": Resample,
+}
+
+
+def _select(node: Mapping[str, Any]) -> type:
+    return SCHEMAS.get(str(node.get("_target_")), Own)
+
+
+Decoding = Annotated[Greedy | Beam | SampleVote | Resample | Own, Choice(_select)]
+
+
+def is_greedy(decoding: Any) -> bool:
+    return isinstance(decoding, Greedy)
+
+
+def decoding_word(node: Mapping[str, Any]) -> str:
+    """What follows a mode's name in reports: "" of greedy decoding, else such as "beam 4". Of a class of one's own its
+    name and settings. Raises ConfigError for what is no such group.
+    """
+    decoding: Any = structure(Decoding, node, "decoding")  # type: ignore[arg-type]
+    if isinstance(decoding, Own):
+        settings = (f"{key} {value}" for key, value in decoding.settings.items())
+        return ", ".join([short(decoding._target_), *settings])
+    return decoding.word
