@@ -13,6 +13,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import composed  # noqa: F401  (sets how threads wait, before torch loads)
@@ -73,18 +74,10 @@ def main() -> None:
         for name, precision in PRECISIONS.items():
             with torch.autocast("cpu", torch.bfloat16, enabled=precision == torch.bfloat16):
                 encoded = model.encode(source)
-
-                def greedy() -> Tensor:
-                    return native.generate(model, encoded, 1, LONGEST)
-
+                greedy = partial(native.generate, model, encoded, 1, LONGEST)
                 for beams in (2, 4, 8):
-
-                    def compiled(beams: int = beams) -> Tensor:
-                        return native.beam_search(model, encoded, beams, LONGEST)
-
-                    def plain(beams: int = beams) -> Tensor:
-                        return decoding.beam_search(model, encoded, beams, LONGEST)
-
+                    compiled = partial(native.beam_search, model, encoded, beams, LONGEST)
+                    plain = partial(decoding.beam_search, model, encoded, beams, LONGEST)
                     faster, same = ratio(plain, compiled, options.pairs)
                     dearer, _ = ratio(compiled, greedy, options.pairs)
                     lines.append(f"| {name} | {beams} | {faster} | {same:.0%} | {dearer} |")

@@ -67,13 +67,8 @@ def load() -> Any | None:
         return None
     try:
         version = subprocess.run([compiler, "-v"], capture_output=True, check=True).stderr
-        parts = (
-            _SOURCE.read_bytes(),
-            _KERNELS.read_bytes(),
-            os.fsencode(compiler),
-            version,
-            " ".join(sorted(flags())).encode(),
-        )
+        code = _SOURCE.read_bytes() + _KERNELS.read_bytes()
+        parts = (code, os.fsencode(compiler), version, " ".join(sorted(flags())).encode())
         key = hashlib.sha256(b"\0".join((*parts, *map(str.encode, _OPTIONS)))).hexdigest()[:16]
         folder = _cache()
         if folder and (folder / f"{key}.so").exists():

@@ -50,9 +50,8 @@ class Writing:
             return [base] + ([self.composition.denoise(base, **how)] if self.composition else [])
 
         decoded = self._decoded(examples, decode)
-        return {
-            output: [self.tokenizer.decode(ids) for ids in rows] for output, rows in zip(OUTPUTS, decoded, strict=False)
-        }
+        outputs = zip(OUTPUTS, decoded, strict=False)
+        return {output: [self.tokenizer.decode(ids) for ids in rows] for output, rows in outputs}
 
     def samples(self, examples: Sequence[int], count: int, *, first: int = 0) -> dict[str, list[list[Sample]]]:
         def decode(rows: Sequence[int], source: Tensor) -> list[Tensor]:
