@@ -62,11 +62,41 @@ class Resample(Group):
             )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Constrained(Group):
+    outputs: ClassVar[frozenset[str]] = OF_TEXT
+    _target_: str
+
+    @property
+    def word(self) -> str:
+        return "constrained"
+
+    def agree(self, config: Whole) -> None:
+        where = "decoding=constrained"
+        if config.task.name != "sanstype":
+            raise ConfigError(
+                f"{where}: it knows the grammar of task=sanstype, not that of task={config.task.name}; valid are "
+                "decoding=greedy, beam, sample_vote and resample"
+            )
+        if config.tokenizer.kind != "word" and config.tokenizer.file is None:
+            raise ConfigError(
+                f"{where}: tokenizer.kind={config.tokenizer.kind} cuts words into pieces, and this says which words may "
+                "follow; use tokenizer.kind=word"
+            )
+        own = getattr(config.pretraining, "model", None)
+        if own or short(config.model._target_) == "HuggingFace":
+            raise ConfigError(
+                f"{where}: {'pretraining.model' if own else 'model=huggingface'} decodes by itself and takes no mask; use "
+                "model=transformer for f and Pi alike"
+            )
+
+
 SCHEMAS: dict[str, type] = {
     "composed.models.decoders.Greedy": Greedy,
     "composed.models.decoders.Beam": Beam,
     "composed.models.decoders.SampleVote": SampleVote,
     "composed.models.decoders.Resample": Resample,
+    "composed.models.decoders.Constrained": Constrained,
 }
 
 
@@ -74,7 +104,7 @@ def _select(node: Mapping[str, Any]) -> type:
     return SCHEMAS.get(str(node.get("_target_")), Own)
 
 
-Decoding = Annotated[Greedy | Beam | SampleVote | Resample | Own, Choice(_select)]
+Decoding = Annotated[Greedy | Beam | SampleVote | Resample | Constrained | Own, Choice(_select)]
 
 
 def is_greedy(decoding: Any) -> bool:

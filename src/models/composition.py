@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from composed.models.classifier import Classifier
+from composed.models.decoding import Guide, guided
 from composed.models.sequence import SequenceModel
 
 
@@ -54,11 +55,14 @@ class Composition:
         )
 
     @torch.no_grad()
-    def denoise(self, rows: Tensor, *, max_length: int, beams: int = 1) -> Tensor:
-        """Pi on outputs (B, T) of f."""
+    def denoise(self, rows: Tensor, *, max_length: int, beams: int = 1, guide: Guide | None = None) -> Tensor:
+        """Pi on outputs (B, T) of f; with a `guide`, greedily among what it allows."""
         special = self.base.specials
         source = as_source(rows, special.pad, special.eos)
-        denoised = self.denoiser.predict(source, max_length=max_length, beams=beams)
+        if guide:
+            denoised = guided(self.denoiser, source, max_length, guide)
+        else:
+            denoised = self.denoiser.predict(source, max_length=max_length, beams=beams)
         if self.classifier is None:
             return denoised
         needed = self.classifier(source).sigmoid() > self.above

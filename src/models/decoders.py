@@ -63,6 +63,14 @@ class Beam:
 
 
 @dataclass(frozen=True)
+class Constrained:
+    """Greedy, of f and of Pi, among the words that make a program which the task's grammar accepts."""
+
+    def __call__(self, writer: Writer) -> Texts:
+        return writer.likeliest(writer.examples, guided=True)
+
+
+@dataclass(frozen=True)
 class SampleVote:
     """The text that occurs most often among k samples (self-consistency, Wang et al. 2023, of whole programs)."""
 

@@ -10,11 +10,13 @@ import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from composed.errors import ConfigError
 
 ROOM = 32  # positions that the caches grow by
 
@@ -162,13 +164,33 @@ def draw(scores: Tensor, number: Tensor) -> Tensor:
     )
 
 
+class Guide(Protocol):
+    """Says which ids may follow those of a row so far, of which a state holds what matters."""
+
+    @property
+    def start(self) -> Any:
+        """The state of a row without ids."""
+
+    def allowed(self, state: Any, left: int) -> Sequence[int]:
+        """At least one id, where `left` tokens are left, an `eos` among them."""
+
+    def after(self, state: Any, token: int) -> Any:
+        """The state after an allowed id."""
+
+
 def generate(
-    model: Any, encoded: Any, count: int, max_length: int, uniforms: Tensor | None = None, min_length: int = 0
+    model: Any,
+    encoded: Any,
+    count: int,
+    max_length: int,
+    uniforms: Tensor | None = None,
+    min_length: int = 0,
+    guide: Guide | None = None,
 ) -> Tensor:
     """Rows (B*count, max_length) of ids, `count` for each of the B sources in order, pads after `eos`.
 
-    Each id is the likeliest one, or with uniforms (B*count, max_length) is drawn by them. A row ends after `min_length`
-    tokens at the earliest; one that reaches `max_length` has no `eos`.
+    Each id is the likeliest one, or with uniforms (B*count, max_length) is drawn by them; with a `guide` among those
+    that it allows. A row ends after `min_length` tokens at the earliest; one that reaches `max_length` has no `eos`.
     """
     state = model.begin(encoded, count)
     pad, bos, eos = state.specials.pad, state.specials.bos, state.specials.eos
@@ -177,15 +199,21 @@ def generate(
     alive = torch.arange(rows, device=device)  # row of the result that each row of the state writes
     token = torch.full((rows,), bos, device=device)
     finished = torch.zeros_like(token, dtype=torch.bool)
+    states = [guide.start] * rows if guide else []
     every = 4 if device.type == "cpu" else 16  # to look at the rows is to wait for a GPU
     for at in range(max_length):
         scores = state.step(token, at)
         if at < min_length:
             scores[:, 0] = -torch.inf
+        if guide:
+            scores = scores.masked_fill(~_allowed(guide, states, finished, scores, eos, max_length - at), -torch.inf)
         chosen = scores.argmax(-1) if uniforms is None else draw(scores, uniforms[alive, at])
         token = (chosen + eos).masked_fill(finished, pad)
         result[alive, at] = token
         finished = finished | (token == eos)
+        if guide:
+            given = zip(states, token.tolist(), finished.tolist(), strict=True)
+            states = [state if over else guide.after(state, taken) for state, taken, over in given]
         if (at + 1) % every == 0 or at + 1 == max_length:
             sources = (~finished).view(-1, count).any(1).nonzero()[:, 0]  # that have an unfinished row
             if len(sources) == 0:
@@ -193,8 +221,32 @@ def generate(
             if len(sources) * count <= 0.8 * len(alive):
                 left = (sources[:, None] * count + torch.arange(count, device=device)).flatten()
                 alive, token, finished = alive[left], token[left], finished[left]
+                states = [states[row] for row in left.tolist()] if guide else []
                 state.select(left, sources)
     return result
+
+
+def _allowed(guide: Guide, states: Sequence[Any], finished: Tensor, scores: Tensor, first: int, left: int) -> Tensor:
+    """Which of the scores (rows, V), of the ids from `first` on, may be taken; of a finished row all of them."""
+    allowed = finished[:, None].expand_as(scores).clone().cpu()
+    for row, (state, over) in enumerate(zip(states, finished.tolist(), strict=True)):
+        if not over:
+            allowed[row, torch.tensor(guide.allowed(state, left)) - first] = True
+    return allowed.to(scores.device)
+
+
+def guided(model: Any, source: Tensor, max_length: int, guide: Guide) -> Tensor:
+    """The likeliest row that greedy decoding finds among those that the guide allows: (B, T), pads after `eos`.
+
+    Raises ConfigError for a model that does not decode by `begin`, and as the guide does.
+    """
+    if not hasattr(model, "begin"):
+        raise ConfigError(
+            f"decoding=constrained: {type(model).__name__} decodes by itself and takes no mask; use model=transformer, or "
+            "give it a method begin"
+        )
+    rows = generate(model, model.encode(source), 1, max_length, guide=guide)
+    return trim(rows, model.specials.pad)
 
 
 def beam_search(model: Any, encoded: Any, beams: int, max_length: int) -> Tensor:

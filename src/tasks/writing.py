@@ -13,8 +13,10 @@ from torch import Tensor
 
 from composed.datamodules.batching import Pairs, plan
 from composed.datamodules.tokenizers import Tokenizer
+from composed.models import decoding
 from composed.models.composition import Composition
 from composed.models.decoders import Sample, Texts
+from composed.models.decoding import Guide
 from composed.models.sequence import Draws
 from composed.system import processes
 
@@ -27,7 +29,7 @@ Decode = Callable[[Sequence[int], Tensor], Sequence[Tensor]]
 
 @dataclass(frozen=True)
 class Writing:
-    """A `Writer`. `seed`: of samples; `takes`: which texts the compiler takes."""
+    """A `Writer`. `seed`: of samples; `takes`: which texts the compiler takes; `guide`: what the grammar allows."""
 
     pairs: Pairs
     f: Any
@@ -36,18 +38,25 @@ class Writing:
     max_length: int
     seed: int
     takes: Callable[[Sequence[str]], list[bool]]
+    guide: Guide | None = None
 
     @property
     def examples(self) -> Sequence[int]:
         return range(len(self.pairs))
 
     def likeliest(self, examples: Sequence[int], *, beams: int = 1, guided: bool = False) -> Texts:
-        assert not guided
-        how: dict[str, Any] = {"max_length": self.max_length, "beams": beams}
+        guide = self.guide if guided else None
+        assert bool(guide) == guided
+        how: dict[str, Any] = {"max_length": self.max_length}
 
         def decode(_rows: Sequence[int], source: Tensor) -> list[Tensor]:
-            base = self.f.predict(source, **how)
-            return [base] + ([self.composition.denoise(base, **how)] if self.composition else [])
+            if guide:
+                base = decoding.guided(self.f, source, self.max_length, guide)
+            else:
+                base = self.f.predict(source, beams=beams, **how)
+            return [base] + (
+                [self.composition.denoise(base, beams=beams, guide=guide, **how)] if self.composition else []
+            )
 
         decoded = self._decoded(examples, decode)
         outputs = zip(OUTPUTS, decoded, strict=False)

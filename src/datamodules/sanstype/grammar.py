@@ -18,7 +18,7 @@ NAMES = tuple(f"var_{i}" for i in range(10))
 
 _Table = dict[str, tuple[str, ...]]
 
-_CODE: _Table = {
+CODE: _Table = {
     "init": ("{t} {v} = {x} ;", "{t} {v} ; {v} = {x} ;"),
     "instantiate": ("{t} {v} ;",),
     "read": ("cin >> {v} ;",),
@@ -63,12 +63,12 @@ _OOD: _Table = _ID | {
         "swap {v} and {w};",
     ),
 }
-_VALUES = {
+VALUES = {
     "int": tuple(map(str, range(100))),
     "bool": ("true", "false"),
     "string": tuple(f'"str_{i}"' for i in range(10)),
 }
-_FUNCTIONS = ("max", "min")
+FUNCTIONS = ("max", "min")
 _KEYED = {"true": "1", "false": "0"}  # as read from standard input
 _UPDATES = {
     "int": ("plus", "minus", "set"),
@@ -136,10 +136,10 @@ def vocabulary(*, seed: int, grammar: Grammar) -> list[str]:
 
     They are a function of the arguments alone, so that no size of a split changes a vocabulary.
     """
-    values = (value for of_type in _VALUES.values() for value in of_type)
-    words = " ".join((HEADER, FOOTER, "$ ~ TAB", *TYPES, *NAMES, *_FUNCTIONS, *values))
-    parts = {"t": TYPES[0], "v": NAMES[0], "w": NAMES[1], "x": _VALUES["int"][0], "f": _FUNCTIONS[0]}
-    phrases = [form.format(**parts) for table in (_CODE, _ID) for forms in table.values() for form in forms]
+    values = (value for of_type in VALUES.values() for value in of_type)
+    words = " ".join((HEADER, FOOTER, "$ ~ TAB", *TYPES, *NAMES, *FUNCTIONS, *values))
+    parts = {"t": TYPES[0], "v": NAMES[0], "w": NAMES[1], "x": VALUES["int"][0], "f": FUNCTIONS[0]}
+    phrases = [form.format(**parts) for table in (CODE, _ID) for forms in table.values() for form in forms]
     examples = generate(1000, seed=seed, split="vocabulary", grammar=grammar)
     return [words, *phrases, *(text for example in examples for text in (example.source, example.target))]
 
@@ -159,7 +159,7 @@ def _draw(rng: random.Random, grammar: Grammar, wording: _Table) -> Example:
         else:
             if len(integers) >= 2 and rng.random() < 0.1:
                 v, w = rng.sample(integers, 2)
-                program.say("apply", v=v, w=w, f=rng.choice(_FUNCTIONS))
+                program.say("apply", v=v, w=w, f=rng.choice(FUNCTIONS))
             program.update(rng.choice(list(program.types)))
     for name in program.types:
         program.say("print", v=name)
@@ -178,14 +178,14 @@ class _Program:
 
     def phrase(self, kind: str, **parts: str) -> tuple[str, str]:
         choice = self.rng.choice
-        return choice(self.wording[kind]).format(**parts), choice(_CODE[kind]).format(**parts)
+        return choice(self.wording[kind]).format(**parts), choice(CODE[kind]).format(**parts)
 
     def say(self, kind: str, **parts: str) -> None:
         self.statements.append(self.phrase(kind, **parts))
 
     def declare(self, name: str, *, read: bool) -> None:
         type_ = self.types[name] = self.rng.choice(TYPES)
-        value = self.rng.choice(_VALUES[type_])
+        value = self.rng.choice(VALUES[type_])
         if read:
             self.say("instantiate", t=type_, v=name)
             self.say("read", v=name)
@@ -199,7 +199,7 @@ class _Program:
         if kind == "if":
             self.swap_if(name)
         else:
-            self.say(kind, v=name, x=self.rng.choice(_VALUES[type_]))
+            self.say(kind, v=name, x=self.rng.choice(VALUES[type_]))
 
     def swap_if(self, condition: str) -> None:
         """Swap the first two variables of the first type that has two; else two of the block's own."""
@@ -211,7 +211,7 @@ class _Program:
         else:
             type_ = self.rng.choice(TYPES)
             pair = self.rng.sample(NAMES, 2)
-            locals_ = [self.phrase("init", t=type_, v=v, x=self.rng.choice(_VALUES[type_])) for v in pair]
+            locals_ = [self.phrase("init", t=type_, v=v, x=self.rng.choice(VALUES[type_])) for v in pair]
         head = self.phrase("if", v=condition)
         swap = self.phrase("swap", t=type_, v=pair[0], w=pair[1])
         source = " ".join([head[0], *(f"TAB {source}" for source, _ in locals_), swap[0]])
