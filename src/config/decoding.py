@@ -80,14 +80,14 @@ class Constrained(Group):
             )
         if config.tokenizer.kind != "word" and config.tokenizer.file is None:
             raise ConfigError(
-                f"{where}: tokenizer.kind={config.tokenizer.kind} cuts words into pieces, and this says which words may "
-                "follow; use tokenizer.kind=word"
+                f"{where}: tokenizer.kind={config.tokenizer.kind} cuts words into pieces, and this says which "
+                "words may follow; use tokenizer.kind=word"
             )
         own = getattr(config.pretraining, "model", None)
         if own or short(config.model._target_) == "HuggingFace":
             raise ConfigError(
-                f"{where}: {'pretraining.model' if own else 'model=huggingface'} decodes by itself and takes no mask; use "
-                "model=transformer for f and Pi alike"
+                f"{where}: {'pretraining.model' if own else 'model=huggingface'} decodes by itself and takes no mask; "
+                "use model=transformer for f and Pi alike"
             )
 
 

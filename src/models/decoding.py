@@ -242,8 +242,8 @@ def guided(model: Any, source: Tensor, max_length: int, guide: Guide) -> Tensor:
     """
     if not hasattr(model, "begin"):
         raise ConfigError(
-            f"decoding=constrained: {type(model).__name__} decodes by itself and takes no mask; use model=transformer, or "
-            "give it a method begin"
+            f"decoding=constrained: {type(model).__name__} decodes by itself and takes no mask; use model=transformer, "
+            "or give it a method begin"
         )
     rows = generate(model, model.encode(source), 1, max_length, guide=guide)
     return trim(rows, model.specials.pad)
