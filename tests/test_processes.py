@@ -10,7 +10,7 @@ import torch
 
 from composed.errors import DataError
 from composed.system import processes
-from composed.tasks.text import decode_all
+from composed.tasks.writing import decode_all
 from tests import toys
 from tests.processes import together
 
@@ -57,7 +57,7 @@ def test_decoded_rows_are_the_same_for_any_number_of_processes(tmp_path):
 
     def work(_rank: int) -> Any:
         device = torch.device("cpu")
-        return decode_all(pairs, lambda source: [model.predict(source, max_length=8)], device)
+        return decode_all(pairs, lambda _rows, source: [model.predict(source, max_length=8)], device)
 
     alone = work(0)
     assert len(alone[0]) == len(pairs)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+from composed.config.decoding import Decoding
 from composed.config.estimator import Estimator
 from composed.config.finetuning import FineTuning
 from composed.config.groups import EVERY, Group
@@ -26,7 +27,8 @@ from composed.config.tokenizer import Tokenizer
 from composed.config.trainer import Trainer, check_arguments
 from composed.errors import ConfigError
 
-KINDED = ("estimator", "model", "noise", "optim", "pretraining")  # groups whose options are for a kind of outputs
+# Groups whose options are for a kind of outputs.
+KINDED = ("decoding", "estimator", "model", "noise", "optim", "pretraining")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +51,7 @@ class Config:
     judge: Annotated[Judge, Silent()]
     finetuning: FineTuning
     estimator: Estimator
+    decoding: Annotated[Decoding, Silent("denoiser")]
     pretraining: Pretraining
     noise: Noise
     model: Model
@@ -101,6 +104,7 @@ class Config:
             if self.finetuning.train_through:
                 self.estimator.agree(self)
             check_abilities(self)
+            self.decoding.agree(self)
         self.noise.agree(self)
         check_folders(runs=self.runs, store=self.store)
 

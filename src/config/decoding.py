@@ -1,10 +1,14 @@
 """How predictions are decoded: it shapes what a run predicts, and no weights."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
+import yaml
+
 from composed.config.groups import Group, Own, Whole, short
+from composed.config.model import HuggingFace
+from composed.config.options import options, read_option
 from composed.config.rules import Choice, Unit, above
 from composed.config.structure import structure
 from composed.errors import ConfigError
@@ -84,7 +88,7 @@ class Constrained(Group):
                 "words may follow; use tokenizer.kind=word"
             )
         own = getattr(config.pretraining, "model", None)
-        if own or short(config.model._target_) == "HuggingFace":
+        if own or isinstance(config.model, HuggingFace):
             raise ConfigError(
                 f"{where}: {'pretraining.model' if own else 'model=huggingface'} decodes by itself and takes no mask; "
                 "use model=transformer for f and Pi alike"
@@ -107,8 +111,19 @@ def _select(node: Mapping[str, Any]) -> type:
 Decoding = Annotated[Greedy | Beam | SampleVote | Resample | Constrained | Own, Choice(_select)]
 
 
-def is_greedy(decoding: Any) -> bool:
-    return isinstance(decoding, Greedy)
+def named(option: str, words: Sequence[str] = ()) -> Any:
+    """The option with what the words decoding.KEY=VALUE say. Raises ConfigError for what there is not."""
+    if option not in options("decoding"):
+        raise ConfigError(f"--decoding {option}: valid values are {', '.join(options('decoding'))}")
+    node = read_option("decoding", option)
+    for word in words:
+        key, equals, value = word.partition("=")
+        name = key.removeprefix("decoding.")
+        if not equals or name == key or name not in node:
+            keys = [f"decoding.{name}=VALUE" for name in node if name != "_target_"]
+            raise ConfigError(f"{word}: decoding={option} takes {' and '.join(keys) or 'no settings'}")
+        node[name] = yaml.safe_load(value)
+    return structure(Decoding, node, "decoding")  # type: ignore[arg-type]
 
 
 def decoding_word(node: Mapping[str, Any]) -> str:

@@ -30,7 +30,7 @@ def _without_effect(config: Config) -> Iterator[tuple[str, Iterable[str]]]:
     if task.kind == "text":
         yield from _of_text(config)
         return
-    yield f"{name} has no text", ("tokenizer", "backtranslation", "schedules")
+    yield f"{name} has no text", ("tokenizer", "backtranslation", "schedules", "decoding")
     if isinstance(task, Fonts) and task.faces != "bundled":
         yield f"task.faces={task.faces} has faces of its own", ("task.count",)
     if isinstance(task, Staircase):

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from composed.config.groups import EVERY, Group, Judged, Outputs, Whole, is_kind, setting
 from composed.config.options import options, read_option
-from composed.config.rules import Choice, Count, Rest, Seed, Silent, Tokens, Unit, above
+from composed.config.rules import Choice, Rest, Seed, Silent, Tokens, Unit, above
 from composed.config.structure import LEFT_OUT, LeftOut, plain, text
 from composed.errors import ConfigError
 
@@ -17,7 +17,6 @@ Characters = Annotated[int, above(0), Unit("characters")]
 Folder = Annotated[str, Silent()]  # where data are kept: what they are, other keys say
 Title = Annotated[str, Silent("denoiser")]
 MaxLength = Annotated[Tokens | None, Silent("denoiser")]
-Beams = Annotated[Count, Silent("denoiser")]
 # What a mode may be about where outputs are no text; the rest has to be as in finetuning=baseline.
 MODE_KEYS = (
     "name",
@@ -58,7 +57,6 @@ class SansType(Group):
     grammar: Grammar
     sizes: SansTypeSizes
     max_length: MaxLength
-    beams: Beams
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +90,6 @@ class Spoc(Group):
     longest: Longest
     at_most: AtMost
     max_length: MaxLength
-    beams: Beams
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,7 +175,6 @@ class OwnTask(Group):
     title: Title
     data: Folder | LeftOut = LEFT_OUT
     max_length: MaxLength | LeftOut = LEFT_OUT
-    beams: Beams | LeftOut = LEFT_OUT
     settings: Annotated[Mapping[str, Any], Rest()] = field(default_factory=dict)
 
     def __getattr__(self, name: str) -> Any:

@@ -7,7 +7,7 @@ returns this. Left out: tokens (tokenizers.py) and batches (batching.py).
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 PRELUDE = "#include <bits/stdc++.h>\n#include <string>\nusing namespace std;\n\n"
 
@@ -69,6 +69,7 @@ class TextData:
     unlabeled_val: list[str]
     to_cpp: Callable[[str], str]  # of a target, or of a prediction in its format
     as_source: Callable[[str], str]  # of a line of pseudocode that a person wrote
+    checker: Callable[[Any], Any] | None = None  # a tokenizer -> the `Guide` of decoding=constrained; none: no grammar
     vocabulary: Sequence[str] = ()  # texts that a tokenizer is trained on; none: those of the training pairs
     rules: Rules = Rules()
     about: str = ""  # which data these are, for the title of results

@@ -21,7 +21,7 @@ def safetensors(run: RunFolder, out: Path) -> None:
     """The weights alone: f.safetensors, and pi.safetensors where there is a denoiser that was trained."""
     from composed.models.weights import check_weights
 
-    for name, weights in (("f", run.checkpoints / "best.safetensors"), ("pi", _denoiser(run))):
+    for name, weights in (("f", run.weights()), ("pi", _denoiser(run))):
         if weights is not None:
             check_weights(weights)  # a folder of somebody else's may name any file
             shutil.copyfile(weights, out / f"{name}.safetensors")
@@ -73,7 +73,7 @@ def fairseq(run: RunFolder, out: Path) -> None:
 
     _check(run, config, "fairseq's transformer", config.model, OF_TARGET)
     task = TextTask.open(config)
-    models = {"checkpoint_best.pt": finished_predictor(task, run.checkpoints / "best.safetensors")}
+    models = {"checkpoint_best.pt": finished_predictor(task, run.weights())}
     if (weights := _denoiser(run)) is not None:
         models["denoiser.pt"] = frozen_denoiser(task, weights)
     for name, model in models.items():
@@ -100,7 +100,7 @@ def huggingface(run: RunFolder, out: Path) -> None:
     for model in models_of(config).values():
         _check(run, config, "a model of transformers", model, known)
     task = TextTask.open(config)
-    f = finished_predictor(task, run.checkpoints / "best.safetensors")
+    f = finished_predictor(task, run.weights())
     pi = frozen_denoiser(task, _denoiser(run))
     if isinstance(pi, Translated):
         pi = pi.model

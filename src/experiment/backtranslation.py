@@ -12,7 +12,8 @@ from composed.system import processes
 from composed.system.console import main_process, say
 from composed.system.files import read_lines, write_lines
 from composed.tasks.module import Training
-from composed.tasks.text import TextTask, decode_all, model_shape
+from composed.tasks.text import TextTask, model_shape
+from composed.tasks.writing import decode_all
 from composed.training.fit import train
 
 
@@ -50,7 +51,7 @@ def backtranslated(task: TextTask, command: str) -> Pairs:
         rows = encode(task.tokenizer, targets)
         (sources,) = decode_all(
             Pairs(rows, rows, task.tokenizer.pad),
-            lambda source: [reverse.eval().predict(source, max_length=longest)],
+            lambda _rows, source: [reverse.eval().predict(source, max_length=longest)],
             next(reverse.parameters()).device,
         )
         if main_process():

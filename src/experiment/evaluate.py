@@ -232,7 +232,7 @@ def predict_again(run: RunFolder, config: Config) -> None:
         Facts.of({**plain(run.facts()), **task.facts(f)}, run.training).write(run.training)
 
 
-def load_run(run: RunFolder, config: Config) -> tuple["Task", Any, Any, Any]:
+def load_run(run: RunFolder, config: Config, device: Any = "cpu") -> tuple["Task", Any, Any, Any]:
     """What a trained run has learned: its task, f, Pi and what predicts Pi(f(x)); the latter two None without a Pi.
 
     Nothing is trained. Raises ComposedError, with the command that makes it where the denoiser is missing.
@@ -244,7 +244,7 @@ def load_run(run: RunFolder, config: Config) -> tuple["Task", Any, Any, Any]:
 
     check(config.plain())
     task = open_task(replace(config, denoiser="store") if config.denoiser == "auto" else config)
-    f = finished_predictor(task, run.checkpoints / "best.safetensors")
+    f = finished_predictor(task, run.weights()).to(device)
     command = run.command(denoiser="auto", redo="true")
     pi = frozen_denoiser(task, denoiser_weights(task, command))
     return task, f, pi, composition(task, f, pi, command)

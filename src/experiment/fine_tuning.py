@@ -78,7 +78,7 @@ def predictor(task: Task, pi: nn.Module | None) -> Any:
             raise ConfigError("finetuning.start_from=denoiser, but there is no denoiser")
         f.load_state_dict(pi.state_dict())
     elif start != "scratch":
-        weights = RunFolder.existing(Path(start)).checkpoints / "best.safetensors"
+        weights = RunFolder.existing(Path(start)).weights()
         load_weights(weights, f, vocabulary=task.signature)
     if mode.lora:
         add_low_rank(f, mode.lora)

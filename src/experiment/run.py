@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 
 from composed.config import Config
 from composed.config.command_line import check
+from composed.config.decoding import Greedy, named
 from composed.config.options import options
 from composed.config.processes import check_first_process, check_processes
 from composed.errors import ConfigError
@@ -30,8 +31,10 @@ def run(config: Config, overrides: list[str], *, wait: bool = False) -> RunFolde
         say(f"{folder.path} is finished already (redo=true runs it again)")
         return folder
     _check_machine(config, folder)
-    started = _started(config, overrides, folder)
+    origin = _origin(config, overrides, folder)
+    started = config if origin else _started(config, overrides, folder)
 
+    from composed.experiment.decode import decode_anew
     from composed.experiment.train import train_and_predict
     from composed.tasks.threads import threads
     from composed.training.loggers import open_logger
@@ -41,7 +44,9 @@ def run(config: Config, overrides: list[str], *, wait: bool = False) -> RunFolde
             return folder
         say(f"run {folder.path}")
         with open_logger(config, folder.path) as loggers, threads(config.trainer.threads):
-            if not folder.predicted():
+            if not folder.predicted() and origin:
+                decode_anew(origin, folder, config)
+            elif not folder.predicted():
                 train_and_predict(folder, started, loggers)
             processes.barrier()  # for what one of them has written
             if main_process() or processes.joined():
@@ -67,10 +72,23 @@ def _check_machine(config: Config, folder: RunFolder) -> None:
         )
 
 
+def _origin(config: Config, overrides: list[str], folder: RunFolder) -> RunFolder | None:
+    """The run of the same weights whose outputs are decoded greedily, made if missing; None where this is it.
+
+    How outputs are decoded shapes no weights: whatever is asked for first, they are trained once, and lie there.
+    """
+    done = folder.predicted() and not config.redo
+    if config.task.kind != "text" or isinstance(config.decoding, Greedy) or done:
+        return None
+    words = [word for word in overrides if _group(word) not in ("decoding", "redo")]
+    greedy = replace(config, decoding=named("greedy"), redo=False)
+    return run(greedy, [*words, "decoding=greedy"], wait=True)
+
+
 def _started(config: Config, overrides: list[str], folder: RunFolder) -> Config:
     """The config with the folder of the run that f starts from in place of its mode; that run is made if missing."""
     mode = config.finetuning.start_from
-    if mode not in options("finetuning") or folder.predicted():
+    if mode not in options("finetuning") or (folder.predicted() and not config.redo):
         return config
     first = run(*_of_mode(mode, overrides), wait=True)
     return replace(config, finetuning=replace(config.finetuning, start_from=str(first.path)))
@@ -78,6 +96,11 @@ def _started(config: Config, overrides: list[str], folder: RunFolder) -> Config:
 
 def _of_mode(mode: str, overrides: list[str]) -> tuple[Config, list[str]]:
     """The config of the same command with another mode, and its overrides."""
-    kept = [word for word in overrides if word.partition("=")[0].partition(".")[0] not in ("finetuning", "redo")]
+    kept = [word for word in overrides if _group(word) not in ("finetuning", "decoding", "redo")]
     words = [*kept, f"finetuning={mode}"]
     return check(OmegaConf.to_container(compose("config", words), resolve=True)), words  # type: ignore[arg-type]
+
+
+def _group(word: str) -> str:
+    """The group, or key outside groups, that an override is of."""
+    return word.partition("=")[0].partition(".")[0]

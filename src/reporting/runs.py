@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from composed.config.decoding import decoding_word
 from composed.config.identity import SEEDS, without_silent
 from composed.errors import ConfigError, DataError
 from composed.judges.scores import Scores
@@ -19,6 +20,7 @@ from composed.runs.result import Result
 
 SPLIT_NAMES = {"id": "In distribution", "ood": "Out of distribution", "test": "Test"}  # others have their own
 ABBREVIATED = ("id", "ood")
+DECODING = ""  # the name of what says how outputs were decoded, which needs none
 NO_NAMES = ("seed", "name")  # ends of keys that would say something else of a row: its own seed, its mode
 
 
@@ -28,10 +30,10 @@ class Run:
 
     folder: where it lies.
     result: its numbers.
-    variant: the config's values of the keys `by` that tell rows of one mode apart, by the shortest ends of the keys
-    that tell these apart.
+    variant: how outputs were decoded, where not greedily; then the config's values of the keys `by` that tell rows of
+    one mode apart, by the shortest ends of the keys that tell these apart.
     by: these keys.
-    settings: those of the task, {dotted key: value}: data, decoding and judging, but not where data lie.
+    settings: those of the task, {dotted key: value}: data and judging, but not where data lie.
     """
 
     folder: Path
@@ -123,8 +125,16 @@ def read_run(folder: Path, by: Sequence[str] = ()) -> Run:
 
 
 def variant_of(folder: Path, keys: Sequence[str]) -> tuple[tuple[str, Any], ...]:
-    """The values of the keys `--by` in a run's config. Raises ConfigError for a key that it has not."""
-    values = []
+    """How a run's outputs were decoded, where not greedily, and the values of the keys `--by` in its config.
+
+    Raises ConfigError for a key that it has not, DataError for a decoding that is none.
+    """
+    decoding = RunFolder.existing(folder).config().get("decoding")
+    try:
+        word = decoding_word(decoding) if decoding else ""
+    except ConfigError as error:
+        raise DataError(f"{folder}/config.yaml: {error}; decode again") from error
+    values: list[tuple[str, Any]] = [(DECODING, word)] if word else []
     for name, key in zip(key_names(keys), keys, strict=True):
         node: Any = RunFolder.existing(folder).config()
         for part in key.split("."):

@@ -217,7 +217,7 @@ def _add(row: Row, scores: Scores, output: str, number: int) -> None:
 
 def variant_words(variant: Iterable[tuple[str, Any]]) -> str:
     """What follows a mode's name in a row's label."""
-    return "".join(f", {key} {_word(value)}" for key, value in variant)
+    return "".join(f", {' '.join(filter(None, (key, _word(value))))}" for key, value in variant)
 
 
 def row_name(run: Run, output: str) -> str:

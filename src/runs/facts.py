@@ -24,6 +24,7 @@ class Facts:
     splits: the names of the test sets.
     about: what the data say of themselves, for the title.
     rules: how programs are judged.
+    decoded_from: the name of the run beside it whose weights these outputs were decoded with, where it is another.
     more: what the kind of output adds, for its own judge.
     """
 
@@ -35,6 +36,7 @@ class Facts:
     splits: list[str]
     about: str | LeftOut = LEFT_OUT
     rules: Rules | LeftOut = LEFT_OUT
+    decoded_from: str | LeftOut = LEFT_OUT
     more: Annotated[Mapping[str, Any], Rest()] = field(default_factory=dict)
 
     @classmethod

@@ -25,6 +25,7 @@ import yaml
 from composed.config import Config
 from composed.config.groups import EVERY, is_kind
 from composed.config.identity import run_name, shaping
+from composed.config.structure import LEFT_OUT, LeftOut
 from composed.datamodules.text import TEST_SET, TEST_SET_WORDS
 from composed.errors import ComposedError, ConfigError, DataError
 from composed.runs.facts import Facts
@@ -53,7 +54,8 @@ class RunFolder:
     Files: config.yaml, overrides.yaml, shape.json (what the numbers depend on, with the content of the files that the
     config names as it was), environment.json, metrics.jsonl, checkpoints/{last.ckpt, best.safetensors},
     predictions-SPLIT.jsonl, training.json (its presence means trained and predicted), verdicts-SPLIT.jsonl, result.json
-    (finished). A sweep adds log.txt, and failed.json where the run failed.
+    (finished). Where outputs are not decoded greedily, metrics and checkpoints are those of the run that training.json
+    names as `decoded_from`. A sweep adds log.txt, and failed.json where the run failed.
     """
 
     def __init__(self, path: Path) -> None:
@@ -69,6 +71,10 @@ class RunFolder:
     @classmethod
     def of(cls, config: Config) -> "RunFolder":
         return cls(Path(config.runs) / run_name(config))
+
+    def beside(self, config: Config) -> "RunFolder":
+        """The folder of another run, in the same place."""
+        return RunFolder(self.path.parent / run_name(config))
 
     @classmethod
     def existing(cls, path: Path) -> "RunFolder":
@@ -118,10 +124,37 @@ class RunFolder:
             raise DataError(f"{self.path / 'shape.json'} is no mapping; train again")
         return shape
 
+    def origin(self) -> "RunFolder":
+        """The run whose weights these are: itself, or the one beside it whose outputs are decoded in another way here.
+
+        Raises DataError where training.json, which somebody else may have written, names no folder beside this one.
+        """
+        name = self.facts().decoded_from if self.predicted() else LEFT_OUT
+        if isinstance(name, LeftOut):
+            return self
+        if name in ("", ".", "..") or "/" in name or "\0" in name:
+            raise DataError(f"{self.training}: decoded_from={name!r} is no folder beside it; decode again")
+        return RunFolder(self.path.resolve().parent / name)
+
+    def weights(self) -> Path:
+        """The checkpoint of f. Raises DataError where it is that of a run which is gone, with what makes it again."""
+        origin = self.origin()
+        weights = origin.checkpoints / "best.safetensors"
+        if origin is not self and not weights.is_file():
+            raise DataError(
+                f"{self.path} was decoded with the weights of {origin.path.name}, which is not beside it any more; "
+                f"move both together, or make it again with\n  {self.command(decoding='greedy')}"
+            )
+        return weights
+
+    def overrides(self) -> list[str]:
+        """The words of the command that made this folder."""
+        words: list[str] = yaml.safe_load((self.path / "overrides.yaml").read_text(encoding="utf-8"))
+        return words
+
     def command(self, **changed: str) -> str:
-        """The command that made this folder and goes on with it, with some keys `changed`."""
-        overrides = yaml.safe_load((self.path / "overrides.yaml").read_text(encoding="utf-8"))
-        kept = [word for word in overrides if word.partition("=")[0] not in changed]
+        """The command that made this folder and goes on with it, with some keys, or groups, `changed`."""
+        kept = [word for word in self.overrides() if word.partition("=")[0].partition(".")[0] not in changed]
         return shlex.join(["composed-train", *kept, *(f"{key}={value}" for key, value in changed.items())])
 
     def predictions(self, split: str) -> Path:

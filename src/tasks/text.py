@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from composed import judges
 from composed.config import Config
@@ -23,22 +23,23 @@ from composed.config.pretraining import Denoise
 from composed.config.structure import narrowed, plain
 from composed.config.task import Fonts, OwnTask, SansType, Spoc, Staircase
 from composed.datamodules import tokenizers
-from composed.datamodules.batching import Examples, Pairs, Redrawn, encode, plan
+from composed.datamodules.batching import Examples, Pairs, Redrawn, encode
 from composed.datamodules.noise import corrupt
 from composed.datamodules.text import Split, TextData
 from composed.errors import ConfigError, DataError
 from composed.judges.records import JudgeError
 from composed.models.composition import Composition
+from composed.models.decoders import Decoder
 from composed.models.sequence import SequenceModel, Specials
 from composed.models.translation import Translated
 from composed.printable import printable
 from composed.runs.folder import RunFolder
-from composed.system import processes
 from composed.system.console import main_process, say
 from composed.system.files import write_lines
 from composed.tasks.loss import TEXT
 from composed.tasks.module import Optim, Training
 from composed.tasks.task import Request, Task
+from composed.tasks.writing import Writing
 
 SAMPLE_COLUMNS = 120  # of a line of a sample
 
@@ -165,13 +166,18 @@ class TextTask(Task):
     def broken(self, clean: Sequence[str], noised: Sequence[str]) -> list[int]:
         """The rows that noise left as they were, or made into programs that do not compile."""
         say(f"compiling {len(noised)} corrupted programs")
-        programs = [judges.Program(str(row), self.data.to_cpp(text)) for row, text in enumerate(noised)]
+        compiled = self.compiles(noised)
+        return [row for row, fine in enumerate(compiled) if not fine or noised[row] == clean[row]]
+
+    def compiles(self, texts: Sequence[str]) -> list[bool]:
+        """Whether the compiler takes them. Raises DataError where nothing can be compiled here."""
+        programs = [judges.Program(str(row), self.data.to_cpp(text)) for row, text in enumerate(texts)]
         limits = judges.Limits(cpu=0.05, wall=1.0)  # what compiles is run on no input, and its verdict does not matter
         try:
             verdicts = judges.judge(programs, limits=limits, **vars(self.config.judge))
         except JudgeError as error:
             raise DataError(str(error)) from error
-        return [row for row, v in enumerate(verdicts) if v.verdict == "compile_error" or noised[row] == clean[row]]
+        return [verdict.verdict != "compile_error" for verdict in verdicts]
 
     def denoising_stages(self, *, seed: int, fresh: bool) -> list[tuple[float, Examples]]:
         """With pretraining.linewise, the lines of the programs before whole programs."""
@@ -225,15 +231,18 @@ class TextTask(Task):
 
     def decode(self, pairs: Pairs, f: Any, composition: Composition | None) -> dict[str, list[str]]:
         """The texts that f, and the composition, write for the sources of some pairs: by the name of the output."""
-        how = {"max_length": self.max_length, "beams": text_settings(self.config).beams or 1}
-
-        def decode(source: Tensor) -> list[Tensor]:
-            base = f.predict(source, **how)
-            return [base] + ([composition.denoise(base, **how)] if composition else [])
-
-        decoded = decode_all(pairs, decode, next(f.parameters()).device)
-        outputs = zip(("base", "composition"), decoded, strict=False)
-        return {output: [self.tokenizer.decode(ids) for ids in rows] for output, rows in outputs}
+        writer = Writing(
+            pairs,
+            f,
+            composition,
+            self.tokenizer,
+            self.max_length,
+            seed=self.config.seed,
+            takes=self.compiles,
+            guide=self.data.checker and functools.partial(self.data.checker, self.tokenizer),
+        )
+        decoder: Decoder = instantiate(self.config.decoding)
+        return decoder(writer)
 
     def predict(self, folder: RunFolder, f: Any, composition: Composition | None) -> None:
         f.eval()
@@ -374,29 +383,6 @@ def model_shape(config: Config) -> dict[str, Any]:
     from composed.models.huggingface import digest
 
     return {**plain(model), "files": digest(model.name)}
-
-
-def decode_all(
-    pairs: Pairs, decode: Callable[[Tensor], Sequence[Tensor]], device: torch.device
-) -> list[list[list[int]]]:
-    """What `decode` makes of every source of `pairs`, in order: a list of ids per row, for each of its outputs.
-
-    The ranks share the batches, which are the same for any number of them.
-    """
-    batches = plan(pairs.cost(), 128 * int(pairs.cost().mean()), None)
-
-    @torch.inference_mode()
-    def work(mine: Sequence[list[int]]) -> list[list[list[list[int]]]]:
-        """For each batch and output the ids of each row."""
-        return [[part.tolist() for part in decode(pairs.batch(rows).source.to(device))] for rows in mine]
-
-    decoded = processes.share(batches, work)
-    outputs: list[list[list[int]]] = [[[] for _ in range(len(pairs))] for _ in decoded[0]]
-    for rows, ids_of_outputs in zip(batches, decoded, strict=True):
-        for output, ids_of_rows in zip(outputs, ids_of_outputs, strict=True):
-            for row, ids in zip(rows, ids_of_rows, strict=True):
-                output[row] = ids
-    return outputs
 
 
 def with_more(labeled: Pairs, extra: Pairs) -> Pairs:

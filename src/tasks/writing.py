@@ -13,6 +13,7 @@ from torch import Tensor
 
 from composed.datamodules.batching import Pairs, plan
 from composed.datamodules.tokenizers import Tokenizer
+from composed.errors import ConfigError
 from composed.models import decoding
 from composed.models.composition import Composition
 from composed.models.decoders import Sample, Texts
@@ -38,15 +39,14 @@ class Writing:
     max_length: int
     seed: int
     takes: Callable[[Sequence[str]], list[bool]]
-    guide: Guide | None = None
+    guide: Callable[[], Guide] | None = None
 
     @property
     def examples(self) -> Sequence[int]:
         return range(len(self.pairs))
 
     def likeliest(self, examples: Sequence[int], *, beams: int = 1, guided: bool = False) -> Texts:
-        guide = self.guide if guided else None
-        assert bool(guide) == guided
+        guide = self._guide() if guided else None
         how: dict[str, Any] = {"max_length": self.max_length}
 
         def decode(_rows: Sequence[int], source: Tensor) -> list[Tensor]:
@@ -80,6 +80,11 @@ class Writing:
             ]
             for output, rows in zip(OUTPUTS, decoded, strict=False)
         }
+
+    def _guide(self) -> Guide:
+        if self.guide is None:
+            raise ConfigError("decoding=constrained: this task has no grammar to go by; it is for task=sanstype")
+        return self.guide()
 
     def compiles(self, texts: Sequence[str]) -> list[bool]:
         return processes.share(texts, self.takes)

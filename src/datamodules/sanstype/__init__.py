@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from composed.datamodules.sanstype.checker import Checker
 from composed.datamodules.sanstype.files import UNLABELED, Sizes, as_source, prepare, read_any, tests_in, to_cpp
 from composed.datamodules.sanstype.grammar import Grammar, vocabulary
 from composed.datamodules.text import Execute, Split, TextData
@@ -57,6 +58,7 @@ def load(settings: Mapping[str, Any], execute: Execute) -> TextData:
         unlabeled_val=read["unlabeled_val"].targets if "unlabeled_val" in read else [],
         to_cpp=to_cpp,
         as_source=as_source,
+        checker=Checker,
         vocabulary=[] if settings["folder"] else vocabulary(seed=settings["seed"], grammar=grammar),
         about=about,
     )
