@@ -170,7 +170,9 @@ def test_a_wrong_override_is_refused_with_a_remedy(argument, answer):
         ["-m", "hydra/launcher=composed", "hydra.launcher.jobs=2", "trainer=ddp", "seed=0,1"],
         ["estimator.cap=2", "estimator.reach=8.5", "estimator.entropy=0.01", "estimator.dropout=true"],
         ["-m", "estimator=vimco,posterior", "finetuning=standard,composed"],
-        ["-m", "finetuning=glob(*)", "schedules.continued.lr=1e-4", "task.folder=some/where", "task.beams=2"],
+        ["-m", "finetuning=glob(*)", "schedules.continued.lr=1e-4", "task.folder=some/where"],
+        ["decoding=beam", "decoding.beams=8"],
+        ["-m", "decoding=greedy,beam,sample_vote,resample,constrained", "task.max_length=99"],
         ["task=staircase", "trainer.threads=2", "trainer=cpu", "tokenizer.kind=word", "store=elsewhere"],
         ["finetuning=composed_from_standard", "schedules.pretrained.lr=1e-4"],
         ["pretraining=none", "finetuning=baseline"],
@@ -386,5 +388,5 @@ def test_a_number_of_a_task_of_ones_own_has_no_other_groups_range():
     settings = node("profile=smoke")
     own = {**settings["task"], "name": "mine", "scale": -1, "span": 200, "depth": 0, "size": -3}
     check({**settings, "task": own})
-    with pytest.raises(ConfigError, match=r"task\.beams=0: must be above 0"):
-        check({**settings, "task": {**own, "beams": 0}})
+    with pytest.raises(ConfigError, match=r"task\.max_length=0: must be above 0"):
+        check({**settings, "task": {**own, "max_length": 0}})

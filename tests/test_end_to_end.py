@@ -237,3 +237,61 @@ def test_several_processes_train_as_one(train, one):
     assert said.stderr.count("training the denoiser") == 1
     rows = list(read_lines(one() / "metrics.jsonl"))
     assert [row["update"] for row in rows if row["split"] == "validation"] == [12, 24]
+
+
+@long
+def test_a_trained_run_is_decoded_in_other_ways_without_training_again(train, tmp_path):
+    """By `composed-train` and by `composed-evaluate` alike: the same folder, whichever comes first."""
+    train("finetuning=composed", "decoding=beam")
+    searched, greedy = sorted(
+        run_folders(tmp_path / "runs"), key=lambda folder: (folder / "checkpoints" / "best.safetensors").exists()
+    )
+    assert not (searched / "checkpoints").exists()
+    assert not (searched / "metrics.jsonl").exists()
+    asked = ("--decoding", "beam", "decoding.beams=4")
+    again = command("evaluate", "runs/" + greedy.name, *asked, cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert f"runs/{searched.name} is finished already" in again.stderr
+    for words in (["sample_vote", "decoding.samples=3"], ["resample"], ["constrained"]):
+        decoded = command("evaluate", str(searched), "--decoding", *words, cwd=tmp_path)  # its weights are the greedy's
+        assert decoded.returncode == 0, decoded.stderr
+    folders = run_folders(tmp_path / "runs")
+    assert len(folders) == 5
+    for folder in folders:
+        assert {row["output"] for row in read_lines(folder / "predictions-id.jsonl")} == {"base", "composition"}
+        shares = result(folder)["values"]["composition"]["id"]
+        if "Constrained" in (folder / "config.yaml").read_text():
+            assert shares["compile error"] == 0
+    before = (greedy / "training.json").stat().st_mtime
+    found = train("finetuning=composed", "decoding=sample_vote", "decoding.samples=3")
+    assert "is finished already" in found.stderr
+    train("finetuning=composed", "decoding=beam", "decoding.beams=2")
+    assert len(run_folders(tmp_path / "runs")) == 6
+    assert (greedy / "training.json").stat().st_mtime == before
+    reported = command("report", "runs", "--out", "report", cwd=tmp_path)
+    for row in ("composed", "composed, beam 2", "composed, beam 4", "composed, vote 3", "composed, constrained"):
+        assert f"\n{row}  " in reported.stdout
+    said = command("predict", f"runs/{searched.name}", cwd=tmp_path, input="set var_1 to 3; print var_1;\n")
+    assert said.returncode == 0, said.stderr
+    assert command("export", "safetensors", f"runs/{searched.name}", "out", cwd=tmp_path).returncode == 0
+    greedy.rename(tmp_path / "elsewhere")
+    lost = command("export", "safetensors", f"runs/{searched.name}", "more", cwd=tmp_path)
+    assert f"was decoded with the weights of {greedy.name}, which is not beside it any more" in lost.stderr
+
+
+@long
+def test_beams_are_the_same_with_and_without_compiled_code(train, tmp_path):
+    train("finetuning=baseline", "pretraining=none", "decoding=beam", "schedules.scratch.updates=60", "runs=one")
+    (greedy,) = (folder for folder in run_folders(tmp_path / "one") if (folder / "checkpoints").exists())
+    asked = ("--decoding", "beam", "--predict")
+    (tmp_path / "two").mkdir()
+    greedy.rename(tmp_path / "two" / greedy.name)
+    ended = command("evaluate", f"two/{greedy.name}", *asked, cwd=tmp_path, COMPOSED_NATIVE="0")
+    assert ended.returncode == 0, ended.stderr
+    (first,), (second,) = (
+        [folder for folder in run_folders(tmp_path / runs) if folder.name != greedy.name] for runs in ("one", "two")
+    )
+    assert first.name == second.name
+    for split in ("id", "ood"):
+        name = f"predictions-{split}.jsonl"
+        assert (first / name).read_text() == (second / name).read_text()

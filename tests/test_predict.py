@@ -81,7 +81,7 @@ def test_a_run_predicts_with_its_own_beams(tmp_path, monkeypatch):
 
     split = Split(["a b"], ["a b"], [()])
     data = TextData(split, split, {}, [], [], to_cpp=str.upper, as_source=str)
-    settings = config("profile=smoke", "task.beams=5")
+    settings = config("profile=smoke", "decoding=beam", "decoding.beams=5")
     task, f = TextTask(settings, data, train("word", ["a b"], 0), max_length=9), Echo()
     answer = task.answer(f, task.composition(f, Echo(), None), Request(["a b"]))
     assert answer == [{"base": "A B", "composition": "A B", "own": "A B"}]

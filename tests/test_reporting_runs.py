@@ -7,6 +7,7 @@ from composed.errors import ConfigError, DataError
 from composed.reporting.comparable import check_comparable
 from composed.reporting.missing import missing_runs
 from composed.reporting.runs import find_runs, key_names, read_run
+from composed.reporting.table import build_table
 from tests.run_folders import counts, write_run
 
 
@@ -100,8 +101,8 @@ def test_different_configurations_in_different_rows_are_welcome(tmp_path: Path) 
     compare(*(write_run(tmp_path / mode, mode, config_key=mode) for mode in ("baseline", "standard")))
 
 
-@pytest.mark.parametrize(("key", "values"), [("beams", (1, 5)), ("seed", (0, 1)), ("folder", (None, "mine"))])
-def test_rows_on_other_data_or_decoded_otherwise_are_refused_unless_told_apart(tmp_path: Path, key, values) -> None:
+@pytest.mark.parametrize(("key", "values"), [("max_length", (90, 150)), ("seed", (0, 1)), ("folder", (None, "mine"))])
+def test_rows_on_other_data_or_of_other_lengths_are_refused_unless_told_apart(tmp_path: Path, key, values) -> None:
     for mode, value in zip(("baseline", "standard"), values, strict=True):
         task = {"name": "sanstype", key: value, "data": f"data of {mode}"}
         write_run(tmp_path / mode, mode, config={"task": task}, config_key=mode)
@@ -198,3 +199,40 @@ def test_the_task_of_most_runs_is_kept(tmp_path: Path) -> None:
     found = find_runs([tmp_path])
     assert [run.folder.name for run in found.runs] == ["b", "c"]
     assert found.left_out == {tmp_path / "a": "of task=fonts, not of task=spoc as most"}
+
+
+BEAM = {"_target_": "composed.models.decoders.Beam", "beams": 4}
+
+
+def test_runs_that_were_decoded_otherwise_are_rows_of_their_own_without_being_asked_for(tmp_path: Path) -> None:
+    greedy = {"_target_": "composed.models.decoders.Greedy"}
+    for name, mode, seed, decoding in (
+        ("a", "composed", 0, greedy),
+        ("b", "composed", 1, greedy),
+        ("c", "composed", 0, BEAM),
+        ("d", "standard", 0, BEAM),
+        ("e", "composed", 0, {**BEAM, "beams": 8}),
+    ):
+        write_run(tmp_path / name, mode, seed, config={"decoding": decoding}, config_key=f"{mode} {decoding}")
+    found = find_runs([tmp_path])
+    table = build_table(found.runs, missing=missing_runs(found))
+    rows = {row.label: row.seeds for row in table.rows}
+    assert rows["composed"] == [0, 1]
+    assert rows["composed, beam 4"] == rows["composed, beam 8"] == [0]
+    assert rows["standard + test-time denoiser, beam 4"] == [0]
+    pairs = [(row.label, reference.label) for row, reference in table.claims()]
+    assert ("composed, beam 4", "standard + test-time denoiser, beam 4") in pairs
+    assert all(row.variant == reference.variant for row, reference in table.claims())
+    assert {(each.mode, each.variant, each.seed) for each in table.missing} == {
+        ("composed", (("", "beam 4"),), 1),
+        ("composed", (("", "beam 8"),), 1),
+        ("standard", (("", "beam 4"),), 1),
+    }
+
+
+def test_a_decoding_that_is_none_is_named_and_left_out(tmp_path: Path) -> None:
+    write_run(tmp_path / "fine")
+    odd = write_run(tmp_path / "odd", "standard", config={"decoding": {**BEAM, "beams": 0}})
+    found = find_runs([tmp_path])
+    assert [run.mode for run in found.runs] == ["composed"]
+    assert "decoding.beams=0: must be above 0" in found.left_out[odd]
