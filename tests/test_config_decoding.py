@@ -39,7 +39,10 @@ def test_pictures_and_numbers_are_not_decoded(task):
         (["decoding=resample", "task.judge=match"], r"task\.judge=match compiles nothing"),
         (["decoding=constrained", "tokenizer.kind=bpe"], r"tokenizer\.kind=bpe cuts words.*use tokenizer\.kind=word"),
         (["decoding=constrained", "task=spoc"], "knows the grammar of task=sanstype"),
-        (["decoding=constrained", "model=huggingface", "model.name=bart", "finetuning=standard"], "takes no mask; use model=transformer"),
+        (
+            ["decoding=constrained", "model=huggingface", "model.name=bart", "finetuning=standard"],
+            "takes no mask; use model=transformer",
+        ),
         (["decoding=beam", "decoding.beams=0"], r"decoding\.beams=0: must be above 0"),
         (["decoding=resample", "decoding.draws=1"], r"decoding\.draws=1: must be above 1"),
     ],

@@ -216,14 +216,14 @@ def test_runs_that_were_decoded_otherwise_are_rows_of_their_own_without_being_as
         write_run(tmp_path / name, mode, seed, config={"decoding": decoding}, config_key=f"{mode} {decoding}")
     found = find_runs([tmp_path])
     table = build_table(found.runs, missing=missing_runs(found))
-    rows = {row.label: row.seeds for row in table.rows}
+    rows = {row.label: row.numbers for row in table.rows}
     assert rows["composed"] == [0, 1]
     assert rows["composed, beam 4"] == rows["composed, beam 8"] == [0]
     assert rows["standard + test-time denoiser, beam 4"] == [0]
     pairs = [(row.label, reference.label) for row, reference in table.claims()]
     assert ("composed, beam 4", "standard + test-time denoiser, beam 4") in pairs
     assert all(row.variant == reference.variant for row, reference in table.claims())
-    assert {(each.mode, each.variant, each.seed) for each in table.missing} == {
+    assert {(each.mode, each.variant, each.number) for each in table.missing} == {
         ("composed", (("", "beam 4"),), 1),
         ("composed", (("", "beam 8"),), 1),
         ("standard", (("", "beam 4"),), 1),

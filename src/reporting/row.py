@@ -14,13 +14,15 @@ Outcomes = Mapping[str, Mapping[str, Mapping[int, Sequence[float]]]]
 class Row:
     """One output of one mode; `rates[split][measure][number]`, where the number is of a replicate (or a seed: `unit`).
 
-    `name` says which mode and output, `variant` which of its configurations; both make the label. `outcomes` are
+    `name` says which mode and output, `variant` which of its configurations; both make the label. `decoding`: how its
+    outputs were decoded, "" greedily, which the variant says too. `outcomes` are
     the same for every example, as far as the runs say; `tests[split][number]` tells which examples they are.
     """
 
     name: str
     variant: str = ""
     unit: str = "replicate"
+    decoding: str = ""
     rates: dict[str, dict[str, dict[int, float]]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(dict))
     )

@@ -18,7 +18,7 @@ from composed.reporting.comparisons import Comparison, Family, compare, decided_
 from composed.reporting.design import Design
 from composed.reporting.missing import Missing
 from composed.reporting.row import Row
-from composed.reporting.runs import Run
+from composed.reporting.runs import DECODING, Run
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class Table:
 
     def claims(self) -> list[tuple[Row, Row]]:
         """The pairs (row, reference): all others with the row `against`, or those of `compare` as far as both are
-        here: the reference of the same variant, or the only one.
+        here: the reference of the same variant, or the only one that was decoded in the same way.
         """
         if self.against:
             reference = next(row for row in self.rows if row.label == self.against)
@@ -127,9 +127,9 @@ class Table:
         pairs = []
         for name, reference_name in self.compare.of(named):
             references = named.get(reference_name, {})
-            only = next(iter(references.values())) if len(references) == 1 else None
             for variant, row in named.get(name, {}).items():
-                other = references.get(variant, only)
+                alike = [other for other in references.values() if other.decoding == row.decoding]
+                other = references.get(variant, alike[0] if len(alike) == 1 else None)
                 if other is not None:
                     pairs.append((row, other))
         return pairs
@@ -195,12 +195,12 @@ def _rows(runs: Sequence[Run], missing: Sequence[Missing], design: Design) -> di
     rows: dict[str, Row] = {}
     every: list[Run | Missing] = [*runs, *missing]
     for each in sorted(every, key=reporting_order):
-        variant = variant_words(each.variant)
+        variant, decoding = variant_words(each.variant), dict(each.variant).get(DECODING, "")
         if isinstance(each, Missing):
-            rows.setdefault(each.mode + variant, Row(each.mode, variant, design.unit))
+            rows.setdefault(each.mode + variant, Row(each.mode, variant, design.unit, decoding))
             continue
         for output in sorted(each.scores.values, key=lambda output: output != each.own_output):
-            row = Row(row_name(each, output), variant, design.unit)
+            row = Row(row_name(each, output), variant, design.unit, decoding)
             _add(rows.setdefault(row.label, row), each.scores, output, design.number(each))
     return rows
 
