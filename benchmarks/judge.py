@@ -111,7 +111,8 @@ def measures(count: int, rounds: int = 5) -> None:
 
 def sets(spoc_folder: Path | None, count: int) -> Iterator[tuple[str, list[Program]]]:
     chooser = random.Random(0)
-    programs = gold(count)
+    yield "SansType gold, one input", gold(count)
+    programs = gold(count, most=8)
     yield "SansType gold", programs
     yield (
         "SansType half broken",

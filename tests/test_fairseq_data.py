@@ -22,7 +22,7 @@ WORDS = st.text("abc▁<>012", min_size=1, max_size=4)
 
 def print_seven(codes, inputs):
     """A judge that runs nothing."""
-    return [SimpleNamespace(verdict="correct", stdout=b"7", diagnostics="") for _ in codes]
+    return [SimpleNamespace(verdict="correct", printed=(b"7",), diagnostics="") for _ in codes]
 
 
 @pytest.fixture
@@ -52,8 +52,9 @@ def test_a_binarised_folder_is_data_of_a_task():
 
 
 def test_outputs_that_lie_beside_a_split_are_taken(folder):
+    (((given, _),), ((other, _),)) = read_any(folder, "test", print_seven).tests
     (folder / "test.out").write_text("1\n2\n")
-    assert read_any(folder, "test", print_seven).outputs == ["1", "2"]
+    assert read_any(folder, "test", print_seven).tests == [[(given, "1")], [(other, "2")]]
     (folder / "test.out").write_text("1\n")
     with pytest.raises(DataError, match=r"test has 2 targets, but 1 lines of test\.out"):
         read_any(folder, "test", print_seven)
@@ -72,7 +73,7 @@ def test_outputs_alone_are_the_denoisers(folder):
 
 
 def test_a_program_that_fails_is_named(folder):
-    fails = [SimpleNamespace(verdict="compile_error", stdout=b"", diagnostics="why")] * 2
+    fails = [SimpleNamespace(verdict="compile_error", printed=(), diagnostics="why")] * 2
     with pytest.raises(DataError, match=r"test, line 1: .*compile_error"):
         read_any(folder, "test", lambda codes, inputs: fails)
 

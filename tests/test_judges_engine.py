@@ -66,7 +66,7 @@ def test_addresses_are_the_same_each_time_so_that_undefined_behaviour_has_one_ve
     personality(ctypes.c_ulong(before))
     code = program("int main() { int x; cout << &x << ' ' << new int << ' ' << (void*) &main; }").code
     for each in (code, code + "\n#define ALONE\n"):
-        first, second = (execute([each], [""], limits=QUICK, tier=tier)[0].stdout for _ in range(2))
+        first, second = (execute([each], [[""]], limits=QUICK, tier=tier)[0].printed[0] for _ in range(2))
         assert first == second
         assert first.startswith(b"0x")
 
@@ -121,12 +121,12 @@ def test_execute_gives_the_bytes_that_were_printed():
             "int main() { return 2; }",
             PRELUDE + r"int main() { putchar(255); }",
         ],
-        ["3", "", ""],
+        [["3", "-8", "7\n"], ["", ""], [""]],
     )
-    assert [(outcome.verdict, outcome.stdout) for outcome in outcomes] == [
-        ("correct", b"11"),
-        ("runtime_error", b""),
-        ("correct", b"\xff"),
+    assert [(outcome.verdict, outcome.printed) for outcome in outcomes] == [
+        ("correct", (b"11", b"0", b"15")),
+        ("runtime_error", (b"",)),
+        ("correct", (b"\xff",)),
     ]
     with pytest.raises(ValueError, match="shorter"):
         execute(["int main() {}"], [])
@@ -240,7 +240,7 @@ def test_an_output_that_is_compared_is_not_kept():
     with engine._Bench(QUICK, 1, None, False, True, "exact") as bench:
         tasks = [bench.task(at, one.code, [""], ["x"]) for at, one in enumerate(floods)]
         outcomes = [outcome for _, outcome in bench.work(tasks)]
-    assert {(verdict.verdict, output) for verdict, output in outcomes} == {("wrong_output", b"")}
+    assert {(verdict.verdict, output) for verdict, output in outcomes} == {("wrong_output", ())}
 
 
 @given(

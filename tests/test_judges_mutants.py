@@ -27,10 +27,10 @@ CHANGES = st.lists(st.tuples(st.sampled_from(KINDS), NUMBER, NUMBER), min_size=1
 @cache
 def originals() -> list[Program]:
     """The accepted programs, with what they print."""
-    printed = execute([PRELUDE + code for code in CORPUS], [INPUT] * len(CORPUS))
+    printed = execute([PRELUDE + code for code in CORPUS], [[INPUT]] * len(CORPUS))
     assert {one.verdict for one in printed} == {"correct"}
     corpus = [
-        Program(f"corpus {at}", PRELUDE + code, (Test(INPUT, one.stdout.decode()),))
+        Program(f"corpus {at}", PRELUDE + code, (Test(INPUT, one.printed[0].decode()),))
         for at, (code, one) in enumerate(zip(CORPUS, printed, strict=True))
     ]
     return [*corpus, *gold(12)]

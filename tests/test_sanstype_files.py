@@ -19,7 +19,7 @@ LABELED = ("train", "val", "test", "ood")
 @dataclass
 class Ran:
     verdict: str
-    stdout: bytes
+    printed: tuple[bytes, ...]
     diagnostics: str = ""
 
 
@@ -27,15 +27,18 @@ class Execute:
     """Stands in for the compiler: a program prints the length of its code and of its input."""
 
     def __init__(self) -> None:
-        self.calls: list[tuple[list[str], list[str]]] = []
+        self.calls: list[tuple[list[str], list[list[str]]]] = []
 
-    def __call__(self, codes: list[str], inputs: list[str]) -> list[Ran]:
+    def __call__(self, codes: list[str], inputs: list[list[str]]) -> list[Ran]:
         self.calls.append((codes, inputs))
-        return [Ran("correct", f"{len(code)} {len(text)}".encode()) for code, text in zip(codes, inputs, strict=True)]
+        pairs = zip(codes, inputs, strict=True)
+        return [Ran("correct", tuple(f"{len(code)} {len(text)}".encode() for text in texts)) for code, texts in pairs]
 
 
-def make(root: Path, *, sizes: Sizes = SIZES, grammar: Grammar = PAPER, seed: int = 0, execute=None) -> Path:
-    return prepare(root, sizes=sizes, grammar=grammar, seed=seed, execute=execute or Execute())
+def make(
+    root: Path, *, sizes: Sizes = SIZES, grammar: Grammar = PAPER, inputs: int = 8, seed: int = 0, execute=None
+) -> Path:
+    return prepare(root, sizes=sizes, grammar=grammar, inputs=inputs, seed=seed, execute=execute or Execute())
 
 
 def must_not_run(codes, inputs):
@@ -47,13 +50,26 @@ def test_what_is_prepared_can_be_read(tmp_path):
     folder = make(tmp_path, execute=execute)
     splits = {name: read(folder, name) for name in LABELED}
     assert {name: len(split.targets) for name, split in splits.items()} == dict(train=30, val=10, test=10, ood=10)
-    calls = [([to_cpp(line) for line in split.targets], split.inputs) for split in splits.values()]
-    assert sorted(calls) == sorted(execute.calls)
-    for split in splits.values():
-        outcomes = Execute()([to_cpp(line) for line in split.targets], split.inputs)
-        assert split.outputs == [outcome.stdout.decode() for outcome in outcomes]
-        assert all(text == "" or text.endswith("\n") for text in split.inputs)
-        assert [text.count("\n") for text in split.inputs] == [code.count("cin >>") for code in split.targets]
+    for split, (codes, inputs) in zip(
+        (splits[name] for name in ("test", "ood", "val", "train")), execute.calls, strict=True
+    ):
+        assert codes == [to_cpp(line) for line in split.targets]
+        assert inputs == [[given for given, _ in tests] for tests in split.tests]
+        for code, tests in zip(codes, split.tests, strict=True):
+            for given, printed in tests:
+                assert printed == f"{len(code)} {len(given)}"
+                assert given == "" or given.endswith("\n")
+                assert given.count("\n") == code.count("cin >>")
+
+
+def test_only_programs_that_read_have_several_inputs_and_one_more_changes_no_program(tmp_path):
+    one, eight = (read(make(tmp_path, sizes=replace(SIZES, test=200), inputs=count), "test") for count in (1, 8))
+    assert (one.sources, one.targets) == (eight.sources, eight.targets)
+    assert [tests[:1] for tests in eight.tests] == one.tests
+    counts = [len({given for given, _ in tests}) for tests in eight.tests]
+    assert counts == [len(tests) for tests in eight.tests]  # no input twice
+    assert [count == 1 for count in counts] == ["cin" not in target for target in eight.targets]
+    assert set(counts) == {1, 2, 4, 8}  # one boolean has two inputs, two have four
 
 
 def test_unlabeled_splits_are_programs_alone(tmp_path):
@@ -61,7 +77,7 @@ def test_unlabeled_splits_are_programs_alone(tmp_path):
     for name, size in (("unlabeled", 60), ("unlabeled_val", 10)):
         split = read(folder, name)
         assert len(split.targets) == size
-        assert split.sources == split.inputs == split.outputs == []
+        assert split.sources == split.tests == []
         assert {path.suffix for path in folder.glob(f"{name}.*")} == {".tgt"}
 
 
@@ -90,7 +106,9 @@ def test_prepared_data_is_used_again_without_running_anything(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "other", [{"seed": 1}, {"sizes": replace(SIZES, train=31)}, {"grammar": Grammar(max_rounds=3)}], ids=str
+    "other",
+    [{"seed": 1}, {"sizes": replace(SIZES, train=31)}, {"grammar": Grammar(max_rounds=3)}, {"inputs": 1}],
+    ids=str,
 )
 def test_other_settings_are_another_folder(other, tmp_path):
     assert make(tmp_path) != make(tmp_path, **other)
@@ -98,11 +116,11 @@ def test_other_settings_are_another_folder(other, tmp_path):
 
 def test_the_same_settings_give_the_same_bytes_until_the_version_is_raised(tmp_path):
     folder = make(tmp_path)
-    assert folder.name == "sanstype-8fa910af92"
-    assert hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()[:16] == "2f88b0f60935f215"
+    assert folder.name == "sanstype-d55279bad1"
+    assert hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()[:16] == "5684be249fe0bd6e"
 
 
-@pytest.mark.parametrize("name", ["val.src", "unlabeled.tgt", "test.out", "manifest.json"])
+@pytest.mark.parametrize("name", ["val.src", "unlabeled.tgt", "test.tests.jsonl", "manifest.json"])
 @pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:-2])])
 def test_a_damaged_folder_is_refused_with_the_file_and_the_way_to_mend(name, damage, tmp_path):
     folder = make(tmp_path)
@@ -115,13 +133,13 @@ def test_a_failing_gold_program_is_refused_and_leaves_nothing_behind(tmp_path):
     def execute(codes, inputs):
         outcomes = Execute()(codes, inputs)
         if len(codes) == 30:
-            outcomes[6] = Ran("compile_error", b"", "error: no such thing")
+            outcomes[6] = Ran("compile_error", (), "error: no such thing")
         return outcomes
 
     with pytest.raises(DataError, match=r"split train, line 7: (.|\n)*compile_error(.|\n)*error: no such thing"):
         make(tmp_path, execute=execute)
     assert [path for path in tmp_path.iterdir() if path.is_dir()] == []
-    assert read(make(tmp_path), "train").outputs
+    assert read(make(tmp_path), "train").tests
 
 
 def test_what_a_killed_process_left_is_replaced(tmp_path):
@@ -160,8 +178,7 @@ def test_the_published_format_is_read_without_a_manifest(tmp_path):
     split = read(write(tmp_path), "train")
     assert split.sources == [" $ a;  $ ", " $ b;  $ "]
     assert split.targets == ["a $ b", "c $ d"]
-    assert split.inputs == ["1\nx y\n", ""]
-    assert split.outputs == ["1", "2"]
+    assert split.tests == [[("1\nx y\n", "1")], [("", "2")]]
 
 
 def test_tests_may_have_several_lines(tmp_path):
@@ -170,12 +187,15 @@ def test_tests_may_have_several_lines(tmp_path):
         (tmp_path / f"train.{suffix}").unlink()
     path = tmp_path / "train.tests.jsonl"
     path.write_text('{"input": "1\\n2\\n", "output": "3\\n"}\n{"output": "", "input": ""}\n')
-    split = read(tmp_path, "train")
-    assert (split.inputs, split.outputs) == (["1\n2\n", ""], ["3\n", ""])
+    assert read(tmp_path, "train").tests == [[("1\n2\n", "3\n")], [("", "")]]
+    path.write_text('[{"input": "1", "output": "2"}, {"input": "", "output": "0"}]\n[{"input": "", "output": ""}]\n')
+    assert read(tmp_path, "train").tests == [[("1", "2"), ("", "0")], [("", "")]]
     for line, answer in (
         ('{"input": "1"}', r'train.tests.jsonl:2: expected {"input": TEXT, "output": TEXT}'),
         ('{"input": "1", "output": 2}', r"train.tests.jsonl:2: expected"),
         ("1", r"train.tests.jsonl:2: expected"),
+        ('[{"input": "1"}]', r"train.tests.jsonl:2: expected .*, or a list of these"),
+        ("[]", r"train.tests.jsonl:2: no test"),
         ("{", r"train.tests.jsonl:2: no JSON"),
         ("", r"train.tests.jsonl:2: no JSON"),
     ):
@@ -275,5 +295,5 @@ def test_the_published_data_is_read(split, size, silent):
     if not folder.is_dir():
         pytest.skip(f"no reference data in {folder}")
     data = read(folder, split)
-    assert len(data.sources) == len(data.targets) == len(data.inputs) == len(data.outputs) == size
-    assert data.inputs.count("") == silent
+    assert len(data.sources) == len(data.targets) == len(data.tests) == size
+    assert [given for ((given, _),) in data.tests].count("") == silent

@@ -73,7 +73,9 @@ def test_how_long_outputs_may_be_is_what_training_says_and_what_is_longer_is_tol
 @pytest.mark.parametrize("kind", ["word", "bpe"])
 def test_labels_do_not_decide_which_denoiser_there_is(tmp_path, monkeypatch, kind):
     monkeypatch.setattr(
-        text.judges, "execute", lambda codes, *_, **how: [SimpleNamespace(verdict="correct", stdout=b"")] * len(codes)
+        text.judges,
+        "execute",
+        lambda codes, inputs, **how: [SimpleNamespace(verdict="correct", printed=[b""] * len(each)) for each in inputs],
     )
     shapes = []
     for labels in (5, 1200):  # so few have not all words of the pseudocode

@@ -128,12 +128,15 @@ def _plain(code: str) -> str:
 
 def _judge(codes: list[str]) -> None:
     try:
-        executions = judges.execute(codes, [""] * len(codes))
+        executions = judges.execute(codes, [[""]] * len(codes))
     except judges.JudgeError as error:
         raise ComposedError(str(error)) from error
     for number, execution in enumerate(executions, 1):
         if execution.verdict == "correct":
-            printed, more = execution.stdout[:MOST_PRINTED], "..." if len(execution.stdout) > MOST_PRINTED else ""
+            printed, more = (
+                execution.printed[0][:MOST_PRINTED],
+                "..." if len(execution.printed[0]) > MOST_PRINTED else "",
+            )
             say(f"{number}: prints {printed.decode(errors='replace')!r}{more}")
         else:
             say(f"{number}: {execution.verdict.replace('_', ' ')} {execution.diagnostics.strip()}")

@@ -17,6 +17,7 @@ Characters = Annotated[int, above(0), Unit("characters")]
 Folder = Annotated[str, Silent()]  # where data are kept: what they are, other keys say
 Title = Annotated[str, Silent("denoiser")]
 MaxLength = Annotated[Tokens | None, Silent("denoiser")]
+Inputs = Annotated[int, above(0), Unit("inputs"), Silent("denoiser")]
 # What a mode may be about where outputs are no text; the rest has to be as in finetuning=baseline.
 MODE_KEYS = (
     "name",
@@ -56,6 +57,7 @@ class SansType(Group):
     seed: Seed
     grammar: Grammar
     sizes: SansTypeSizes
+    inputs: Inputs
     max_length: MaxLength
 
 

@@ -20,18 +20,18 @@ Tests = Sequence[tuple[str, str]]
 
 
 class Outcome(Protocol):
-    """What became of a program: `verdict` is 'correct' or how it failed, `diagnostics` says more."""
+    """What became of a program, and what it printed on each input: `verdict` is 'correct' or how it failed."""
 
     @property
     def verdict(self) -> str: ...
     @property
-    def stdout(self) -> bytes: ...
+    def printed(self) -> tuple[bytes, ...]: ...
     @property
     def diagnostics(self) -> str: ...
 
 
-# C++ texts and a text for the standard input of each -> their outcomes
-Execute = Callable[[list[str], list[str]], Sequence[Outcome]]
+# C++ texts, and texts for the standard input of each -> their outcomes
+Execute = Callable[[list[str], list[Sequence[str]]], Sequence[Outcome]]
 
 
 @dataclass(frozen=True)

@@ -98,7 +98,7 @@ def judge(
 
 def execute(
     codes: Sequence[str],
-    inputs: Sequence[str],
+    inputs: Sequence[Sequence[str]],
     *,
     limits: Limits = _DEFAULT_LIMITS,
     workers: int | None = None,
@@ -107,13 +107,16 @@ def execute(
     tier: Tier | None = None,
     shared: bool = True,
 ) -> list[Execution]:
-    """What each program prints on its input, in their order. Raises as `judge`, and ValueError on unequal lengths."""
+    """What each program prints on each of its inputs, in their order; it is compiled once.
+
+    Raises as `judge`, and ValueError for numbers of programs and of their inputs that differ.
+    """
     pairs = list(zip(codes, inputs, strict=True))
     executions: dict[int, Execution] = {}
     with _Bench(limits, workers, tier, unsafe, shared) as bench:
-        tasks = [bench.task(number, code, [text]) for number, (code, text) in enumerate(pairs)]
-        for number, (verdict, output) in bench.work(tasks):
-            executions[number] = Execution(verdict.verdict, output, verdict.diagnostics)
+        tasks = [bench.task(number, code, texts) for number, (code, texts) in enumerate(pairs)]
+        for number, (verdict, printed) in bench.work(tasks):
+            executions[number] = Execution(verdict.verdict, printed, verdict.diagnostics)
             if progress:
                 progress(len(executions), len(tasks))
     return [executions[number] for number in range(len(pairs))]
@@ -124,9 +127,9 @@ def containment(tier: Tier | None = None, unsafe: bool = False) -> Tier:
     return Box(open_toolchain(), tier, unsafe).tier
 
 
-# A verdict (without its id) and what the deciding test printed, if that is asked for. A step of the work gives
-# outcomes, each with its task's number, and the steps to do next.
-_Outcome = tuple[Verdict, bytes]
+# A verdict (without its id) and what each test up to the deciding one printed, if that is asked for. A step of the work
+# gives outcomes, each with its task's number, and the steps to do next.
+_Outcome = tuple[Verdict, tuple[bytes, ...]]
 _Done = tuple[list[tuple[int, _Outcome]], list["_Step"]]
 _Step = Callable[[], _Done]
 
@@ -215,7 +218,7 @@ class _Bench:
             reason = f"{type(error).__name__}: {error}"
         if not again:
             return [], [partial(self._alone, task, again=True)]
-        return [(task.number, (Verdict("", "not_judged", diagnostics=self._diagnostics(reason)), b""))], []
+        return [(task.number, (Verdict("", "not_judged", diagnostics=self._diagnostics(reason)), ()))], []
 
     def _judged_alone(self, task: Item) -> _Outcome:
         """Compiles a program exactly as it is written, but for the prelude, which was compiled before, and runs it.
@@ -328,7 +331,7 @@ class _Bench:
         text = self._diagnostics(messages)
         if compiled.reason == TIME_LIMIT:
             text += "\nthe compiler took too long"
-        return Verdict("", "compile_error", exit=compiled.exit, diagnostics=text), b""
+        return Verdict("", "compile_error", exit=compiled.exit, diagnostics=text), ()
 
     def _diagnostics(self, text: str) -> str:
         return printable(text[: self.limits.diagnostics])[: self.limits.diagnostics]
@@ -338,9 +341,12 @@ class _Bench:
         cpu = wall = 0.0
         peak = 0
         outcome = None
+        printed: list[bytes] = []
         for result in results:
             if outcome:
                 continue
+            if not self.compare:  # else compared already: outputs can be large
+                printed.append(result.output)
             cpu += result.cpu_seconds
             wall += result.wall_seconds
             peak = max(peak, result.peak_memory)
@@ -349,8 +355,7 @@ class _Bench:
                 failed = None if verdict == "correct" else result.test
                 said = result.errors.decode("utf-8", "replace")
                 text = self._diagnostics(names.readable(said) if names else said)
-                output = b"" if self.compare else result.output  # compared already: outputs can be large
-                outcome = Verdict("", verdict, cpu, wall, peak, result.exit, failed, text), output
+                outcome = Verdict("", verdict, cpu, wall, peak, result.exit, failed, text), tuple(printed)
         return outcome
 
     def _class(self, task: Item, result: Result) -> Class:

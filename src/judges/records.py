@@ -89,10 +89,13 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """What one trusted program printed; `verdict` is "correct" if it ended with exit code 0 within the limits."""
+    """What one trusted program printed on each input, up to one on which it failed.
+
+    `verdict` is "correct" if it always ended with exit code 0 within the limits.
+    """
 
     verdict: Class
-    stdout: bytes
+    printed: tuple[bytes, ...]
     diagnostics: str = ""
 
 

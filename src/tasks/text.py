@@ -303,7 +303,7 @@ def read_data(config: Config) -> TextData:
     def tell() -> None:
         say("running the gold programs for their expected outputs, once for these data")
 
-    def execute(codes: list[str], inputs: list[str]) -> list[judges.Execution]:
+    def execute(codes: list[str], inputs: list[Sequence[str]]) -> list[judges.Execution]:
         tell()
         return judges.execute(codes, inputs, **vars(config.judge))
 

@@ -10,19 +10,24 @@ from tempfile import TemporaryDirectory
 
 from composed.datamodules.sanstype.files import to_cpp
 from composed.datamodules.sanstype.grammar import generate
+from composed.datamodules.sanstype.inputs import choose
 from composed.judges import Limits, Program, Test, execute
 from composed.judges.box import MEMORY_LIMIT, OUTPUT_LIMIT, TIME_LIMIT, Box, Job
 
 LIMITS = {TIME_LIMIT: "time_limit", MEMORY_LIMIT: "memory_limit", OUTPUT_LIMIT: "output_limit"}
 
 
-def gold(count: int) -> list[Program]:
-    """SansType programs of the paper's sizes, with what they print."""
+def gold(count: int, most: int = 1) -> list[Program]:
+    """SansType programs of the paper's sizes, with what they print on at most `most` inputs."""
     examples = generate(count, seed=0, split="train")
-    codes, inputs = [to_cpp(one.target) for one in examples], ["\n".join(one.inputs) + "\n" for one in examples]
+    codes = [to_cpp(one.target) for one in examples]
+    inputs = [["\n".join(values) + "\n" for values in choose(one.target, one.inputs, most)] for one in examples]
+    rows = zip(codes, inputs, execute(codes, inputs), strict=True)
     return [
-        Program(f"{number}", code, (Test(text, outcome.stdout.decode()),))
-        for number, (code, text, outcome) in enumerate(zip(codes, inputs, execute(codes, inputs), strict=True))
+        Program(
+            f"{number}", code, tuple(Test(text, out.decode()) for text, out in zip(texts, ran.printed, strict=True))
+        )
+        for number, (code, texts, ran) in enumerate(rows)
     ]
 
 

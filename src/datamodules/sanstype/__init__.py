@@ -7,7 +7,7 @@ from typing import Any
 from composed.datamodules.sanstype.checker import Checker
 from composed.datamodules.sanstype.files import UNLABELED, Sizes, as_source, prepare, read_any, tests_in, to_cpp
 from composed.datamodules.sanstype.grammar import Grammar, vocabulary
-from composed.datamodules.text import Execute, Split, TextData
+from composed.datamodules.text import Execute, TextData
 from composed.errors import DataError
 
 SUFFIXES = (".src", ".tgt", ".inp", ".out", ".idx", ".bin", ".txt")
@@ -30,32 +30,29 @@ def load(settings: Mapping[str, Any], execute: Execute) -> TextData:
             Path(settings["data"]),
             sizes=Sizes(**settings["sizes"]),
             grammar=grammar,
+            inputs=settings["inputs"],
             seed=settings["seed"],
             execute=execute,
         )
         about = f"programs of at most {grammar.max_variables} variables and {grammar.max_rounds} extra rounds"
     tests = tests_in(folder)
-    read = {
+    splits = {
         name: split
         for name in ("train", "val", *tests.values(), *UNLABELED)
         if (split := read_any(folder, name, execute))
     }
     for name in ("train", "val", "test"):
-        if name not in read:
+        if name not in splits:
             raise DataError(
                 f"{folder}/{name}.tgt is missing: a data folder has at least the splits train, val and test, as "
                 "text or as fairseq-preprocess writes them (train.src-tgt.src.idx, ...)"
             )
-    splits = {
-        name: Split(split.sources, split.targets, [[pair] for pair in zip(split.inputs, split.outputs, strict=True)])
-        for name, split in read.items()
-    }
     return TextData(
         train=splits["train"],
         val=splits["val"],
         tests={name: splits[split] for name, split in tests.items() if split in splits},
-        unlabeled=read["unlabeled"].targets if "unlabeled" in read else [],
-        unlabeled_val=read["unlabeled_val"].targets if "unlabeled_val" in read else [],
+        unlabeled=splits["unlabeled"].targets if "unlabeled" in splits else [],
+        unlabeled_val=splits["unlabeled_val"].targets if "unlabeled_val" in splits else [],
         to_cpp=to_cpp,
         as_source=as_source,
         checker=Checker,

@@ -1,9 +1,9 @@
 """SansType splits as files in the published format: a line per example, a file per field.
 
 `.src` pseudocode, `.tgt` code, `.inp` values for standard input between tabs, `.out` what the program prints, or in the
-place of both `.tests.jsonl`, an object with the texts `input` and `output`, which may have several lines; unlabeled
-splits have `.tgt` alone. A prepared folder is complete or absent, and is checked by content at every use. A folder of
-fairseq-preprocess is read too.
+place of both `.tests.jsonl`, an object with the texts `input` and `output`, which may have several lines, or a list of
+such objects; unlabeled splits have `.tgt` alone. A prepared folder is complete or absent, and is checked by content at
+every use. A folder of fairseq-preprocess is read too.
 """
 
 import hashlib
@@ -13,12 +13,14 @@ import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
 from composed.datamodules import fairseq
 from composed.datamodules.sanstype.grammar import Grammar, generate
-from composed.datamodules.text import PRELUDE, TEST_SET, TEST_SET_WORDS, Execute
+from composed.datamodules.sanstype.inputs import choose
+from composed.datamodules.text import PRELUDE, TEST_SET, TEST_SET_WORDS, Execute, Split, Tests
 from composed.errors import DataError
 from composed.system.files import read_lines, text_lines
 
@@ -28,7 +30,7 @@ NOT_TESTED = ("train", "val", *UNLABELED)
 
 _OF_FAIRSEQ = {"val": "valid", "ood": "test1"}  # its names of our splits: test1 is the second of --testpref
 _NAMES = {"test": "id", "ood": "ood"}  # of test sets in results, where they differ from the files'
-_VERSION = 2  # of what the same settings give: raise it when that changes
+_VERSION = 3  # of what the same settings give: raise it when that changes
 _MANIFEST = "manifest.json"
 _LITERAL = re.compile(r"""(["'])(?:\\.|(?!\1)[^\\])*\1""")
 _BEFORE_A_TAB = re.compile(r"(?:^|[;{}$~:)]|\b(?:else|do))\s*$")  # where a statement may begin
@@ -47,19 +49,6 @@ class Sizes:
     unlabeled_val: int = 500
 
 
-@dataclass(frozen=True)
-class Split:
-    """One split, its examples in file order; `inputs` are the texts for standard input, one value per line.
-
-    An unlabeled split has only `targets`.
-    """
-
-    sources: list[str]
-    targets: list[str]
-    inputs: list[str]
-    outputs: list[str]
-
-
 def to_cpp(line: str) -> str:
     """The C++ source text of a `.tgt` line or of a prediction in that format."""
     return PRELUDE + line.replace("<unk>", "unk").translate(_TO_CODE)
@@ -73,14 +62,15 @@ def as_source(line: str) -> str:
     return " ".join(["$", *(f"{statement}; $" for statement in statements if statement)])
 
 
-def prepare(root: Path, *, sizes: Sizes, grammar: Grammar, seed: int, execute: Execute) -> Path:
+def prepare(root: Path, *, sizes: Sizes, grammar: Grammar, inputs: int, seed: int, execute: Execute) -> Path:
     """Return the folder under `root` with the data of these settings, after writing it if it is not there.
 
-    No source or target occurs twice in all its splits. Expected outputs are what `execute` sees the programs
-    print. Processes that ask for the same data at the same time wait for the one that writes it.
+    No source or target occurs twice in all its splits. A program that reads is tested on at most so many different
+    `inputs`. Expected outputs are what `execute` sees the programs print. Processes that ask for the same data at the
+    same time wait for the one that writes it.
     Raises DataError for a program that fails and for an existing folder that differs from its manifest.
     """
-    settings = {"version": _VERSION, "seed": seed, "sizes": asdict(sizes), "grammar": asdict(grammar)}
+    settings = {"version": _VERSION, "seed": seed, "sizes": asdict(sizes), "grammar": asdict(grammar), "inputs": inputs}
     key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:10]
     folder = root / f"sanstype-{key}"
     root.mkdir(parents=True, exist_ok=True)
@@ -88,7 +78,7 @@ def prepare(root: Path, *, sizes: Sizes, grammar: Grammar, seed: int, execute: E
         if folder.exists():
             _verify(folder)
             return folder
-        contents = _contents(sizes, grammar, seed, execute)
+        contents = _contents(sizes, grammar, inputs, seed, execute)
         manifest = {"settings": settings, "sha256": {name: _sha256(data) for name, data in contents.items()}}
         contents[_MANIFEST] = (json.dumps(manifest, indent=2) + "\n").encode()
         partial = root / f".{folder.name}.partial"
@@ -101,7 +91,7 @@ def prepare(root: Path, *, sizes: Sizes, grammar: Grammar, seed: int, execute: E
 
 
 def read(folder: Path, split: str) -> Split:
-    """Read one split of a prepared folder, or of any folder in the published format.
+    """Read one split of a prepared folder, or of any folder in the published format; an unlabeled one has only targets.
 
     Raises DataError with file and line for a missing file, bad UTF-8, an empty line of code or pseudocode, a program
     that has marks of the format as its own, and files of different lengths.
@@ -109,36 +99,39 @@ def read(folder: Path, split: str) -> Split:
     targets = _read(folder / f"{split}.tgt", may_be_empty=False)
     _check_marks(str(folder / f"{split}.tgt"), targets)
     if split in UNLABELED:
-        return Split([], targets, [], [])
-    sources = _read(folder / f"{split}.src", may_be_empty=False)
-    tests_file = folder / f"{split}.tests.jsonl"
-    if tests_file.exists():
-        inputs, outputs = _read_tests(tests_file)
+        return Split([], targets, [])
+    columns: dict[str, list[Any]] = {"src": _read(folder / f"{split}.src", may_be_empty=False)}
+    if (path := folder / f"{split}.tests.jsonl").exists():
+        tests = columns["tests.jsonl"] = _read_tests(path)
     else:
-        inputs = [_standard_input(line) for line in _read(folder / f"{split}.inp")]
-        outputs = _read(folder / f"{split}.out")
-    of_tests = [("tests.jsonl", inputs)] if tests_file.exists() else [("inp", inputs), ("out", outputs)]
-    for suffix, lines in (("src", sources), *of_tests):
+        columns |= {"inp": _read(folder / f"{split}.inp"), "out": _read(folder / f"{split}.out")}
+        tests = [
+            [(_standard_input(line), output)] for line, output in zip(columns["inp"], columns["out"], strict=False)
+        ]
+    for suffix, lines in columns.items():
         if len(lines) != len(targets):
             raise DataError(
                 f"{folder / split}.{suffix}:{len(lines)}: the last line, but {split}.tgt has {len(targets)}; "
                 "line i of every file is about example i: restore the shorter file or cut the longer one"
             )
-    return Split(sources, targets, inputs, outputs)
+    return Split(columns["src"], targets, tests)
 
 
-def _read_tests(path: Path) -> tuple[list[str], list[str]]:
-    """Inputs and outputs. Raises DataError with the line that is no object of these two texts."""
-    inputs: list[str] = []
-    outputs: list[str] = []
+def _read_tests(path: Path) -> list[Tests]:
+    """Of each program. Raises DataError with the line that is no object of two texts and no list of such objects."""
+    read: list[Tests] = []
     for number, row in enumerate(read_lines(path), 1):
-        match row:
-            case {"input": str(given), "output": str(expected)} if len(row) == 2:
-                inputs.append(given)
-                outputs.append(expected)
-            case _:
-                raise DataError(f'{path}:{number}: expected {{"input": TEXT, "output": TEXT}}')
-    return inputs, outputs
+        tests = []
+        for test in row if isinstance(row, list) else [row]:
+            match test:
+                case {"input": str(given), "output": str(expected)} if len(test) == 2:
+                    tests.append((given, expected))
+                case _:
+                    raise DataError(f'{path}:{number}: expected {{"input": TEXT, "output": TEXT}}, or a list of these')
+        if not tests:
+            raise DataError(f'{path}:{number}: no test; a program that reads nothing has one, with the input ""')
+        read.append(tests)
+    return read
 
 
 def tests_in(folder: Path) -> dict[str, str]:
@@ -146,7 +139,8 @@ def tests_in(folder: Path) -> dict[str, str]:
 
     Raises DataError for one that is named as another is in results, or whose name can be part of no file's.
     """
-    texts = [path.stem for path in folder.glob("*.out") if all(path.with_suffix(s).exists() for s in (".src", ".tgt"))]
+    tested = [path.name.removesuffix(end) for end in (".out", ".tests.jsonl") for path in folder.glob(f"*{end}")]
+    texts = [name for name in tested if all((folder / f"{name}.{end}").exists() for end in ("src", "tgt"))]
     binarised = [name for name in fairseq.splits(folder) if name.startswith("test")]
     others = sorted({*texts, *binarised} - {*NOT_TESTED, *_NAMES, *_OF_FAIRSEQ.values()})
     for name in others:
@@ -195,21 +189,19 @@ def read_any(folder: Path, split: str, execute: Execute) -> Split | None:
     sources, targets = ([] if side is None else fairseq.read_text(*side) for side in pair)
     _check_marks(str(pair.target[0]), targets)
     if split in UNLABELED:
-        return Split([], targets, [], [])
+        return Split([], targets, [])
     lines = _read(path) if (path := folder / f"{split}.inp").exists() else [""] * len(targets)
-    if (path := folder / f"{split}.out").exists():
-        outputs = _read(path)
-    elif split not in NOT_TESTED:
-        outputs = _outputs(split, targets, lines, execute)
-    else:
-        outputs = [""] * len(targets)
-    for what, column in (("sources", sources), (f"{split}.inp", lines), (f"{split}.out", outputs)):
-        if len(column) != len(targets):
-            raise DataError(f"{folder}: {split} has {len(targets)} targets, but {len(column)} lines of {what}")
-    return Split(sources, targets, [_standard_input(line) for line in lines], outputs)
+    outputs = _read(path) if (path := folder / f"{split}.out").exists() else None
+    for what, column in (("sources", sources), (f"lines of {split}.inp", lines), (f"lines of {split}.out", outputs)):
+        if column is not None and len(column) != len(targets):
+            raise DataError(f"{folder}: {split} has {len(targets)} targets, but {len(column)} {what}")
+    inputs = [_standard_input(line) for line in lines]
+    if outputs is None and split not in NOT_TESTED:
+        return Split(sources, targets, _tests(split, targets, [[given] for given in inputs], execute))
+    return Split(sources, targets, [[pair] for pair in zip(inputs, outputs or [""] * len(targets), strict=True)])
 
 
-def _contents(sizes: Sizes, grammar: Grammar, seed: int, execute: Execute) -> dict[str, bytes]:
+def _contents(sizes: Sizes, grammar: Grammar, inputs: int, seed: int, execute: Execute) -> dict[str, bytes]:
     contents: dict[str, bytes] = {}
     seen: set[str] = set()
     # The splits that measure come first: the sizes of those that train cannot change them, nor each other, since the
@@ -227,9 +219,12 @@ def _contents(sizes: Sizes, grammar: Grammar, seed: int, execute: Execute) -> di
         contents[f"{split}.tgt"] = _lines(example.target for example in examples)
         if split in LABELED:
             contents[f"{split}.src"] = _lines(example.source for example in examples)
-            contents[f"{split}.inp"] = _lines("\t".join(example.inputs) for example in examples)
-            contents[f"{split}.out"] = _lines(
-                _outputs(split, [e.target for e in examples], ["\t".join(e.inputs) for e in examples], execute)
+            targets = [example.target for example in examples]
+            values = [choose(example.target, example.inputs, inputs) for example in examples]
+            given = [[_standard_input("\t".join(each)) for each in of_program] for of_program in values]
+            contents[f"{split}.tests.jsonl"] = _lines(
+                json.dumps([{"input": text, "output": printed} for text, printed in tests])
+                for tests in _tests(split, targets, given, execute)
             )
     return contents
 
@@ -242,16 +237,17 @@ def _may_be_labeled(target: str) -> bool:
 _ACCEPT = {"train": _may_be_labeled, "unlabeled": lambda target: not _may_be_labeled(target)}
 
 
-def _outputs(split: str, targets: Sequence[str], inputs: Sequence[str], execute: Execute) -> list[str]:
-    """What the programs print on their lines of inputs."""
-    outcomes = execute([to_cpp(target) for target in targets], [_standard_input(line) for line in inputs])
+def _tests(split: str, targets: Sequence[str], inputs: Sequence[Sequence[str]], execute: Execute) -> list[Tests]:
+    """Each program's inputs, and what it prints on them."""
+    outcomes = execute([to_cpp(target) for target in targets], [*inputs])
     for number, (outcome, target) in enumerate(zip(outcomes, targets, strict=True), start=1):
         if outcome.verdict != "correct":
             raise DataError(
                 f"split {split}, line {number}: this correct program fails with {outcome.verdict}; "
                 f"does the C++ compiler work?\n{target}\n{outcome.diagnostics}"
             )
-    return [outcome.stdout.decode() for outcome in outcomes]
+    printed = [[text.decode() for text in outcome.printed] for outcome in outcomes]
+    return [[*zip(given, texts, strict=True)] for given, texts in zip(inputs, printed, strict=True)]
 
 
 def _standard_input(line: str) -> str:

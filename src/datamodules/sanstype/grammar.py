@@ -69,12 +69,20 @@ VALUES = {
     "string": tuple(f'"str_{i}"' for i in range(10)),
 }
 FUNCTIONS = ("max", "min")
-_KEYED = {"true": "1", "false": "0"}  # as read from standard input
+_KEYED = {"true": "1", "false": "0"}
 _UPDATES = {
     "int": ("plus", "minus", "set"),
     "bool": ("and", "set", "if"),
     "string": ("append", "prepend", "set"),
 }
+
+
+def _as_read(value: str) -> str:
+    """A value as standard input has it."""
+    return _KEYED.get(value, value.strip('"'))
+
+
+READ_VALUES = {type_: tuple(map(_as_read, values)) for type_, values in VALUES.items()}
 
 
 @dataclass(frozen=True)
@@ -189,7 +197,7 @@ class _Program:
         if read:
             self.say("instantiate", t=type_, v=name)
             self.say("read", v=name)
-            self.inputs.append(_KEYED.get(value, value.strip('"')))
+            self.inputs.append(_as_read(value))
         else:
             self.say("init", t=type_, v=name, x=value)
 
