@@ -30,7 +30,7 @@ def of_programs(counted: Counts) -> dict[str, Any]:
     values = {output: {split: shares(of) for split, of in splits.items()} for output, splits in counted.items()}
     examples = {split: of["n"] for split, of in counted["base"].items()}
     return {
-        **measured(values, examples, MEASURES),
+        **measured(values, examples, [measure for measure in MEASURES if measure.part]),
         "noun": "programs",
         "method": METHOD,
         "remark": REMARK,

@@ -30,8 +30,10 @@ VERDICTS = {
 
 
 def rows(split: str) -> list[dict]:
+    """The first of each output is the gold program."""
+    row = {"tests": [{"input": "1\n", "output": "2"}]}
     return [
-        {"id": f"{n}-{output}", "output": output, "code": f"{split} {n}", "tests": [{"input": "1\n", "output": "2"}]}
+        {**row, "id": f"{n}-{output}", "output": output, "code": f"{split} {n}", "strict": n == 0}
         for output, verdicts in VERDICTS[split].items()
         for n in range(len(verdicts))
     ]
@@ -119,8 +121,10 @@ def test_shares_are_logged_and_summed_up(run, judge):
     assert shares["test/id/own/correct"] == pytest.approx(2 / 3)
     assert {"seconds/training", "seconds/judging"} <= shares.keys()
     summary = results.summary(result, run.path)
-    assert "f(x)      id  33.3% correct,  33.3% do not compile (n 3)   ood   0.0% correct" in summary
+    told = "f(x)      id  33.3% correct,  33.3% are the gold ones,  33.3% do not compile (n 3)   ood   0.0% correct"
+    assert told in summary
     assert "Pi(f(x))  id  66.7% correct" in summary
+    assert shares["test/ood/own/strict"] == 0.5
 
 
 def test_runs_of_other_seeds_share_the_key_of_their_config(run, judge):

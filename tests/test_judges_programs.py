@@ -4,12 +4,14 @@ from typing import get_args
 
 import pytest
 
-from composed.judges.programs import CLASS_OF_VERDICT, CLASSES, MEASURES, count, score, shares
+from composed.judges.programs import CLASS_OF_VERDICT, CLASSES, MEASURES, STRICT, count, score, shares
 from composed.judges.records import Class, Verdict
 
 
-def rows(output: str, number: int) -> list[dict]:
-    return [{"output": output, "source": f"s{n}", "target": "t", "tests": []} for n in range(number)]
+def rows(output: str, number: int, strict: int = 0) -> list[dict]:
+    """The first `strict` of them are the gold programs."""
+    row = {"output": output, "target": "t", "tests": []}
+    return [{**row, "source": f"s{n}", "strict": n < strict} for n in range(number)]
 
 
 def of(*verdicts: Class) -> list[Verdict]:
@@ -19,8 +21,12 @@ def of(*verdicts: Class) -> list[Verdict]:
 def test_every_verdict_has_its_class():
     assert CLASS_OF_VERDICT.keys() == {*get_args(Class)}
     assert CLASSES == ("correct", "compile error", "runtime error", "wrong output")
-    assert [(each.name, each.better) for each in MEASURES if each.better] == [("correct", "higher")]
-    assert all(each.part and each.unit == "%" for each in MEASURES)
+    assert [(each.name, each.better) for each in MEASURES if each.better] == [
+        ("correct", "higher"),
+        ("strict", "higher"),
+    ]
+    assert [each.part for each in MEASURES] == [each is not STRICT for each in MEASURES]
+    assert all(each.unit == "%" for each in MEASURES)
 
 
 def test_limits_count_as_runtime_errors():
@@ -31,12 +37,13 @@ def test_limits_count_as_runtime_errors():
 
 
 def test_scores_are_per_cent_of_each_output_and_the_counts_are_beside_them():
-    predictions = {"id": [*rows("base", 4), *rows("composition", 4), *rows("gold", 2)]}
+    predictions = {"id": [*rows("base", 4, strict=1), *rows("composition", 4, strict=3), *rows("gold", 2, strict=2)]}
     verdicts = of("correct", "time_limit", "wrong_output", "wrong_output", *["correct"] * 4, "correct", "compile_error")
     scores = score(predictions, {"id": verdicts})
     assert scores.values["base"]["id"] == {
-        "correct": 25.0, "compile error": 0.0, "runtime error": 25.0, "wrong output": 50.0
+        "correct": 25.0, "strict": 25.0, "compile error": 0.0, "runtime error": 25.0, "wrong output": 50.0
     }  # fmt: skip
+    assert scores.values["composition"]["id"]["strict"] == 75.0
     assert scores.values.keys() == scores.extra["verdicts"].keys() == {"base", "composition"}
     assert scores.extra["verdicts"]["base"]["id"] == count(verdicts[:4])
     assert scores.extra["gold"]["id"]["n"] == 2
@@ -50,3 +57,17 @@ def test_scores_are_per_cent_of_each_output_and_the_counts_are_beside_them():
 def test_outputs_judged_on_different_programs_are_refused():
     with pytest.raises(ValueError, match="base and composition are judged on different numbers of programs"):
         score({"id": [*rows("base", 2), *rows("composition", 1)]}, {"id": of(*["correct"] * 3)})
+
+
+def test_strict_is_no_class_and_says_nothing_of_the_verdict():
+    """A gold program that the judge fails on, and a right one that is another program."""
+    scores = score({"id": rows("base", 2, strict=1)}, {"id": of("time_limit", "correct")})
+    assert scores.values["base"]["id"] == {
+        "correct": 50.0, "strict": 50.0, "compile error": 0.0, "runtime error": 50.0, "wrong output": 0.0
+    }  # fmt: skip
+
+
+def test_a_prediction_of_which_nobody_knows_whether_it_is_the_gold_one_is_refused():
+    old = [{key: value for key, value in row.items() if key != "strict"} for row in rows("base", 1)]
+    with pytest.raises(KeyError, match="strict"):
+        score({"id": old}, {"id": of("correct")})

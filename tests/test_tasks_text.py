@@ -1,5 +1,6 @@
 """What a task of text makes: pairs to denoise, corrupted once or anew, and only what no longer compiles if asked."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -179,3 +180,12 @@ def test_the_sample_is_of_median_length(task):
 
     told = task.teller(pairs, None, ("x", "f(x)"))(SimpleNamespace(model=Echo(), term=None))  # type: ignore[arg-type]
     assert told.splitlines() == ["    x         int a = 1 + 2 ;", "    f(x)      int a = 1 + 2 ;"]
+
+
+def test_a_prediction_says_whether_it_is_the_gold_program_up_to_what_the_data_call_style(task):
+    split = Split(PROGRAMS[:3], PROGRAMS[:3], [()] * 3)
+    written = [PROGRAMS[0].upper(), PROGRAMS[1].replace(" $ ", " $  "), PROGRAMS[1]]
+    for normal_form, strict in ((None, [False, True, False]), (str.upper, [True, False, False])):
+        data = task.data if normal_form is None else replace(task.data, normal_form=normal_form)
+        rows = TextTask(task.config, data, task.tokenizer, 60)._predictions(split, {"base": written})
+        assert [row["strict"] for row in rows] == strict

@@ -58,6 +58,10 @@ class Split:
         return len(self.targets)
 
 
+def up_to_blanks(line: str) -> str:
+    return " ".join(line.split())
+
+
 @dataclass(frozen=True)
 class TextData:
     """A text task's data. A program is one line of words between blanks, `$` between its lines."""
@@ -69,6 +73,7 @@ class TextData:
     unlabeled_val: list[str]
     to_cpp: Callable[[str], str]  # of a target, or of a prediction in its format
     as_source: Callable[[str], str]  # of a line of pseudocode that a person wrote
+    normal_form: Callable[[str], str] = up_to_blanks  # of a program: the same for those that differ in style alone
     checker: Callable[[Any], Any] | None = None  # a tokenizer -> the `Guide` of decoding=constrained; none: no grammar
     vocabulary: Sequence[str] = ()  # texts that a tokenizer is trained on; none: those of the training pairs
     rules: Rules = Rules()

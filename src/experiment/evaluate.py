@@ -28,7 +28,11 @@ from composed.system.files import read_lines, write_lines
 if TYPE_CHECKING:
     from composed.tasks.task import Task
 
-SAID = {"correct": "correct", "compile error": "do not compile"}  # of shares, in the few words of a summary
+SAID = {
+    "correct": "correct",
+    "strict": "are the gold ones",
+    "compile error": "do not compile",
+}  # of shares, in a summary
 
 
 def conclude(run: RunFolder, config: Config) -> Result:
@@ -79,9 +83,10 @@ def _judged(run: RunFolder, facts: Facts, config: Config) -> Scores:
                 say(f"the judge failed on {verdict.id} of {split}, which counts as not correct: {verdict.diagnostics}")
     try:
         return score(predictions, verdicts)
-    except ValueError as error:
+    except (ValueError, KeyError) as error:
+        problem = f"a prediction without {error}" if isinstance(error, KeyError) else error
         again = f"composed-evaluate --predict {run.path}"
-        raise DataError(f"{run.path}: {error}; predict again with\n  {again}") from error
+        raise DataError(f"{run.path}: {problem}; predict again with\n  {again}") from error
 
 
 def _matched(run: RunFolder, facts: Facts, _config: Config) -> Scores:
@@ -208,15 +213,15 @@ def _which(result: Result) -> str:
 
 
 def _values(scores: Scores, by_split: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
-    """Of each split the measures that are no shares."""
-    told = [measure for measure in scores.measures if not measure.part]
+    """Of each split the measures that are neither parts of a whole nor have words here."""
+    told = [measure for measure in scores.measures if not (measure.part or measure.name in SAID)]
     for split, values in by_split.items() if told else ():
         yield f"{split:<5} {', '.join(f'{each.name} {values[each.name]:.4g}{each.unit}' for each in told)}"
 
 
 def _shares(scores: Scores, by_split: Mapping[str, Mapping[str, float]]) -> str:
     """The shares that have words here, of all splits in one line; "" where there are none."""
-    names = [measure.name for measure in scores.measures if measure.part and measure.name in SAID]
+    names = [measure.name for measure in scores.measures if measure.unit == "%" and measure.name in SAID]
     shares = {
         split: ", ".join(f"{values[name]:5.1f}% {SAID[name]}" for name in names) for split, values in by_split.items()
     }

@@ -1,4 +1,4 @@
-"""Programs and their verdicts as scores: per cent of each class. Judging itself is engine.py's."""
+"""Programs and verdicts as scores: per cent of each class, and of the gold programs. Judging itself is engine.py's."""
 
 import json
 from collections import Counter
@@ -19,26 +19,33 @@ CLASS_OF_VERDICT: Mapping[str, str] = {
     "not_judged": "runtime error",
 }
 CLASSES = tuple(dict.fromkeys(CLASS_OF_VERDICT.values()))
-MEASURES = tuple(Measure(name, "higher" if name == "correct" else "", "%", part=True) for name in CLASSES)
+STRICT = Measure("strict", "higher", "%")  # no class: such a program has a verdict, too
+CORRECT, *WRONG = (Measure(name, "higher" if name == "correct" else "", "%", part=True) for name in CLASSES)
+MEASURES = (CORRECT, STRICT, *WRONG)
 METHOD = "verdicts from compiling and running every program"
-REMARK = "Runtime error includes the time, memory and output limits."
+REMARK = (
+    "Strict: the gold program, up to what the data call style or blanks, whatever the verdict. "
+    "Runtime error includes the time, memory and output limits."
+)
 GOLD = "gold"  # the output that are the programs that people wrote
 
 
 def score(predictions: Mapping[str, Sequence[Mapping[str, Any]]], verdicts: Mapping[str, Sequence[Verdict]]) -> Scores:
-    """Per test set the rows of predictions (`output`, `source`, `target`, `tests`) and, in their order, the verdicts.
+    """Per test set the rows of predictions (`output`, `source`, `target`, `tests`, `strict`) and their verdicts.
 
-    `extra` has the number of each verdict, which are finer than the classes: `verdicts[output][test]`, and
-    `gold[test]` where there are programs that people wrote. Raises ValueError where the outputs are of different
-    numbers of programs.
+    `strict` says of a row that it is the gold program. `extra` has the number of each verdict, which are finer than the
+    classes: `verdicts[output][test]`, and `gold[test]` where there are programs that people wrote. Raises ValueError
+    where the outputs are of different numbers of programs, and KeyError where a row lacks something.
     """
     counts: dict[str, dict[str, dict[str, int]]] = {}
     outcomes: dict[str, dict[str, dict[str, list[float]]]] = {}
     for test, rows in predictions.items():
         for output in sorted({row["output"] for row in rows}):
-            own = [v for row, v in zip(rows, verdicts[test], strict=True) if row["output"] == output]
-            counts.setdefault(output, {})[test] = count(own)
-            outcomes.setdefault(output, {})[test] = of_classes(own)
+            own = [(row, v) for row, v in zip(rows, verdicts[test], strict=True) if row["output"] == output]
+            judged = [verdict for _, verdict in own]
+            counts.setdefault(output, {})[test] = count(judged)
+            strict = [100.0 * row["strict"] for row, _ in own]
+            outcomes.setdefault(output, {})[test] = {**of_classes(judged), STRICT.name: strict}
     gold = counts.pop(GOLD, {})
     outcomes.pop(GOLD, None)
     examples: dict[str, int] = {}
@@ -46,7 +53,10 @@ def score(predictions: Mapping[str, Sequence[Mapping[str, Any]]], verdicts: Mapp
         for test, of_output in by_test.items():
             if of_output["n"] != examples.setdefault(test, of_output["n"]):
                 raise ValueError(f"the outputs {' and '.join(counts)} are judged on different numbers of programs")
-    values = {output: {test: shares(of) for test, of in by_test.items()} for output, by_test in counts.items()}
+    values = {
+        output: {test: {**shares(of), STRICT.name: _mean(outcomes[output][test])} for test, of in by_test.items()}
+        for output, by_test in counts.items()
+    }
     tests = {test: _digest(rows) for test, rows in predictions.items()}
     extra = {"verdicts": counts, **({"gold": gold} if gold else {})}
     told = {"noun": "programs", "method": METHOD, "remark": REMARK}
@@ -57,6 +67,12 @@ def of_classes(verdicts: Sequence[Verdict]) -> dict[str, list[float]]:
     """Of each class a number for every program: 100 where it is of that class, else 0."""
     classes = [CLASS_OF_VERDICT[each.verdict] for each in verdicts]
     return {name: [100.0 * (each == name) for each in classes] for name in CLASSES}
+
+
+def _mean(outcomes: Mapping[str, Sequence[float]]) -> float:
+    """Per cent of strict ones."""
+    strict = outcomes[STRICT.name]
+    return sum(strict) / len(strict)
 
 
 def count(verdicts: Iterable[Verdict]) -> dict[str, int]:

@@ -94,16 +94,16 @@ def number(value: Estimate | None, digits: int, sign: str = "") -> str:
 
 def notes(best: str, table: Table) -> str:
     """How to read the table; `best` says how this format marks the best row."""
-    count, sides = len(table.parts), {table.measures[name].better for name in table.compared}
-    shares = f"Per cent of the {table.noun}; the {NUMBERS.get(count, count)} classes of a row add up to 100."
+    sides = {table.measures[name].better for name in table.compared}
+    shares = f"Per cent of the {table.noun}; {_whole(table)} of a row add up to 100." if table.parts else ""
     arrows = "An arrow points to the better side of a measure, where there is one."
     beaten = "higher" if sides == {"higher"} else "better"
     cells = len(table.splits) * len(table.compared)
     correction = f" after Holm's correction over {cells} pairs of test set and measure" if cells > 1 else ""
     marked = f"{best}: {beaten} than every other row, with p at most 0.05{correction}."
     sentences = [
-        shares if count else "",
-        arrows if count < len(table.measures) else "",
+        shares,
+        arrows if len(table.parts) < len(table.measures) else "",
         table.remark,
         _interval(table),
         table.design.sentence,
@@ -136,6 +136,14 @@ def _differences(table: Table) -> str:
     size = table.family_size
     over = f"corrected over {size} comparisons (Holm)" if size > 1 else "of the only comparison"
     return f"{paired}; ± is of each by itself. p is {over}: higher or lower if it is at most 0.05."
+
+
+def _whole(table: Table) -> str:
+    """What adds up: by name where there are other measures beside it."""
+    *names, last = table.parts
+    count = len(table.parts)
+    words = f"the {NUMBERS.get(count, count)} classes"
+    return words if count == len(table.measures) else f"{', '.join(names)} and {last}"
 
 
 def missing(table: Table) -> list[tuple[str, str]]:

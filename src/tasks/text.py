@@ -255,6 +255,7 @@ class TextTask(Task):
         """A row for each example and output, in the data's order."""
         if self.data.rules.gold:
             texts["gold"] = split.targets
+        gold = [self.data.normal_form(line) for line in split.targets]
         for output, lines in texts.items():
             for example, text in enumerate(lines):
                 yield {
@@ -264,6 +265,7 @@ class TextTask(Task):
                     "source": split.sources[example],
                     "target": split.targets[example],
                     "text": text,
+                    "strict": self.data.normal_form(text) == gold[example],
                     "code": self.data.to_cpp(text),
                     "tests": [{"input": given, "output": expected} for given, expected in split.tests[example]],
                 }

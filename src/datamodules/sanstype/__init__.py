@@ -7,6 +7,7 @@ from typing import Any
 from composed.datamodules.sanstype.checker import Checker
 from composed.datamodules.sanstype.files import UNLABELED, Sizes, as_source, prepare, read_any, tests_in, to_cpp
 from composed.datamodules.sanstype.grammar import Grammar, vocabulary
+from composed.datamodules.sanstype.style import normal_form
 from composed.datamodules.text import Execute, TextData
 from composed.errors import DataError
 
@@ -55,6 +56,7 @@ def load(settings: Mapping[str, Any], execute: Execute) -> TextData:
         unlabeled_val=splits["unlabeled_val"].targets if "unlabeled_val" in splits else [],
         to_cpp=to_cpp,
         as_source=as_source,
+        normal_form=normal_form,
         checker=Checker,
         vocabulary=[] if settings["folder"] else vocabulary(seed=settings["seed"], grammar=grammar),
         about=about,

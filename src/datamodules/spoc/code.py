@@ -52,6 +52,11 @@ def to_cpp(line: str) -> str:
     return PRELUDE + "\n".join(_cpp(words) for words in line.replace("<unk>", "unk").split("$")) + "\n"
 
 
+def normal_form(line: str) -> str:
+    """A program's line up to blanks: without the marks of its indentation."""
+    return " ".join(word for word in line.split() if word != "~")
+
+
 def _cpp(words: str) -> str:
     code = words.lstrip(" ~")
     return "\t" * words[: len(words) - len(code)].count("~") + code.rstrip().translate(_BACK)

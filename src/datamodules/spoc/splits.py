@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from composed.datamodules.spoc import release, sample
-from composed.datamodules.spoc.code import as_source, to_cpp
+from composed.datamodules.spoc.code import as_source, normal_form, to_cpp
 from composed.datamodules.spoc.folder import programs_below
 from composed.datamodules.spoc.release import PARTS, Program, Skipped
 from composed.datamodules.text import Execute, Rules, Split, Tests, TextData
@@ -91,6 +91,7 @@ def load(settings: Mapping[str, Any], execute: Execute) -> TextData:
         unlabeled_val=list(dict.fromkeys(one.target for one in val)),
         to_cpp=to_cpp,
         as_source=as_source,
+        normal_form=normal_form,
         rules=Rules("tokens", settings["seconds"], gold=True),
         about="; ".join([*_lengths(settings["longest"]), trained_on, judged_on]),
         notes=tuple(notes),
