@@ -33,7 +33,7 @@ def rows(split: str) -> list[dict]:
     """The first of each output is the gold program."""
     row = {"tests": [{"input": "1\n", "output": "2"}]}
     return [
-        {**row, "id": f"{n}-{output}", "output": output, "code": f"{split} {n}", "strict": n == 0}
+        {**row, "id": f"{n}-{output}", "output": output, "code": f"{split} {n}", "strict": n == 0, "known": False}
         for output, verdicts in VERDICTS[split].items()
         for n in range(len(verdicts))
     ]
@@ -101,6 +101,13 @@ def test_gold_programs_are_counted_apart_and_their_share_is_in_the_title(run, ju
         "compile_error": 1,
     }
     assert result.title.endswith("3 extra rounds; the judge accepts 50.0% of the gold programs of ID")
+
+
+def test_gold_programs_that_the_training_has_are_in_the_title(run, judge):
+    write_lines(run.predictions("ood"), [{**row, "known": True} for row in rows("ood")])
+    result = results.conclude(run, CONFIG)
+    assert result.scores.extra["known"]["ood"]["composition"] == {"n": 2, "correct": 1}
+    assert result.title.endswith("3 extra rounds; 2 gold programs of OOD are targets of the training too")
 
 
 def test_outputs_judged_on_different_programs_are_refused_and_predicting_again_is_named(run, judge, monkeypatch):

@@ -10,7 +10,7 @@ from composed.judges.records import Class, Verdict
 
 def rows(output: str, number: int, strict: int = 0) -> list[dict]:
     """The first `strict` of them are the gold programs."""
-    row = {"output": output, "target": "t", "tests": []}
+    row = {"output": output, "target": "t", "tests": [], "known": False}
     return [{**row, "source": f"s{n}", "strict": n < strict} for n in range(number)]
 
 
@@ -71,3 +71,14 @@ def test_a_prediction_of_which_nobody_knows_whether_it_is_the_gold_one_is_refuse
     old = [{key: value for key, value in row.items() if key != "strict"} for row in rows("base", 1)]
     with pytest.raises(KeyError, match="strict"):
         score({"id": old}, {"id": of("correct")})
+
+
+def test_programs_that_the_training_has_are_counted_apart():
+    predictions = [*rows("base", 3), *rows("composition", 3), *rows("gold", 3)]
+    for row in predictions:
+        row["known"] = row["source"] != "s1"
+    verdicts = of("correct", "correct", "compile_error", "correct", "wrong_output", "correct", *["correct"] * 3)
+    scores = score(
+        {"id": predictions, "ood": rows("base", 3) + rows("composition", 3)}, {"id": verdicts, "ood": verdicts[:6]}
+    )
+    assert scores.extra["known"] == {"id": {"base": {"n": 2, "correct": 1}, "composition": {"n": 2, "correct": 2}}}

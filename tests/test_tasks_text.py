@@ -189,3 +189,8 @@ def test_a_prediction_says_whether_it_is_the_gold_program_up_to_what_the_data_ca
         data = task.data if normal_form is None else replace(task.data, normal_form=normal_form)
         rows = TextTask(task.config, data, task.tokenizer, 60)._predictions(split, {"base": written})
         assert [row["strict"] for row in rows] == strict
+
+
+def test_a_prediction_says_whether_its_gold_program_is_a_target_of_the_training(task):
+    split = Split(PROGRAMS[:2], ["other", f"{PROGRAMS[7]} "], [()] * 2)
+    assert [row["known"] for row in task._predictions(split, {"base": ["", ""]})] == [False, True]

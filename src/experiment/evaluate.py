@@ -160,7 +160,8 @@ def _judge(run: RunFolder, programs: list[judges.Program], rules: Rules, config:
 
 def _title(config: Config, about: str, scores: Scores) -> str:
     gold = scores.extra.get("gold", {})
-    about = "; ".join([*filter(None, [about]), *map(_accepted, gold.items())])
+    known = scores.extra.get("known", {})
+    about = "; ".join([*filter(None, [about]), *map(_accepted, gold.items()), *map(_known, known.items())])
     title = f"{config.task.title}, {config.profile.name} profile"
     return f"{title}: {about}" if about else title
 
@@ -168,6 +169,11 @@ def _title(config: Config, about: str, scores: Scores) -> str:
 def _accepted(gold: tuple[str, dict[str, int]]) -> str:
     split, counts = gold
     return f"the judge accepts {counts['correct'] / counts['n']:.1%} of the gold programs of {split_word(split)}"
+
+
+def _known(known: tuple[str, dict[str, dict[str, int]]]) -> str:
+    test, by_output = known
+    return f"{by_output['base']['n']} gold programs of {split_word(test)} are targets of the training too"
 
 
 def metrics(result: Result) -> dict[str, float]:

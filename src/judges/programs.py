@@ -31,11 +31,13 @@ GOLD = "gold"  # the output that are the programs that people wrote
 
 
 def score(predictions: Mapping[str, Sequence[Mapping[str, Any]]], verdicts: Mapping[str, Sequence[Verdict]]) -> Scores:
-    """Per test set the rows of predictions (`output`, `source`, `target`, `tests`, `strict`) and their verdicts.
+    """Per test set the rows of predictions (`output`, `source`, `target`, `tests`, `strict`, `known`) and verdicts.
 
-    `strict` says of a row that it is the gold program. `extra` has the number of each verdict, which are finer than the
-    classes: `verdicts[output][test]`, and `gold[test]` where there are programs that people wrote. Raises ValueError
-    where the outputs are of different numbers of programs, and KeyError where a row lacks something.
+    `strict` says of a row that it is the gold program, `known` that this is a target of the training too. `extra` has
+    the number of each verdict, which are finer than the classes: `verdicts[output][test]`, and `gold[test]` where there
+    are programs that people wrote; `known[test][output]`, where some are known, has how many and how many of them are
+    right. Raises ValueError where the outputs are of different numbers of programs, and KeyError where a row lacks
+    something.
     """
     counts: dict[str, dict[str, dict[str, int]]] = {}
     outcomes: dict[str, dict[str, dict[str, list[float]]]] = {}
@@ -58,9 +60,24 @@ def score(predictions: Mapping[str, Sequence[Mapping[str, Any]]], verdicts: Mapp
         for output, by_test in counts.items()
     }
     tests = {test: _digest(rows) for test, rows in predictions.items()}
-    extra = {"verdicts": counts, **({"gold": gold} if gold else {})}
+    known = _known(predictions, verdicts)
+    extra = {"verdicts": counts, **({"gold": gold} if gold else {}), **({"known": known} if known else {})}
     told = {"noun": "programs", "method": METHOD, "remark": REMARK}
     return Scores(MEASURES, values, examples, tests, extra, outcomes=outcomes, **told)
+
+
+def _known(
+    predictions: Mapping[str, Sequence[Mapping[str, Any]]], verdicts: Mapping[str, Sequence[Verdict]]
+) -> dict[str, dict[str, dict[str, int]]]:
+    """Of every test set with gold programs that the training has: their number, and how many each output has right."""
+    known: dict[str, dict[str, dict[str, int]]] = {}
+    for test, rows in predictions.items():
+        for row, verdict in zip(rows, verdicts[test], strict=True):
+            if row["known"] and row["output"] != GOLD:
+                counted = known.setdefault(test, {}).setdefault(row["output"], {"n": 0, "correct": 0})
+                counted["n"] += 1
+                counted["correct"] += verdict.verdict == "correct"
+    return known
 
 
 def of_classes(verdicts: Sequence[Verdict]) -> dict[str, list[float]]:

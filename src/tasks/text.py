@@ -256,6 +256,7 @@ class TextTask(Task):
         if self.data.rules.gold:
             texts["gold"] = split.targets
         gold = [self.data.normal_form(line) for line in split.targets]
+        known = {self.data.normal_form(line) for line in self.data.train.targets}
         for output, lines in texts.items():
             for example, text in enumerate(lines):
                 yield {
@@ -265,6 +266,7 @@ class TextTask(Task):
                     "source": split.sources[example],
                     "target": split.targets[example],
                     "text": text,
+                    "known": gold[example] in known,
                     "strict": self.data.normal_form(text) == gold[example],
                     "code": self.data.to_cpp(text),
                     "tests": [{"input": given, "output": expected} for given, expected in split.tests[example]],
