@@ -44,7 +44,8 @@ def sizes(found: TextData) -> dict[str, int]:
 def test_the_whole_release_is_split_as_published(folder):
     found = data(folder)
     assert sizes(found) == {"train": 8, "val": 2, "id": 4, "ood": 4}
-    assert found.about == "trained on the training part; ID is testw, OOD is testp"
+    same = "the denoiser learns from the same programs, there are no unlabeled ones"
+    assert found.about == f"trained on the training part; {same}; ID is testw, OOD is testp"
     assert found.notes == ()
     assert found.unlabeled == list(dict.fromkeys(found.train.targets))
     assert len(found.unlabeled) == 6  # two programs have two writers each
@@ -136,7 +137,9 @@ def test_a_problem_without_cases_is_named_or_left_out(folder):
 def test_unlabeled_programs_of_ones_own_join(folder, tmp_path):
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "a.cpp").write_text("int main() { return 7; }\n")
-    assert data(folder, unlabeled=str(tmp_path / "own")).unlabeled[-1] == "int main ( ) { return 7 ; }"
+    found = data(folder, unlabeled=str(tmp_path / "own"))
+    assert found.unlabeled[-1] == "int main ( ) { return 7 ; }"
+    assert found.about == "trained on the training part; ID is testw, OOD is testp"
 
 
 def test_folders_without_data_are_named(tmp_path):

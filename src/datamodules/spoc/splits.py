@@ -93,7 +93,7 @@ def load(settings: Mapping[str, Any], execute: Execute) -> TextData:
         as_source=as_source,
         normal_form=normal_form,
         rules=Rules("tokens", settings["seconds"], gold=True),
-        about="; ".join([*_lengths(settings["longest"]), trained_on, judged_on]),
+        about="; ".join([*_lengths(settings["longest"]), trained_on, *_no_more(settings["unlabeled"]), judged_on]),
         notes=tuple(notes),
     )
 
@@ -104,6 +104,10 @@ def _quoted(folder: Path) -> str:
 
 def _lengths(longest: Mapping[str, int | None]) -> list[str]:
     return [f"tested on programs of at most {longest['test']} characters"] if longest["test"] else []
+
+
+def _no_more(unlabeled: str | None) -> list[str]:
+    return [] if unlabeled else ["the denoiser learns from the same programs, there are no unlabeled ones"]
 
 
 def _training(folder: Path, parts: _Parts, seed: int) -> tuple[list[Program], list[Program], str]:
