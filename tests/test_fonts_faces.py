@@ -1,13 +1,17 @@
 """Faces from every source, complete and centred, cached; bad sources are named."""
 
+import os
+from collections import Counter
 from pathlib import Path
 
 import h5py
 import matplotlib
 import numpy as np
 import pytest
+import torch
 
 from composed.datamodules.fonts.faces import Faces, prepare
+from composed.datamodules.fonts.outlines import bundled
 from composed.errors import DataError
 
 CHARACTERS = "AMgjy0"
@@ -26,7 +30,7 @@ def copy(folder: Path, *names: str) -> Path:
 
 
 def test_bundled_glyphs_are_complete_centred_and_seeded(tmp_path):
-    faces = make(tmp_path, "bundled", count=60)  # every outline, some twice
+    faces = make(tmp_path, "bundled", count=60)
     assert faces.images.shape == (60, len(CHARACTERS), 32, 32)
     assert len(set(faces.names)) == 60
     ink = faces.images > 64
@@ -43,9 +47,46 @@ def test_bundled_glyphs_are_complete_centred_and_seeded(tmp_path):
 
 def test_variations_of_an_outline_differ(tmp_path):
     faces = make(tmp_path, "bundled", count=80)
-    outlines = [name.rpartition("-")[0] for name in faces.names]
-    assert outlines[0] == outlines[38]
-    assert np.abs(faces.images[0].astype(int) - faces.images[38]).mean() > 3
+    assert faces.names[0].rpartition("-")[0] == faces.names[13 * 4].rpartition("-")[0]  # a family of four
+    assert np.abs(faces.images[0].astype(int) - faces.images[13 * 4]).mean() > 3
+
+
+def test_bundled_outlines_are_different_and_of_families_that_are_told(tmp_path):
+    drawings = [drawing for drawing, _ in bundled(CHARACTERS)]
+    members = Counter(drawing.family for drawing in drawings)
+    assert members == {
+        "DejaVu Sans": 4, "DejaVu Sans Mono": 4, "DejaVu Serif": 4, "STIXGeneral": 4, "Computer Modern": 3, "cmss10": 1,
+        "cmtt10": 1, "futura": 2, "gothic english": 1, "gothic german": 1, "gothic italian": 1, "script": 2, "times": 4,
+    }  # fmt: skip
+    for place, one in enumerate(drawings):
+        assert not any(torch.equal(one.ink, other.ink) for other in drawings[:place]), one.name
+    faces = make(tmp_path, "bundled", count=60)
+    assert faces.families == [[*members][face % 13] for face in range(60)]
+    assert len({*faces.names[: 13 * 4]}) == 13 * 4
+
+
+def test_files_of_one_family_are_told_and_an_hdf5_file_tells_none(tmp_path):
+    folder = copy(tmp_path / "mine", "DejaVuSans.ttf", "DejaVuSans-Bold.ttf", "DejaVuSerif.ttf", "cmr10.ttf")
+    faces = make(tmp_path / "cache", folder)
+    assert dict(zip(faces.names, faces.families, strict=True)) == {
+        "DejaVuSans": "DejaVu Sans", "DejaVuSans-Bold": "DejaVu Sans", "DejaVuSerif": "DejaVu Serif", "cmr10": "cmr10"
+    }  # fmt: skip
+    data = np.zeros((3, len(CHARACTERS), 64, 64), np.uint8)
+    assert make(tmp_path / "cache", hdf5(tmp_path / "f.hdf5", data)).families == ["0", "1", "2"]
+
+
+def test_another_file_of_the_same_name_size_and_time_is_other_faces(tmp_path):
+    folder = copy(tmp_path / "mine", "DejaVuSans.ttf", "cmr10.ttf")
+    first = make(tmp_path / "cache", folder)
+    old = (folder / "cmr10.ttf").stat()
+    content = (FONTS / "cmss10.ttf").read_bytes()
+    assert len(content) <= old.st_size
+    (folder / "cmr10.ttf").write_bytes(content + bytes(old.st_size - len(content)))
+    os.utime(folder / "cmr10.ttf", ns=(old.st_atime_ns, old.st_mtime_ns))
+    other = make(tmp_path / "cache", folder)
+    assert other.names == first.names
+    assert other.key != first.key
+    assert not np.array_equal(other.images, first.images)
 
 
 def test_the_cache_is_used(tmp_path):

@@ -97,6 +97,7 @@ class Spoc(Group):
 @dataclass(frozen=True, kw_only=True)
 class FontsSizes:
     faces: Faces
+    families: Annotated[int, above(0), Unit("families")]
     train: Images
     val: Images
     test: Images

@@ -60,9 +60,10 @@ class ImageTask(Task):
         )
         if drawn.skipped:
             say(f"{len(drawn.skipped)} font files have no usable face, such as {next(iter(drawn.skipped.items()))}")
-        say(f"{len(drawn)} faces of {len(task.characters)} characters ({time.monotonic() - started:.1f} s)")
-        key = content_key([drawn.key, task.characters, task.size, task.seed])
-        return cls(config, split(drawn.images, Sizes(**plain(task.sizes)), task.seed), key)
+        sizes = f"{len(drawn)} faces of {len(set(drawn.families))} families, {len(task.characters)} characters"
+        say(f"{sizes} ({time.monotonic() - started:.1f} s)")
+        key = content_key([drawn.key, drawn.families, task.characters, task.size, task.seed])
+        return cls(config, split(drawn.images, drawn.families, Sizes(**plain(task.sizes)), task.seed), key)
 
     @property
     def settings(self) -> Fonts:
@@ -119,7 +120,7 @@ class ImageTask(Task):
         sizes = plain(self.settings.sizes)
         return {
             "data": self.key,
-            "sizes": {name: sizes[name] for name in ("faces", "train", "unlabeled", "unlabeled_val")},
+            "sizes": {name: sizes[name] for name in ("faces", "families", "train", "unlabeled", "unlabeled_val")},
             "noise": plain(self.config.noise),
             "model": plain(self.models.denoiser),
             "pretraining": plain(self.config.pretraining),

@@ -19,17 +19,24 @@ from composed.datamodules.fonts import outlines
 from composed.errors import DataError
 from composed.system.files import locked, read_json, write_json, writing
 
-VERSION = 2  # of how faces are drawn; part of the cache's key
+VERSION = 3  # of how faces are drawn; part of the cache's key
 HDF5 = (".hdf5", ".h5")
 CHUNK = 64  # faces of an HDF5 file in memory at a time
+
+_Face = tuple[str, str, np.ndarray]  # name, family, (characters, size, size)
 
 
 @dataclass(frozen=True)
 class Faces:
-    """`images` is (faces, characters, size, size) uint8, ink 255 on 0, memory-mapped; `names[i]` is of face i."""
+    """`images` is (faces, characters, size, size) uint8, ink 255 on 0, memory-mapped; the lists have one of each face.
+
+    Faces of one family may be looks of the same outline, or differ in weight or slant alone. Where no file says a
+    family, every face has its own.
+    """
 
     images: np.ndarray
     names: list[str]
+    families: list[str]
     skipped: dict[str, str]  # files without a usable face, with the reason
     key: str  # SHA-256 of the images
 
@@ -48,11 +55,12 @@ def prepare(cache: Path, *, source: str, count: int, characters: str, size: int,
         if not (folder / "faces.json").exists():
             _make(folder, source, count, characters, size, seed)
     about = read_json(folder / "faces.json")
-    return Faces(np.load(folder / "images.npy", mmap_mode="r"), about["names"], about["skipped"], about["sha256"])
+    images = np.load(folder / "images.npy", mmap_mode="r")
+    return Faces(images, about["names"], about["families"], about["skipped"], about["sha256"])
 
 
 def _identity(source: str, count: int, seed: int) -> dict[str, object]:
-    """What tells one source from another: files by name, size and time of change."""
+    """What tells one source from another: files by name, size and times of change."""
     if source == "bundled":
         return {"source": source, "count": count, "seed": seed}
     path = Path(source)
@@ -63,13 +71,13 @@ def _identity(source: str, count: int, seed: int) -> dict[str, object]:
     return {"source": str(path.resolve()), "files": stats}
 
 
-def _stat(file: Path) -> tuple[str, int, int]:
+def _stat(file: Path) -> tuple[str, int, int, int]:
     """A link that leads nowhere is a file without a face, as any other that cannot be read."""
     try:
         status = file.stat()
     except OSError:
         status = file.lstat()
-    return file.name, status.st_size, status.st_mtime_ns
+    return file.name, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def font_files(folder: Path) -> list[Path]:
@@ -85,54 +93,59 @@ def _make(folder: Path, source: str, count: int, characters: str, size: int, see
     temporary = folder / ".images.npy"
     if source == "bundled":
         drawn = _varied(count, characters, size, seed)
-        names = _write(temporary, drawn, count, (len(characters), size, size))
+        written = _write(temporary, drawn, count, (len(characters), size, size))
     elif Path(source).is_dir():
         files = font_files(Path(source))
-        names = _write(
+        written = _write(
             temporary, _from_files(files, characters, size, skipped), len(files), (len(characters), size, size)
         )
-        if not names:
+        if not written:
             reasons = "; ".join(f"{name}: {why}" for name, why in [*skipped.items()][:3])
             raise DataError(f"task.faces={source}: none of {len(files)} files has a usable face ({reasons})")
     else:
         with _open_hdf5(Path(source), len(characters)) as data:
-            names = _write(temporary, _from_hdf5(data, size), len(data), (len(characters), size, size))
+            written = _write(temporary, _from_hdf5(data, size), len(data), (len(characters), size, size))
     with open(temporary, "rb") as file:
         key = hashlib.file_digest(file, "sha256").hexdigest()
     os.replace(temporary, folder / "images.npy")
-    write_json(folder / "faces.json", {"source": source, "names": names, "skipped": skipped, "sha256": key})
+    names, families = ([*column] for column in zip(*written, strict=True))
+    about = {"source": source, "names": names, "families": families, "skipped": skipped, "sha256": key}
+    write_json(folder / "faces.json", about)
 
 
-def _write(path: Path, faces: Iterator[tuple[str, np.ndarray]], most: int, shape: tuple[int, ...]) -> list[str]:
-    """At most `most` faces into a .npy file, one after the other; returns their names."""
-    names = []
+def _write(path: Path, faces: Iterator[_Face], most: int, shape: tuple[int, ...]) -> list[tuple[str, str]]:
+    """At most `most` faces into a .npy file, one after the other; returns their names and families."""
+    written = []
     with writing(path):
         images = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(most, *shape))
         with open(path, "r+b") as file:  # a page that a full disk has no room for would be the end by SIGBUS
             os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
-    for index, (name, image) in enumerate(faces):
+    for index, (name, family, image) in enumerate(faces):
         images[index] = image
-        names.append(name)
+        written.append((name, family))
     images.flush()
-    if len(names) < most:
+    if len(written) < most:
         with writing(path):
-            np.save(path.with_name(".kept.npy"), images[: len(names)])
+            np.save(path.with_name(".kept.npy"), images[: len(written)])
             os.replace(path.with_name(".kept.npy"), path)
-    return names
+    return written
 
 
-def _varied(count: int, characters: str, size: int, seed: int) -> Iterator[tuple[str, np.ndarray]]:
-    """Every bundled face in turn, each time with another look."""
-    drawings = list(outlines.bundled(characters))
+def _varied(count: int, characters: str, size: int, seed: int) -> Iterator[_Face]:
+    """Every bundled family in turn, each time with its next face or that in another look."""
+    families: dict[str, list[tuple[outlines.Drawing, bool]]] = {}
+    for drawing, strokes in outlines.bundled(characters):
+        families.setdefault(drawing.family, []).append((drawing, strokes))
+    members = [*families.values()]
     for index in range(count):
-        drawing, strokes = drawings[index % len(drawings)]
+        turn, place = divmod(index, len(members))
+        number, member = divmod(turn, len(members[place]))
+        drawing, strokes = members[place][member]
         look = outlines.Look.draw(np.random.default_rng([seed, index]), strokes=strokes)
-        yield f"{drawing.name}-{index // len(drawings)}", outlines.fit(drawing, look, size).numpy()
+        yield f"{drawing.name}-{number}", drawing.family, outlines.fit(drawing, look, size).numpy()
 
 
-def _from_files(
-    files: list[Path], characters: str, size: int, skipped: dict[str, str]
-) -> Iterator[tuple[str, np.ndarray]]:
+def _from_files(files: list[Path], characters: str, size: int, skipped: dict[str, str]) -> Iterator[_Face]:
     seen: dict[Path, str] = {}
     for path in files:
         if path.suffix.lower() in outlines.OTHERS:
@@ -150,7 +163,7 @@ def _from_files(
             skipped[path.name] = f"lacks one of the {len(characters)} characters"
             continue
         seen[path.with_suffix("")] = path.name
-        yield path.stem, outlines.fit(drawing, outlines.Look(), size).numpy()
+        yield path.stem, drawing.family, outlines.fit(drawing, outlines.Look(), size).numpy()
 
 
 def _open_hdf5(path: Path, characters: int):
@@ -194,7 +207,7 @@ class _Closing:
         self.file.close()
 
 
-def _from_hdf5(data, size: int) -> Iterator[tuple[str, np.ndarray]]:
+def _from_hdf5(data, size: int) -> Iterator[_Face]:
     """Chunk by chunk, resized; ink becomes white where the file has it black."""
     dark_ink = bool(np.median(_chunk(data, 0, 8)) > 127)
     for start in range(0, len(data), CHUNK):
@@ -202,7 +215,7 @@ def _from_hdf5(data, size: int) -> Iterator[tuple[str, np.ndarray]]:
         small = F.interpolate(block, (size, size), mode="bilinear", antialias=True, align_corners=False)
         images = small.round().clamp(0, 255).to(torch.uint8).numpy()
         for offset, image in enumerate(255 - images if dark_ink else images):
-            yield f"{start + offset}", image
+            yield f"{start + offset}", f"{start + offset}", image
 
 
 def _chunk(data, start: int, end: int) -> np.ndarray:

@@ -1,11 +1,15 @@
 """Examples from faces: (character, face) to image for f, corrupted image to image for the denoiser, and their splits.
 
 The published protocol: all characters of a pool of faces are shuffled and cut into labeled, validation and test images;
-the denoiser sees the labeled images and the other faces, never a validation or test image.
+the denoiser sees the labeled images and other faces. Here no family of outlines has faces in two of the pool, the
+denoiser's training and its validation; and in the pool all looks of a character in a family are on one side, so that
+nobody has seen a look of what is tested. Where every face is a family of its own that is the published protocol.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 import numpy as np
 import torch
@@ -18,9 +22,13 @@ from composed.errors import DataError
 
 @dataclass(frozen=True)
 class Sizes:
-    """Images per split; `faces` in the pool that train, val and test come from, then faces of the denoiser alone."""
+    """Images per split; `faces` in the pool that train, val and test come from, then faces of the denoiser alone.
+
+    Those of the pool are of at least so many `families`, or each of its own where there are fewer.
+    """
 
     faces: int
+    families: int
     train: int
     val: int
     test: int
@@ -82,40 +90,88 @@ class Splits:
     unlabeled_val: Glyphs
 
 
-def split(images: np.ndarray, sizes: Sizes, seed: int) -> Splits:
-    """Test images are the last of the shuffled pool, so they stay the same with fewer labels.
+def split(images: np.ndarray, families: Sequence[str], sizes: Sizes, seed: int) -> Splits:
+    """`families[i]` is of face i. Test and validation images stay the same with fewer labels.
 
-    Raises DataError where there are fewer faces or characters than `sizes` wants.
+    Raises DataError where there are fewer faces, families or characters than `sizes` wants.
     """
-    count, characters = images.shape[:2]
-    needed = sizes.faces + sizes.unlabeled + sizes.unlabeled_val
-    if count < needed:
-        raise DataError(f"task.sizes wants {needed} faces, but there are {count}; lower them, or use other task.faces")
-    wanted = sizes.train + sizes.val + sizes.test
-    if wanted > sizes.faces * characters:
-        raise DataError(
-            f"task.sizes wants {wanted} labeled images, but {sizes.faces} faces of {characters} characters have "
-            f"{sizes.faces * characters}"
-        )
     rng = np.random.default_rng(seed)
-    order = rng.permutation(count)
-    numbers = rng.permutation(sizes.faces * characters)
+    pool, unlabeled, unlabeled_val = _parts(families, sizes, rng)
+    characters = images.shape[1]
+    cells: dict[tuple[str, int], list[tuple[int, int]]] = defaultdict(
+        list
+    )  # places in the pool of a family's character
+    for number, face in enumerate(pool):
+        for character in range(characters):
+            cells[families[face], character].append((number, character))
+    shuffled = [*cells.values()]
+    shuffled = [shuffled[place] for place in rng.permutation(len(shuffled))]
+    test, left = _cut(shuffled[::-1], sizes.test)
+    val, left = _cut(left, sizes.val)
+    train, _ = _cut(left[::-1], sizes.train)
+    if len(train) < sizes.train or len(val) < sizes.val or len(test) < sizes.test:
+        raise DataError(
+            f"task.sizes wants {sizes.train} + {sizes.val} + {sizes.test} labeled images to train, validate and test, "
+            f"but {sizes.faces} faces of {characters} characters have {sizes.faces * characters}; with all looks of a "
+            f"family's character on one side there are {len(train)} + {len(val)} + {len(test)}: lower task.sizes.train"
+        )
 
-    def pool(chosen: np.ndarray) -> Glyphs:
-        face, character = np.divmod(chosen, characters)
-        return Glyphs(images, np.stack([order[face], character], 1), np.stack([character, face], 1))
+    def labeled(chosen: list[tuple[int, int]]) -> Glyphs:
+        number, character = np.array(chosen).T
+        return Glyphs(images, np.stack([pool[number], character], 1), np.stack([character, number], 1))
 
     def whole(faces: np.ndarray, also: np.ndarray) -> Glyphs:
         places = np.stack(np.meshgrid(faces, np.arange(characters), indexing="ij"), -1).reshape(-1, 2)
         places = np.concatenate([also, places])
         return Glyphs(images, places, np.zeros_like(places))
 
-    train = pool(numbers[: sizes.train])
-    others, end = order[sizes.faces :], sizes.unlabeled + sizes.unlabeled_val
+    known = labeled(train)
     return Splits(
-        train,
-        pool(numbers[sizes.train : sizes.train + sizes.val]),
-        pool(numbers[-sizes.test :]),
-        whole(others[: sizes.unlabeled], train.places),
-        whole(others[sizes.unlabeled : end], train.places[:0]),
+        known,
+        labeled(val),
+        labeled(test),
+        whole(unlabeled, known.places),
+        whole(unlabeled_val, known.places[:0]),
     )
+
+
+def _parts(families: Sequence[str], sizes: Sizes, rng: np.random.Generator) -> list[np.ndarray]:
+    """Faces of the pool, of the denoiser's training and of its validation, which share no family.
+
+    A part takes as few whole families as it needs, but the training of the denoiser all that are left, and its faces
+    from each of them in turn.
+    """
+    least_families = min(sizes.families, sizes.faces)
+    members: dict[str, list[int]] = defaultdict(list)
+    for face, family in enumerate(families):
+        members[family].append(face)
+    names = [*members]
+    left = [members[names[place]] for place in rng.permutation(len(names))]
+    parts = []
+    for faces, least in ((sizes.faces, least_families), (sizes.unlabeled_val, 1), (sizes.unlabeled, len(left))):
+        part: list[list[int]] = []
+        while left and (len(part) < least or sum(map(len, part)) < faces):
+            part.append(left.pop(0))
+        parts.append(part)
+    has = [sum(map(len, part)) for part in parts]
+    if len(parts[0]) < least_families or any(np.less(has, [sizes.faces, sizes.unlabeled_val, sizes.unlabeled])):
+        raise DataError(
+            f"task.sizes wants {sizes.faces} faces of at least {least_families} families for f, {sizes.unlabeled_val} "
+            f"of others to validate the denoiser and {sizes.unlabeled} of others to train it, but the {len(families)} "
+            f"faces of {len(names)} families have {has[0]} of {len(parts[0])}, {has[1]} and {has[2]}; lower them, "
+            "raise task.count (of bundled), or use other task.faces"
+        )
+    pool, unlabeled_val, unlabeled = (
+        np.array([face for turn in zip_longest(*part) for face in turn if face is not None]) for part in parts
+    )
+    return [pool[: sizes.faces], unlabeled[: sizes.unlabeled], unlabeled_val[: sizes.unlabeled_val]]
+
+
+def _cut(cells: list[list[tuple[int, int]]], size: int) -> tuple[list[tuple[int, int]], list[list[tuple[int, int]]]]:
+    """The first `size` places of some cells, fewer where there are fewer, and the cells that none of them is in."""
+    chosen: list[tuple[int, int]] = []
+    for used, cell in enumerate(cells):
+        if len(chosen) >= size:
+            return chosen[:size], cells[used:]
+        chosen += cell
+    return chosen[:size], []

@@ -7,7 +7,7 @@ Letters: C characters, H = W = `CANVAS` pixels of a drawing, S pixels of the res
 
 import importlib.util
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,17 +25,24 @@ SUFFIXES = (".ttf", ".otf", ".pfb")
 OTHERS = (".ttc", ".otc", ".woff", ".woff2", ".pfa", ".t1", ".dfont", ".bdf", ".pcf")  # formats that are not read
 LATIN = ("DejaVuSans", "DejaVuSerif", "STIXGeneral", "cmb10", "cmr10", "cmss10", "cmtt10", "cmti10")
 # Stroke fonts whose Latin letters are letters (the others hold Greek, Cyrillic, symbols or letters at odd places).
-HERSHEY = (
-    "futural", "futuram", "gothgbt", "gothgrt", "gothiceng", "gothicger", "gothicita", "gothitt", "rowmand", "rowmans",
-    "rowmant", "scriptc", "scripts", "timesi", "timesib", "timesr", "timesrb",
-)  # fmt: skip
+# Those that are drawn with the strokes of another one, such as rowmans (futural), are left out.
+HERSHEY = {
+    "futural": "futura", "futuram": "futura", "gothgbt": "gothic english", "gothgrt": "gothic german",
+    "gothitt": "gothic italian", "scriptc": "script", "scripts": "script",
+    "timesi": "times", "timesib": "times", "timesr": "times", "timesrb": "times",
+}  # fmt: skip
+ROMAN = ("cmr10", "cmb10", "cmti10")  # of Computer Modern, where every file names itself as its family
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """The characters of one face, large: (C, H, W) from 0 (black) to 1 (ink)."""
+    """The characters of one face, large: (C, H, W) from 0 (black) to 1 (ink).
+
+    Faces of a `family` differ in weight, slant and width, as looks of one of them do.
+    """
 
     name: str
+    family: str
     ink: Tensor
 
 
@@ -115,12 +122,12 @@ def bundled(characters: str) -> Iterator[tuple[Drawing, bool]]:
         if path.stem.startswith(LATIN) and "Display" not in path.stem:
             drawing = from_file(path, characters)
             assert drawing is not None, path
-            yield drawing, False
-    for name in HERSHEY:
+            yield replace(drawing, family="Computer Modern") if path.stem in ROMAN else drawing, False
+    for name, family in HERSHEY.items():
         font = HersheyFonts()
         font.load_default_font(name)
         font.normalize_rendering(EM)
-        yield Drawing(name, torch.stack([_strokes(font, character) for character in characters])), True
+        yield Drawing(name, family, torch.stack([_strokes(font, character) for character in characters])), True
 
 
 def _strokes(font, character: str) -> Tensor:
@@ -140,7 +147,8 @@ def from_file(path: Path, characters: str) -> Drawing | None:
     """The face in a font file; None where it lacks a character. Raises OSError or RuntimeError for a broken file."""
     from matplotlib.ft2font import FT2Font
 
-    known = FT2Font(str(path)).get_charmap()
+    file = FT2Font(str(path))
+    known = file.get_charmap()
     if not all(ord(character) in known for character in characters):
         return None
     font = ImageFont.truetype(str(path), EM)
@@ -150,7 +158,7 @@ def from_file(path: Path, characters: str) -> Drawing | None:
         ImageDraw.Draw(image).text((CANVAS / 2, BASELINE), character, fill=255, font=font, anchor="ms")
         drawn.append(torch.from_numpy(np.asarray(image, dtype=np.float32) / 255))
     ink = torch.stack(drawn)
-    return Drawing(path.stem, ink) if bool((ink > 0.5).flatten(1).any(1).all()) else None
+    return Drawing(path.stem, file.family_name or path.stem, ink) if bool((ink > 0.5).flatten(1).any(1).all()) else None
 
 
 def hershey_installed() -> bool:
