@@ -11,6 +11,7 @@ from typing import Any
 
 from composed.datamodules.staircase import Staircase
 from composed.errors import ComposedError, DataError
+from composed.models.staircase import least_complexity
 from composed.reporting.statistics import Estimate, estimate
 from composed.runs.folder import RunFolder
 from composed.system.files import read_json, read_lines, write_atomically, write_text
@@ -53,6 +54,17 @@ def ratio(found: Runs, index: int) -> Estimate:
 
 def theory(stair: Staircase) -> float:
     return stair.interpolant_cost / stair.line_cost
+
+
+def least(task: StaircaseTask, index: int, mode: str) -> float:
+    """Complexity of the least complex network that is right on all training points, alone or once it is rounded.
+
+    Right once it is rounded is where rounding, as it is trained through, costs nothing.
+    """
+    stair = task.stairs[index]
+    inputs, targets = stair.points(task.settings.points // stair.steps)
+    slack = 0.0 if mode == DIRECT else 0.5 - task.denoiser().softness[index].item()
+    return least_complexity(inputs.tolist(), (targets - slack).tolist(), (targets + slack).tolist())
 
 
 def draw(found: Runs, path: Path) -> None:
@@ -104,6 +116,9 @@ def _complexities(axes: Any, found: Runs, stairs: list[Staircase]) -> None:
         (COMPOSED, ORANGE, "line_cost", "straight line"),
     ):
         axes.plot(at, [getattr(stairs[i], cost) for i in alike], "--", color=colour, label=f"theory: {words}")
+        task = StaircaseTask.open(next(iter(found[mode].values())).trained())
+        exact = [least(task, i, mode) for i in alike]
+        axes.plot(at, exact, ":", color=colour, label=f"least possible: {WORDS[mode]}")
         measured = [over_seeds(found[mode], i, "id", "complexity") for i in alike]
         axes.errorbar(
             at, [each.mean for each in measured], [each.half_width or 0.0 for each in measured], fmt="o", color=colour,
@@ -122,7 +137,8 @@ def _complexities(axes: Any, found: Runs, stairs: list[Staircase]) -> None:
 def describe(found: Runs, command: str) -> str:
     """The Markdown text: the picture, every number behind it, and how it came about."""
     first = next(iter(found[DIRECT].values()))
-    stairs, place = StaircaseTask.open(first.trained()).stairs, read_json(first.path / "environment.json")
+    task = StaircaseTask.open(first.trained())
+    stairs, place = task.stairs, read_json(first.path / "environment.json")
     lines = [
         "# Staircases",
         "",
@@ -130,26 +146,32 @@ def describe(found: Runs, command: str) -> str:
         "",
         "![target, fits inside and outside the training range, complexity ratios](staircase.png)",
         "",
-        "Error is the mean squared error: of f trained alone, and of the composition where f was trained through "
-        "rounding; inside on the steps that f learned from, outside on "
-        f"{first.trained().task.beyond} further steps on either side. Complexity is half the sum of f's squared "
-        "weights. Turns: how often f goes from steep to flat or back. The theory compares the "
-        "cost of the piecewise linear interpolant, 2 (steps − 1) / gap, with that of the straight line, 2 / (width + "
-        "gap). f may cost less than the one where it falls short of the steps (see its error inside), and less than "
-        "the other, because a network that is flat beyond its data costs half. ± is half the 95% interval over seeds.",
+        "Error is the mean squared error: of f trained alone, of the same f rounded at test time (the fair rival, "
+        "which uses rounding, too), and of the composition where f was trained through rounding; inside on the steps "
+        f"that f learned from, outside on {first.trained().task.beyond} further steps on either side. Complexity "
+        "is half the sum of f's squared weights. Turns: how often f goes from steep to flat or back. The theory "
+        "compares the cost of the piecewise linear interpolant, 2 (steps − 1) / gap, with that of the straight line, "
+        "2 / (width + gap). f may cost less than the one where it falls short of the steps (see its error inside), and "
+        "less than the other, because a network that is flat beyond its data costs half. Least is what no network of "
+        "any width can be below that is right on all training points, alone or once it is rounded: exact, by a linear "
+        "program. The ratio of the least ones grows with 1 / gap; that of trained networks does only as far as f "
+        "trained alone reaches the steps. ± is half the 95% interval over seeds.",
         "",
-        "| steps | width | gap | error inside, alone | through | error outside, alone | through | turns, alone "
-        "| through | complexity, alone (theory) | through (theory) | ratio (theory) |",
-        "| --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: |",
+        "| steps | width | gap | error inside, alone | alone, rounded | through | error outside, alone "
+        "| alone, rounded | through | turns, alone | through | complexity, alone (theory) | through (theory) "
+        "| least, alone | least, through | their ratio | ratio (theory) |",
+        f"| {' | '.join(['--:'] * 17)} |",
     ]
     for index, stair in enumerate(stairs):
         cells = [f"{stair.steps}", f"{stair.width:g}", f"{stair.gap:g}"]
         for split in ("id", "ood"):
-            for mode, output in ((DIRECT, "base"), (COMPOSED, "composition")):
+            for mode, output in ((DIRECT, "base"), (DIRECT, "composition"), (COMPOSED, "composition")):
                 cells.append(_number(over_seeds(found[mode], index, split, "error", output), 3))
         cells += [_number(over_seeds(found[mode], index, "id", "turns"), 1) for mode in (DIRECT, COMPOSED)]
         for mode, cost in ((DIRECT, stair.interpolant_cost), (COMPOSED, stair.line_cost)):
             cells.append(f"{_number(over_seeds(found[mode], index, 'id', 'complexity'), 1)} ({cost:.1f})")
+        exact = [least(task, index, mode) for mode in (DIRECT, COMPOSED)]
+        cells += [f"{each:.1f}" for each in (*exact, exact[0] / exact[1])]
         cells.append(f"{_number(ratio(found, index), 1)} ({theory(stair):.1f})")
         lines.append(f"| {' | '.join(cells)} |")
     seconds = [read_json(run.result)["seconds"]["training"] for of in found.values() for run in of.values()]

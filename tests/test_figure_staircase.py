@@ -47,6 +47,21 @@ def test_ratios_are_paired_by_seed_and_stand_beside_the_theory(runs):
     assert line.endswith(f"{figure.ratio(found, 2).mean:.1f} ±{figure.ratio(found, 2).half_width:.1f} (25.0) |")
 
 
+def test_the_least_complexities_and_the_rounded_rival_are_in_the_table(runs):
+    found = figure.find(runs)
+    text = figure.describe(found, "make it")
+    header, *lines = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    lines = lines[1:]
+    assert {len(line) for line in (header, *lines)} == {17}
+    column = {name: [line[place] for line in lines] for place, name in enumerate(header)}
+    assert column["least, alone"][:4] == ["10.0", "20.0", "40.0", "80.0"]
+    ratios = [float(each) for each in column["their ratio"][:4]]
+    assert ratios == sorted(ratios)
+    assert ratios[3] > 4 * ratios[0]
+    rounded = figure.over_seeds(found["baseline"], 0, "id", "error", "composition")
+    assert lines[0][4].startswith(f"{rounded.mean:.3f}")
+
+
 def test_a_missing_mode_is_named(tmp_path):
     run(tmp_path)
     with pytest.raises(DataError, match="both baseline and composed_pathwise"):

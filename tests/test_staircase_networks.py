@@ -1,8 +1,10 @@
+from itertools import pairwise
+
 import pytest
 import torch
 
 from composed.datamodules.staircase import Staircase
-from composed.models.staircase import Networks, Rounding, turns
+from composed.models.staircase import Networks, Rounding, least_complexity, turns
 
 
 def networks(*of: list[tuple[float, float, float]], start: float = 0.0) -> Networks:
@@ -52,3 +54,50 @@ def test_turns_count_the_interpolants_slope_changes_and_none_of_a_line_with_wigg
     line = [(1.0, 3.0, 1 / 1.5), (1.0, 0.2, 0.05), (1.0, 0.0, -0.05)]
     made = networks(interpolant, line)
     assert turns(made, [stair.half] * 2, [1 / 1.5] * 2) == [4, 0]
+
+
+def least(stair: Staircase, slack: float) -> float:
+    inputs, targets = stair.points(4)
+    return least_complexity(inputs.tolist(), (targets - slack).tolist(), (targets + slack).tolist())
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        ([0, 1], [0, 1], 1.0),  # one ramp, flat before it
+        ([0, 1, 2], [0, 1, 2], 1.0),
+        ([0, 1, 0], [0, 1, 0], 2.0),  # up, and down again: a ramp before the middle and one after it, to either side
+        ([0, 0, 1], [0, 0, 1], 1.0),
+        ([0, 0, 0], [1, 0.5, 2], 0.0),  # a constant
+        ([0, 9, 0.6], [0, 9, 0.6], 17.4),
+        ([0, 1], [0.25, 1], 0.75),
+    ],
+)
+def test_the_least_complexity_of_small_cases_is_exact(low, high, expected):
+    assert least_complexity([0.0, 1.0, 2.0][: len(low)], low, high) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("stair", [Staircase(6, 1.0, 0.5), Staircase(6, 2.0, 0.25), Staircase(3, 1.0, 0.125)])
+def test_f_alone_costs_at_least_the_interpolant(stair):
+    assert least(stair, 0.0) == pytest.approx(stair.interpolant_cost)
+
+
+def test_through_rounding_no_network_is_less_complex_than_the_least_and_the_line_is_one():
+    stair = Staircase(6, 1.0, 0.5)
+    assert 0 < least(stair, 0.5 - 0.5 * stair.room) <= stair.line_cost / 2  # flat beyond its data it costs half
+
+
+def test_the_ratio_grows_with_one_over_the_gap():
+    """The theory's point: without bound, about twice as much for half the gap."""
+    ratios = []
+    for gap in (1.0, 0.5, 0.25, 0.125, 0.0625):
+        stair = Staircase(6, 1.0, gap)
+        ratios.append(least(stair, 0.0) / least(stair, 0.5 - 0.5 * stair.room))
+    growth = [after / before for before, after in pairwise(ratios)]
+    assert all(1.4 < each < 2 for each in growth), ratios
+    assert ratios[-1] > 8 * ratios[0]
+
+
+def test_bounds_that_cross_are_refused():
+    with pytest.raises(ValueError, match="no network is between"):
+        least_complexity([0.0, 1.0], [1.0, 0.0], [0.0, 1.0])

@@ -13,6 +13,7 @@ from composed.experiment.run import run as train_run
 from composed.runs.folder import RunFolder
 from composed.runs.result import Result
 from composed.system.files import read_json, read_lines
+from composed.tasks.staircase import _Loop
 from composed.tasks.threads import threads
 from tests.test_configs import config
 
@@ -32,6 +33,20 @@ def test_a_run_leaves_predictions_metrics_and_values_of_every_staircase(tmp_path
         assert result["examples"][split] == len(list(read_lines(folder.predictions(split)))) == 6
         for output in ("base", "composition"):
             assert result["values"][output][split].keys() == {measure["name"] for measure in result["measures"]}
+
+
+def test_rows_of_metrics_are_there_while_it_trains(tmp_path, monkeypatch):
+    """What was recorded before a loss that is not finite can be read."""
+    seen = []
+    record = _Loop._record
+
+    def watched(self, update, total, metrics):
+        seen.append(self.folder.metrics.read_text().count("\n"))
+        return record(self, update, total, metrics)
+
+    monkeypatch.setattr(_Loop, "_record", watched)
+    run(tmp_path)
+    assert seen == [0, 1, 2, 3]
 
 
 def test_values_are_what_the_predictions_say(tmp_path):

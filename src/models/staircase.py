@@ -5,6 +5,7 @@ E staircases are learned side by side, each by a network of its own. P inputs of
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -77,3 +78,25 @@ def turns(networks: Networks, halves: Sequence[float], slopes: Sequence[float], 
         states = states[states != 0]
         counts.append(int((states[1:] != states[:-1]).sum()))
     return counts
+
+
+def least_complexity(inputs: Sequence[float], low: Sequence[float], high: Sequence[float]) -> float:
+    """The least complexity of a network of any width whose outputs are from `low` to `high` at some inputs: exact.
+
+    A unit a relu(w x + b) costs |a w| at its best scaling, so this is the least sum of the absolute weights of ramps to
+    either side (Savarese et al. 2019), a linear program. Ramps that begin at the inputs are enough: of all functions
+    with the same values there, and the same slopes far out, the linear interpolant turns least.
+    """
+    from scipy.optimize import linprog
+
+    x = np.asarray(inputs, float)
+    away = x[:, None] - x[None]
+    ramps = np.concatenate([away.clip(0), (-away).clip(0)], 1)  # (P, 2P)
+    outputs = np.concatenate([ramps, -ramps, np.ones((len(x), 1))], 1)  # positive and negative weights, the constant
+    cost = np.append(np.ones(4 * len(x)), 0.0)
+    bounds = [(0, None)] * (4 * len(x)) + [(None, None)]
+    limits = np.concatenate([np.asarray(high, float), -np.asarray(low, float)])
+    solved = linprog(cost, A_ub=np.concatenate([outputs, -outputs]), b_ub=limits, bounds=bounds, method="highs")
+    if not solved.success:
+        raise ValueError(f"no network is between these bounds: {solved.message}")
+    return float(solved.fun)

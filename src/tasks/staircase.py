@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TextIO
 
 import torch
 from torch import Tensor
@@ -24,7 +24,7 @@ from composed.models.pathwise import squared_error
 from composed.models.staircase import Networks, Rounding, turns
 from composed.models.weights import save_weights
 from composed.runs.folder import RunFolder
-from composed.system.files import write_lines, write_text
+from composed.system.files import write_lines
 from composed.tasks.task import Task, Trained
 from composed.tasks.threads import threads
 
@@ -129,7 +129,12 @@ class _Loop:
 
     def run(self) -> Trained:
         """Raises TrainingError where the loss is not finite."""
-        count, rows = self.settings.updates, []
+        self.folder.metrics.parent.mkdir(parents=True, exist_ok=True)
+        with self.folder.metrics.open("w", encoding="utf-8", buffering=1) as file:  # a line is there once it is written
+            return self._run(file)
+
+    def _run(self, file: TextIO) -> Trained:
+        count = self.settings.updates
         for update in range(count):
             self.optimizer.param_groups[0]["lr"] = self.settings.lr * (1 - update / count)
             total, metrics = self._losses()
@@ -137,8 +142,7 @@ class _Loop:
             total.sum().backward()
             self.optimizer.step()
             if (update + 1) % self.settings.record_every == 0:
-                rows.append(self._record(update, total, metrics))
-        write_text(self.folder.metrics, "".join(json.dumps(row) + "\n" for row in rows))
+                file.write(json.dumps(self._record(update, total, metrics)) + "\n")
         save_weights(self.folder.checkpoints / "best.safetensors", self.networks, {"what": "base predictor"})
         best = {"update": count, "selection": total.detach().mean().item()}
         return Trained(self.networks, count, best)
