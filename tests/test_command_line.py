@@ -82,7 +82,7 @@ TEXT_NOISES = [name for name in options("noise") if f"parts.{name}:" in MIXTURE]
         ("optim.label_smoothing=[[0.5,0.2],[0.5,1.0]]", "label_smoothing=1.0: must be from 0 to below 1"),
         ("tokenizer.kind=bp", "valid values are word and bpe"),
         ("logger.mode=cloud", "valid values are offline and online"),
-        ("finetuning.train_through=f", "valid values are denoiser and null"),
+        ("finetuning.train_through=f", "valid values are denoiser and identity and null"),
         ("model._target_=os.system", "model._target_=os.system: only names in modules below composed.models"),
         ("model._target_=composed.models.transformer.torch.load", "only names in modules below"),
         ("model._target_=composed.runs.folder.subprocess.run", "only names in modules below"),

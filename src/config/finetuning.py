@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from composed.config.estimator import SCORE_FUNCTIONS, reads_soft_sources
 from composed.config.groups import Group, Whole
 from composed.config.options import options
 from composed.config.pretraining import Denoise
@@ -40,7 +41,7 @@ class FineTuning(Group):
     name: str
     schedule: str
     start_from: str
-    train_through: Literal["denoiser"] | None
+    train_through: Literal["denoiser", "identity"] | None
     predict_through: Literal["denoiser"] | None
     predict_above: Annotated[float, within(0, 1), Unit("probability")]
     base_weight: Weight
@@ -67,6 +68,19 @@ class FineTuning(Group):
             raise ConfigError(
                 f"finetuning={self.name} needs a denoiser ({', '.join(f'finetuning.{key}' for key in needs)}), "
                 "but pretraining=none makes none. Use pretraining=denoise, denoiser=PATH, or finetuning=baseline."
+            )
+
+        if self.train_through != "identity":
+            return
+        if config.task.kind != "text":
+            raise ConfigError(
+                f"finetuning.train_through=identity: not for task={config.task.name}, which is no text: there the loss "
+                "of f(x) is that of the identity; set it to denoiser or null"
+            )
+        if reads_soft_sources(config.estimator):
+            raise ConfigError(
+                f"finetuning.train_through=identity reads the tokens of f's samples; valid is "
+                f"estimator={' or '.join(SCORE_FUNCTIONS)}"
             )
 
     def _check_weights(self, config: Whole) -> None:

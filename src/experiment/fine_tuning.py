@@ -15,6 +15,7 @@ from composed.errors import ConfigError
 from composed.experiment.backtranslation import backtranslated
 from composed.models.adaptation import add_adapters, add_low_rank
 from composed.models.anchor import Anchor, fisher
+from composed.models.identity import Identity
 from composed.models.transformer import Transformer
 from composed.models.weights import load_weights
 from composed.runs.folder import RunFolder
@@ -113,6 +114,9 @@ def composed_term(task: Task, pi: nn.Module | None, optim: Optim) -> ComposedTer
     mode = task.config.finetuning
     if mode.train_through is None:
         return None
+    if mode.train_through == "identity":
+        assert isinstance(task, TextTask)  # `check` refuses others
+        pi = Identity(task.tokenizer.size, task.specials)
     if pi is None:
         raise ConfigError("finetuning.train_through=denoiser, but there is no denoiser")
     estimator = instantiate(task.config.estimator)
