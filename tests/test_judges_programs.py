@@ -44,6 +44,7 @@ def test_scores_are_per_cent_of_each_output_and_the_counts_are_beside_them():
         "correct": 25.0, "strict": 25.0, "compile error": 0.0, "runtime error": 25.0, "wrong output": 50.0
     }  # fmt: skip
     assert scores.values["composition"]["id"]["strict"] == 75.0
+    assert scores.outcomes["composition"]["id"]["strict"] == [100, 100, 100, 0]  # example by example
     assert scores.values.keys() == scores.extra["verdicts"].keys() == {"base", "composition"}
     assert scores.extra["verdicts"]["base"]["id"] == count(verdicts[:4])
     assert scores.extra["gold"]["id"]["n"] == 2

@@ -111,14 +111,19 @@ def test_what_a_result_says_of_its_measures_is_escaped(tmp_path: Path) -> None:
 def test_a_share_beside_those_that_add_up_has_a_column_and_comparisons_of_its_own(tmp_path: Path) -> None:
     for mode, (right, same) in {"baseline": (60.0, 10.0), "standard": (60.0, 30.0)}.items():
         for seed in (0, 1):
-            shares = {"correct": right + seed, "strict": same, "wrong output": 40.0 - seed}
+            shares = {
+                "correct": right + seed,
+                "strict": same + 2 * seed * (mode == "standard"),
+                "wrong output": 40.0 - seed,
+            }
             measures = [Measure("correct", "higher", "%", part=True), Measure("strict", "higher", "%")]
             measures.append(Measure("wrong output", "", "%", part=True))
             numbers = measured({"base": {"id": shares}}, {"id": 40}, measures)
             write_run(tmp_path / f"{mode}{seed}", mode, seed, **numbers)
     found = find_runs([tmp_path])
     text = to_markdown(build_table(found.runs))
-    assert "| correct | strict ↑ | wrong output | seeds |" in text
-    assert "| 60.5 ±6.4 | **30.0 ±0.0** |" in text
-    assert "| standard − baseline | +20.0 ±0.0 | higher | 2 |" in text
+    assert "| correct | strict ↑ | wrong output | replicates |" in text
+    assert "| standard | 60.5 ±6.4 | 31.0 ±12.7 |" in text
+    assert "| standard − baseline | +21.0 ±12.7 | 0.061 | not distinguishable | 2 |" in text  # of two measures
+    assert "corrected over 2 comparisons (Holm)" in text
     assert "Per cent of the examples; correct and wrong output of a row add up to 100." in text

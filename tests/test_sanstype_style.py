@@ -9,19 +9,19 @@ from composed.datamodules.sanstype.grammar import Grammar, generate
 from composed.datamodules.sanstype.style import normal_form
 
 grammars = st.builds(Grammar, max_variables=st.integers(1, 10), max_rounds=st.integers(1, 12))
-STYLED = [kind for kind, forms in grammar._CODE.items() if len(forms) > 1]
+STYLED = [kind for kind, forms in grammar.CODE.items() if len(forms) > 1]
 
 
 def drawn(count: int, seed: int, of: Grammar, coins: dict[str, int]) -> list[str]:
     """The programs of a stream whose style coins of these kinds of statements fall as they are told to."""
-    forms = {kind: (grammar._CODE[kind][side],) * 2 for kind, side in coins.items()}
-    with patch.dict(grammar._CODE, forms):
+    forms = {kind: (grammar.CODE[kind][side],) * 2 for kind, side in coins.items()}
+    with patch.dict(grammar.CODE, forms):
         return [example.target for example in generate(count, seed=seed, split="any", grammar=of)]
 
 
 def test_the_statements_with_a_style():
     assert STYLED == ["init", "plus", "minus", "append"]
-    assert all(len(forms) <= 2 for forms in grammar._CODE.values())
+    assert all(len(forms) <= 2 for forms in grammar.CODE.values())
 
 
 @given(st.integers(0, 2**32), grammars, st.fixed_dictionaries({kind: st.integers(0, 1) for kind in STYLED}))
