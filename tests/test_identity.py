@@ -7,11 +7,14 @@ import torch
 
 from composed.config.command_line import check_command_line
 from composed.errors import ConfigError
+from composed.experiment.run import run as train_run
 from composed.models.composition import Composition
 from composed.models.estimators import rloo
 from composed.models.identity import Identity
 from composed.models.sequence import Draws, Specials
+from composed.system.files import read_json, read_lines
 from tests.enumerable import EOS, PAD, SOURCE, TARGET, VOCABULARY, model
+from tests.test_configs import config
 
 SPECIALS = Specials(PAD, 1, EOS, 3)
 WRONG = 0.1
@@ -71,3 +74,13 @@ def test_it_writes_what_it_reads_so_that_pi_of_f_is_f(identity):
 def test_where_there_is_no_text_or_no_sample_it_is_refused(words, answer):
     with pytest.raises(ConfigError, match=answer):
         check_command_line(["finetuning=composed_identity", *words])
+
+
+def test_a_run_goes_through_it_and_predicts_with_the_denoiser(tmp_path):
+    """Its validation loss is that of what f writes, though it has no parameters that say where it is."""
+    words = ["profile=smoke", "logger=csv", "finetuning=composed_identity", f"runs={tmp_path}/runs"]
+    words += [f"task.data={tmp_path}/data", f"store={tmp_path}/store"]
+    folder = train_run(config(*words), words)
+    rows = [row for row in read_lines(folder.metrics) if row["split"] == "validation"]
+    assert rows[-1]["selection"] == rows[-1]["composed_loss"] != rows[-1]["loss"]
+    assert read_json(folder.result)["values"].keys() == {"base", "composition"}

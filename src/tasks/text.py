@@ -219,7 +219,7 @@ class TextTask(Task):
             with torch.no_grad():
                 rows = [source, f.predict(source, max_length=self.max_length)]
                 if denoiser is not None:
-                    written = rows[1].to(next(denoiser.parameters()).device)
+                    written = rows[1].to(next(denoiser.parameters(), rows[1]).device)  # the identity has none
                     rows.append(Composition(f, denoiser).denoise(written, max_length=self.max_length))
             f.train(learning)
             texts = [" ".join(self.tokenizer.decode(row[0].tolist()).split()) for row in rows]
