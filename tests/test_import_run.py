@@ -43,7 +43,7 @@ def test_it_predicts_and_is_judged(run, capsys):
     (row,) = predict.predict(run, ["$ print var_1; $"])
     assert row["own"] == row["base"]
     assert evaluate.main([str(run), "--predict"]) == 0
-    assert "imported, seed 0" in capsys.readouterr().out
+    assert "imported, replicate 0" in capsys.readouterr().out
     assert read_json(run / "result.json")["verdicts"]["base"]["id"]["n"] == 2
 
 
