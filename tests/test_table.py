@@ -9,6 +9,7 @@ import pytest
 
 from composed.cli.table import main
 from composed.config.command_line import every_job
+from composed.config.structure import plain
 from composed.errors import ConfigError
 from composed.sweeps import table
 from composed.sweeps.jobs import Job
@@ -29,7 +30,7 @@ def test_every_table_lists_runs_that_are_accepted_and_tells_its_rows_apart(name,
     assert (TABLES / f"{name}.yaml").read_text().startswith("# ")
     variants = []
     for job in jobs:
-        values = [job.config.finetuning.name]
+        values = [job.config.finetuning.name, json.dumps(plain(job.config.decoding))]
         for key in made.by:
             node = job.config.plain()
             for part in key.split("."):
