@@ -46,21 +46,21 @@ class ComposedPipeline:
             written = self._encode(1, self._decode(0, rows))
         return self._decode(1, self._predict(1, written))
 
-    def _encode(self, which: int, texts: Sequence[str]) -> Tensor:
+    def _encode(self, side: int, texts: Sequence[str]) -> Tensor:
         said = [" ".join(text.split()) for text in texts]
-        return self.tokenizers[which](said, padding=True, return_tensors="pt").input_ids
+        return self.tokenizers[side](said, padding=True, return_tensors="pt").input_ids
 
-    def _predict(self, which: int, source: Tensor) -> Tensor:
+    def _predict(self, side: int, source: Tensor) -> Tensor:
         """Rows without the token that starts them all."""
-        model, pad = self.models[which], self.tokenizers[which].pad_token_id
+        model, pad = self.models[side], self.tokenizers[side].pad_token_id
         longest = getattr(model.config, "max_position_embeddings", None)
         if longest is not None and source.shape[1] > longest:
             raise DataError(f"a text of {source.shape[1]} tokens, and the model has positions for {longest}")
         source = source.to(model.device)
         return model.generate(input_ids=source, attention_mask=(source != pad).long())[:, 1:]
 
-    def _decode(self, which: int, rows: Tensor) -> list[str]:
-        tokenizer = self.tokenizers[which]
+    def _decode(self, side: int, rows: Tensor) -> list[str]:
+        tokenizer = self.tokenizers[side]
         unk = tokenizer.unk_token_id  # stays to be seen
         kept = [[i for i in row if i == unk or i not in tokenizer.all_special_ids] for row in rows.tolist()]
         return [" ".join(str(tokenizer.decode(row, clean_up_tokenization_spaces=False)).split()) for row in kept]

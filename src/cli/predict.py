@@ -43,8 +43,10 @@ def picture(path: Path, text: str, face: int, out: Path, *, show_base: bool) -> 
     if out.suffix.lower() not in ("", ".png"):
         raise ConfigError(f"-o {out}: the picture is a PNG; name it {out.with_suffix('.png').name}")
     images = _answer(run, config, text=text, face=face)
-    own = "composition" if config.finetuning.predict_through else "base"
-    rows = {"f(x)": images["base"], "Pi(f(x))": images[own]} if show_base and own != "base" else {"": images[own]}
+    output = "composition" if config.finetuning.predict_through else "base"
+    rows = (
+        {"f(x)": images["base"], "Pi(f(x))": images[output]} if show_base and output != "base" else {"": images[output]}
+    )
 
     from composed.reporting.pictures import sheet
 
@@ -91,8 +93,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _predict(options: argparse.Namespace) -> None:
     wanted = (options.font, options.text, options.out)
-    if any(each is not None for each in wanted):
-        if any(each is None for each in wanted):
+    if any(option is not None for option in wanted):
+        if any(option is None for option in wanted):
             raise ConfigError("a picture needs all of --font, --text and -o")
         return picture(options.run, options.text, options.font, options.out, show_base=options.show_base)
     predictions = predict(options.run, _lines(sys.stdin))

@@ -109,8 +109,8 @@ class Config:
         check_folders(runs=self.runs, store=self.store)
 
     def _check_denoiser(self) -> None:
-        own = getattr(self.pretraining, "model", None) or self.model
-        if self.denoiser == "model" and not getattr(own, "pretrained", False):
+        theirs = getattr(self.pretraining, "model", None) or self.model
+        if self.denoiser == "model" and not getattr(theirs, "pretrained", False):
             raise ConfigError("denoiser=model takes the denoiser as its model is given, which is random weights here; "
                               "use model=huggingface with model.pretrained=true, or denoiser=auto")  # fmt: skip
         if self.denoiser not in ("auto", "store", "model") and not Path(self.denoiser).exists():

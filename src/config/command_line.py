@@ -282,8 +282,8 @@ def _reason(error: Exception) -> str:
 
 
 def _word(override: Any, value: str) -> str:
-    own = override.is_add() and override.key_or_group in groups() and override.key_or_group not in GROUPS
-    added = "++" if override.is_force_add() else "+" if own else ""
+    of_own_group = override.is_add() and override.key_or_group in groups() and override.key_or_group not in GROUPS
+    added = "++" if override.is_force_add() else "+" if of_own_group else ""
     return f"{added}{override.key_or_group}={value}"
 
 

@@ -59,14 +59,14 @@ def run_name(config: Config) -> str:
 
 def seeds_of(shape: dict[str, Any]) -> dict[str, int]:
     """The seeds that shape a run, by their keys."""
-    found = {}
+    seeds = {}
     for key in SEEDS:
         node: Any = shape
         for part in key.split("."):
             node = node.get(part) if isinstance(node, dict) else None
         if isinstance(node, int):
-            found[key] = node
-    return found
+            seeds[key] = node
+    return seeds
 
 
 def settings_key(shape: dict[str, Any]) -> str:

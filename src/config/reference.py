@@ -40,9 +40,9 @@ def help_text(program: str) -> str:
         names = sorted(options(group), key=lambda name: (name != default, name))
         lines += [f"  {group:<12} {meaning}", *textwrap.wrap(", ".join(names), 118, **HANGING)]
     lines += ["", "keys outside the groups (`--cfg job` prints all keys):"]
-    own = text.split("\n\n", 1)[1].split("\nhydra:", 1)[0]
+    options_text = text.split("\n\n", 1)[1].split("\nhydra:", 1)[0]
     section = ""
-    for indent, key, value, meaning in re.findall(r"^( *)(\w+):(?: (\S+))? *(?:# (.+))?$", own, re.MULTILINE):
+    for indent, key, value, meaning in re.findall(r"^( *)(\w+):(?: (\S+))? *(?:# (.+))?$", options_text, re.MULTILINE):
         if not indent:
             section = f"{key}."
         if value:
@@ -52,14 +52,14 @@ def help_text(program: str) -> str:
 
 def completion_words() -> list[str]:
     """What can stand on the command line: GROUP=OPTION, and KEY= for every key that some file of conf/ gives."""
-    found = {f"{group}={option}" for group in GROUPS for option in options(group)}
+    words = {f"{group}={option}" for group in GROUPS for option in options(group)}
     for path in {*CONF.rglob("*.yaml")} - {CONF / "compare.yaml"}:  # which is of reports
         entries = yaml.safe_load(path.read_text(encoding="utf-8"))
         group = (
             "" if path.parent == CONF or path.read_text("utf-8").startswith("# @package _global_") else path.parent.name
         )
-        found.update(f"{key}=" for key in _leaves(entries, group))
-    return sorted(found)
+        words.update(f"{key}=" for key in _leaves(entries, group))
+    return sorted(words)
 
 
 def _leaves(node: Any, prefix: str) -> Iterator[str]:
@@ -140,9 +140,9 @@ def unit(key: str, option: str, shape: Form) -> str:
     """Of a number; "" for a pure number and for what is none. Raises SystemExit where its field says none."""
     if not any(_is_number(kind) for kind in shape.kinds):
         return ""
-    if (found := shape.rule(Unit)) is None:
+    if (named := shape.rule(Unit)) is None:
         raise SystemExit(f"{key} of {option}: its class in src/config gives it no unit")
-    return found.name
+    return named.name
 
 
 def _is_number(kind: Any) -> bool:
@@ -222,11 +222,11 @@ def group(name: str, default: str, meaning: str) -> Iterator[str]:
             line += f" As `{base}`, with {', '.join(words)}." if words else ""
         yield line
     roots = [option for option in names if not inherits(paths[option])]
-    found = [
+    entries_of = [
         (option, entry) for option in roots for entry in entries(paths[option]) if entry.key.startswith(f"{name}.")
     ]
-    if found:
-        yield from ("", *table(found, len(roots)))
+    if entries_of:
+        yield from ("", *table(entries_of, len(roots)))
 
 
 def sizes() -> Iterator[str]:
@@ -238,8 +238,8 @@ def sizes() -> Iterator[str]:
         columns: dict[str, dict[str, Any]] = {}
         for profile, path in paths.items():
             files = [path, path.parent / "transformer" / path.name]
-            found = [entry for file in files if file.exists() for entry in entries(file)]
-            columns[profile] = {each.key.replace("sizes.transformer.", "model."): each.value for each in found}
+            entries_of = [entry for file in files if file.exists() for entry in entries(file)]
+            columns[profile] = {each.key.replace("sizes.transformer.", "model."): each.value for each in entries_of}
         keys = list(dict.fromkeys(key for column in columns.values() for key in column))
         yield from ("", f"### {task}", "")
         for profile, path in paths.items():

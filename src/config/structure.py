@@ -202,10 +202,10 @@ def _refusal(shape: Form, node: Any, where: str) -> ConfigError:
 
 def choices(shape: Form) -> list[Any]:
     """The values that a form lists, null last; none where it takes others, too."""
-    found = [value for kind in shape.kinds if get_origin(kind) is Literal for value in get_args(kind)]
-    if not found or any(get_origin(kind) is not Literal and kind is not types.NoneType for kind in shape.kinds):
+    literals = [value for kind in shape.kinds if get_origin(kind) is Literal for value in get_args(kind)]
+    if not literals or any(get_origin(kind) is not Literal and kind is not types.NoneType for kind in shape.kinds):
         return []
-    return [*found, *([None] if types.NoneType in shape.kinds else [])]
+    return [*literals, *([None] if types.NoneType in shape.kinds else [])]
 
 
 def kind_words(shape: Form) -> list[str]:
@@ -243,10 +243,10 @@ def plain(value: Any) -> Any:
 def keys_where(kind: Any, node: Any, holds: Callable[[Form], bool], where: str = "") -> Iterator[str]:
     """The dotted keys of a node, which need not be valid, whose form `holds`; what lies below one is not looked at."""
     shape = chosen(form(kind) if not isinstance(kind, Form) else kind, node)
-    own = next((cast(type, kind) for kind in shape.kinds if is_dataclass(kind)), None)
-    if own is None or not isinstance(node, Mapping):
+    kind_of_node = next((cast(type, kind) for kind in shape.kinds if is_dataclass(kind)), None)
+    if kind_of_node is None or not isinstance(node, Mapping):
         return
-    for key, inner in forms(own).items():
+    for key, inner in forms(kind_of_node).items():
         if key in node:
             place = _below(where, key)
             if holds(inner):
@@ -266,13 +266,17 @@ def form_at(kind: Any, node: Any, keys: Sequence[str], *, named: bool = False) -
     if not keys:
         return shape
     inner = node.get(keys[0]) if isinstance(node, Mapping) else None
-    for own in shape.kinds:
-        if is_dataclass(own):
-            known = forms(cast(type, own))
-            if keys[0] in known and keys[0] != rest_of(cast(type, own)):
+    for alternative in shape.kinds:
+        if is_dataclass(alternative):
+            known = forms(cast(type, alternative))
+            if keys[0] in known and keys[0] != rest_of(cast(type, alternative)):
                 return form_at(known[keys[0]], inner, keys[1:], named=named)
-        elif not named and get_origin(own) not in (None, list, tuple, Literal) and get_args(own)[1] is not Any:
-            return form_at(form(get_args(own)[1]), inner, keys[1:])
+        elif (
+            not named
+            and get_origin(alternative) not in (None, list, tuple, Literal)
+            and get_args(alternative)[1] is not Any
+        ):
+            return form_at(form(get_args(alternative)[1]), inner, keys[1:])
     return None
 
 

@@ -140,10 +140,10 @@ def _again(run: RunFolder) -> str:
 
 
 def _judge(run: RunFolder, programs: list[judges.Program], rules: Rules, config: Config) -> list[judges.Verdict]:
-    def work(own: Sequence[judges.Program]) -> list[judges.Verdict]:
+    def work(mine: Sequence[judges.Program]) -> list[judges.Verdict]:
         try:
             return judges.judge(
-                own,
+                mine,
                 limits=judges.Limits(cpu=rules.seconds),
                 compare=rules.compare,
                 workers=config.judge.workers or processes.cores(config.trainer.num_nodes),
@@ -193,7 +193,7 @@ def metrics(result: Result) -> dict[str, float]:
 def _numbers(scores: Scores, output: str, split: str) -> dict[str, float]:
     """By the names that loggers have; what the judge counted is finer than the measures, and stands in their place."""
     values = scores.values[output][split]
-    shares = {each.name for each in scores.measures if each.unit == "%"}
+    shares = {measure.name for measure in scores.measures if measure.unit == "%"}
     named = {
         name.replace(" ", "_") if name in shares else name: value / 100 if name in shares else value
         for name, value in values.items()

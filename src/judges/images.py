@@ -34,7 +34,7 @@ class Ratio:
         """
         _, places = np.unique(groups, return_inverse=True)
         shifts = np.bincount(places, self.above - self.value * self.below)
-        return [float(each) for each in self.value + shifts * len(shifts) / self.below.sum()]
+        return [float(value) for value in self.value + shifts * len(shifts) / self.below.sum()]
 
 
 def _mean(numbers: NDArray[np.floating]) -> Ratio:
@@ -112,7 +112,9 @@ def score(predictions: Mapping[str, Path], norm: float) -> Scores:
         target, faces = arrays["target"] / 127.5 - 1, arrays["labels"][:, 1]
         for output in OUTPUTS:
             if output in arrays:
-                ratios = {name: of(arrays[output].astype(np.float64), target) for name, of in FUNCTIONS.items()}
+                ratios = {
+                    name: measure(arrays[output].astype(np.float64), target) for name, measure in FUNCTIONS.items()
+                }
                 measured = {name: ratio.value for name, ratio in ratios.items()}
                 values.setdefault(output, {})[test] = {**measured, NORM: norm}
                 of_faces = {name: ratio.outcomes(faces) for name, ratio in ratios.items()}

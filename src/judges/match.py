@@ -25,15 +25,15 @@ def score(predictions: Mapping[str, Sequence[Mapping[str, Any]]]) -> Scores:
     outcomes: dict[str, dict[str, dict[str, list[float]]]] = {}
     for test, rows in predictions.items():
         for output in OUTPUTS:
-            own = [verdict.verdict for verdict in judge([row for row in rows if row["output"] == output])]
-            seen = Counter(own)
+            words = [verdict.verdict for verdict in judge([row for row in rows if row["output"] == output])]
+            seen = Counter(words)
             if not seen:
                 continue
             number = {"n": seen.total(), "correct": seen["correct"], "wrong_output": seen["wrong_output"]}
             counts.setdefault(output, {})[test] = number
             shares = {measure.name: 100 * number[measure.name.replace(" ", "_")] / number["n"] for measure in MEASURES}
             values.setdefault(output, {})[test] = shares
-            outcomes.setdefault(output, {})[test] = _of_classes(own)
+            outcomes.setdefault(output, {})[test] = _of_classes(words)
     base = {test: [row for row in rows if row["output"] == "base"] for test, rows in predictions.items()}
     tests = {
         test: digest(json.dumps([[row["source"], row["target"]] for row in rows]).encode())
@@ -46,4 +46,4 @@ def score(predictions: Mapping[str, Sequence[Mapping[str, Any]]]) -> Scores:
 def _of_classes(verdicts: Sequence[str]) -> dict[str, list[float]]:
     """Of each class a number for every output: 100 where it is of that class, else 0."""
     names = [measure.name for measure in MEASURES]
-    return {name: [100.0 * (each == name.replace(" ", "_")) for each in verdicts] for name in names}
+    return {name: [100.0 * (verdict == name.replace(" ", "_")) for verdict in verdicts] for name in names}

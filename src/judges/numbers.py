@@ -21,8 +21,9 @@ def score(predictions: Mapping[str, Sequence[Mapping[str, Any]]]) -> Scores:
     values = {
         output: {
             test: {
-                each.name: sum(entry[output].get(each.name, entry.get(each.name)) for entry in entries) / len(entries)
-                for each in MEASURES
+                measure.name: sum(entry[output].get(measure.name, entry.get(measure.name)) for entry in entries)
+                / len(entries)
+                for measure in MEASURES
             }
             for test, entries in single.items()
         }

@@ -94,7 +94,7 @@ def _mean(outcomes: Mapping[str, Sequence[float]]) -> float:
 
 def count(verdicts: Iterable[Verdict]) -> dict[str, int]:
     """How many there are, `n`, and how many of each verdict."""
-    seen = Counter(each.verdict for each in verdicts)
+    seen = Counter(verdict.verdict for verdict in verdicts)
     return {"n": seen.total(), **{name: seen[name] for name in get_args(Class)}}
 
 

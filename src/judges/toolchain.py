@@ -226,4 +226,7 @@ def _wrapper(compiler: Path) -> list[str]:
 def _both(paths: Iterable[str]) -> list[str]:
     """Those that exist, as they are spelled and as they resolve."""
     absolute = [Path(os.path.normpath(path)) for path in paths if path.startswith("/") and Path(path).exists()]
-    return [str(path) for path in dict.fromkeys(path for one in absolute for path in (one, one.resolve()))]
+    return [
+        str(path)
+        for path in dict.fromkeys(path for path_given in absolute for path in (path_given, path_given.resolve()))
+    ]

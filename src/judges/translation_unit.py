@@ -87,8 +87,8 @@ class Names:
         numbers = [f"{self.nonce}_{number}" for number in programs]
         bounds = "".join(f"extern char __start_p{number}[], __stop_p{number}[];\n" for number in numbers)
         rows = "".join(f"{{__start_p{number}, __stop_p{number}, main_{number}}},\n" for number in numbers)
-        own = f"p{self.nonce}_main"
-        main = _MAIN.format(bounds=bounds, rows=rows, page=_PAGE, own=own, cleared=CLEARED)
+        entry = f"p{self.nonce}_main"
+        main = _MAIN.format(bounds=bounds, rows=rows, page=_PAGE, own=entry, cleared=CLEARED)
         parts.append(f'#line 1 "{self.nonce}-unit"\n{main}')
         return "".join(parts)
 

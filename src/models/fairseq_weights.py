@@ -180,7 +180,7 @@ def module_names(layers: int) -> dict[str, tuple[str, ...]]:
 def from_fairseq(tensors: Mapping[str, Tensor], layers: int, vocabulary: int, path: Path) -> dict[str, Tensor]:
     """The state of our transformer of so many layers and ids. Raises DataError that names what does not fit."""
     names = module_names(layers)
-    wanted = {_SOURCE, _TARGET, *(each for theirs in names.values() for each in theirs)}
+    wanted = {_SOURCE, _TARGET, *(layer for theirs in names.values() for layer in theirs)}
     known = wanted | {_OUTPUT, *_POSITIONS}
     unknown = sorted(name for name in tensors.keys() - known if not _IGNORED.fullmatch(name))
     for what, found in (("unknown layers", unknown), ("layers missing", sorted(wanted - tensors.keys()))):
@@ -206,7 +206,7 @@ def from_fairseq(tensors: Mapping[str, Tensor], layers: int, vocabulary: int, pa
     start = target[_EOS]
     return {
         "embedding.weight": torch.stack([torch.zeros_like(start), start, *embedding[_EOS:]]),
-        **{ours: torch.cat([tensors[each] for each in theirs]) for ours, theirs in names.items()},
+        **{ours: torch.cat([tensors[layer] for layer in theirs]) for ours, theirs in names.items()},
     }
 
 

@@ -55,16 +55,16 @@ def configurations(runs: Sequence[Run]) -> list[Configuration]:
 
 def side_by_side(groups: Sequence[Configuration]) -> dict[str, Run]:
     """By the name of its configuration a run on the same test examples: on those of the most configurations."""
-    found: defaultdict[tuple[tuple[str, str], ...], dict[str, Run]] = defaultdict(dict)
+    rows_by_key: defaultdict[tuple[tuple[str, str], ...], dict[str, Run]] = defaultdict(dict)
     for group in groups:
         for run in group.runs:
-            found[tuple(sorted(run.scores.tests.items()))].setdefault(group.name, run)
-    return max(found.values(), key=len)
+            rows_by_key[tuple(sorted(run.scores.tests.items()))].setdefault(group.name, run)
+    return max(rows_by_key.values(), key=len)
 
 
 def curves(groups: Sequence[Configuration], number: Callable[[Run], int]) -> list[Curve]:
     """Every metric of metrics.jsonl that is no schedule, validation first; `number` is what a run is called by."""
-    found: defaultdict[str, list[tuple[str, int, list[tuple[float, float]]]]] = defaultdict(list)
+    lines_of: defaultdict[str, list[tuple[str, int, list[tuple[float, float]]]]] = defaultdict(list)
     for group in groups:
         for run in group.runs:
             lines: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
@@ -73,10 +73,10 @@ def curves(groups: Sequence[Configuration], number: Callable[[Run], int]) -> lis
                     if isinstance(row[name], int | float):
                         lines[f"{row['split']} {name.replace('_', ' ')}"].append((row["update"], row[name]))
             for name, points in lines.items():
-                found[name].append((group.name, number(run), points))
+                lines_of[name].append((group.name, number(run), points))
     return [
-        Curve(name, found[name])
-        for name in sorted(found, key=lambda name: (not name.startswith("val"), len(name), name))
+        Curve(name, lines_of[name])
+        for name in sorted(lines_of, key=lambda name: (not name.startswith("val"), len(name), name))
     ]
 
 
@@ -89,23 +89,23 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def costs(groups: Sequence[Configuration]) -> list[Cost]:
-    found = []
+    entries_of = []
     for group in groups:
         results = [run.result for run in group.runs]
         steps = dict.fromkeys(step for result in results for step in result.seconds)
         seconds = {step: [result.seconds[step] for result in results if step in result.seconds] for step in steps}
         updates = [result.updates for result in results]
-        found.append(
+        entries_of.append(
             Cost(
                 group.name,
                 len(group.runs),
                 (min(updates), max(updates)),
-                {step: (min(of), max(of)) for step, of in seconds.items()},
+                {step: (min(times), max(times)) for step, times in seconds.items()},
                 sorted({_machine(run.folder / "environment.json") for run in group.runs}),
                 sum(_resumed(run.folder / "training.json") for run in group.runs),
             )
         )
-    return found
+    return entries_of
 
 
 def _machine(path: Path) -> str:
@@ -127,8 +127,8 @@ def differences(groups: Sequence[Configuration]) -> dict[str, list[str]]:
     """Of every key of the configurations that is not the same in all of them, the value in each."""
     entries = [shaping_entries(group.runs[0].folder) for group in groups]
     keys = sorted(set().union(*entries))
-    values = {key: [_shown(each.get(key, "–")) for each in entries] for key in keys}
-    return {key: of for key, of in values.items() if len(set(of)) > 1 and key != "finetuning.name"}
+    values = {key: [_shown(entry.get(key, "–")) for entry in entries] for key in keys}
+    return {key: shown for key, shown in values.items() if len(set(shown)) > 1 and key != "finetuning.name"}
 
 
 def _shown(value: Any) -> str:

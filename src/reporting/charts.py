@@ -45,8 +45,8 @@ def _round_step(least: float) -> float:
 
 def scale_of(values: Iterable[Estimate | None], *, zero: bool = False, count: int = 5) -> Scale:
     """Holds all means with their intervals, and 0 where wanted, with some room; never empty."""
-    found = [value for value in values if value is not None]
-    ends = [value.mean + side * (value.half_width or 0) for value in found for side in (-1, 1)] + [0.0] * zero
+    known = [value for value in values if value is not None]
+    ends = [value.mean + side * (value.half_width or 0) for value in known for side in (-1, 1)] + [0.0] * zero
     low, high = (min(ends), max(ends)) if ends else (0.0, 1.0)
     room = 0.06 * (high - low) or 0.5 * abs(high) or 1.0
     return Scale(low - room, high + room, count=count)
@@ -96,5 +96,7 @@ def path(line: Sequence[tuple[float, float]], across: Scale, up: Scale) -> str:
 def thinned(line: Sequence[tuple[float, float]], most: int) -> list[tuple[float, float]]:
     """At most `most` points: the line itself, or means over equally many neighbours."""
     size = -(-len(line) // most)
-    groups = ([point for _, point in group] for _, group in groupby(enumerate(line), lambda each: each[0] // size))
+    groups = (
+        [point for _, point in group] for _, group in groupby(enumerate(line), lambda numbered: numbered[0] // size)
+    )
     return [(sum(x for x, _ in group) / len(group), sum(y for _, y in group) / len(group)) for group in groups]

@@ -15,13 +15,13 @@ LeftOut = dict[Path, str]  # folder, why
 MOST_KEYS = 4  # of a configuration, in the reason of one line
 
 
-def comparable(found: RunsFound) -> RunsFound:
+def comparable(searched: RunsFound) -> RunsFound:
     """The runs that one table can hold; those that it cannot average with most others are left out, with the reason.
 
     Raises ConfigError where no side is in the majority, where a row would have no run left, where a replicate is there
     twice, and for runs of two experiments: other profiles, titles, measures or numbers of examples.
     """
-    runs, left_out = found.runs, dict(found.left_out)
+    runs, left_out = searched.runs, dict(searched.left_out)
     _check_one_experiment(runs)
     for odd_of in (_otherwise_set, _otherwise_configured, _otherwise_seeded, _on_other_examples):
         odd = odd_of(runs)
@@ -88,7 +88,7 @@ def _otherwise_set(runs: Sequence[Run]) -> LeftOut:
             for folder, why in _set_otherwise_than_most(told, key).items():
                 odd.setdefault(folder, why)
     if emptied := next(
-        (run for run in runs if all(one.folder in odd for one in _rows(runs)[run.mode, run.variant])), None
+        (run for run in runs if all(candidate.folder in odd for candidate in _rows(runs)[run.mode, run.variant])), None
     ):
         first = next(run for run in runs if run.folder not in odd)
         key = next(key for key, value in emptied.settings.items() if first.settings.get(key, value) != value)
@@ -214,7 +214,9 @@ def _on_other_examples(runs: Sequence[Run]) -> LeftOut:
         for split, tests in run.scores.tests.items():
             beside[split, str(told), design.number(run)].append((run, split, tests))
             within[split, run.mode, run.variant].append((run, split, tests))
-    shared = [of for of in within.values() if len({tests for *_, tests in of}) < len(of)]  # else each has its own
+    shared = [
+        group for group in within.values() if len({tests for *_, tests in group}) < len(group)
+    ]  # else each has its own
     for tested in (*beside.values(), *shared):
         odd |= _of_the_minority(tested)
     return odd

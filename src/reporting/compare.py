@@ -52,6 +52,6 @@ def default() -> Compare:
 
 def pairs_of(entries: Any) -> list[tuple[str, str]]:
     """What a file says, as pairs. Raises ValueError where it is no list of [row, reference]."""
-    if not isinstance(entries, list) or not all(isinstance(each, list) and len(each) == 2 for each in entries):
+    if not isinstance(entries, list) or not all(isinstance(entry, list) and len(entry) == 2 for entry in entries):
         raise ValueError("has to be a list of [row, reference]")
     return [(str(row), str(reference)) for row, reference in entries]

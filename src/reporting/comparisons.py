@@ -95,12 +95,14 @@ def compare(
         for split in splits
         for measure in measures
     ]
-    every = [replace(each, decided=(family or Family()).holds(each)) for each in every]
-    counted = [place for place, each in enumerate(every) if each.counts]
+    every = [replace(decision, decided=(family or Family()).holds(decision)) for decision in every]
+    counted = [place for place, decision in enumerate(every) if decision.counts]
     corrected = dict(zip(counted, holm([_p(every[place]) for place in counted]), strict=True))
     return [
-        replace(each, p=corrected[place]) if each.counts and each.difference and each.difference.p is not None else each
-        for place, each in enumerate(every)
+        replace(decision, p=corrected[place])
+        if decision.counts and decision.difference and decision.difference.p is not None
+        else decision
+        for place, decision in enumerate(every)
     ]
 
 
@@ -132,4 +134,7 @@ def decided_best(rows: Sequence[Row], splits: Sequence[str], better: Mapping[str
 def _hardest(leader: Row, rows: Sequence[Row], split: str, measure: str, sign: int) -> float:
     """The largest p value of the leader's differences from all others; 1 where one is unknown or the other way."""
     differences = [leader.minus(other, split, measure) for other in rows if other is not leader]
-    return max(each.p if each and each.p is not None and each.mean * sign > 0 else 1.0 for each in differences)
+    return max(
+        difference.p if difference and difference.p is not None and difference.mean * sign > 0 else 1.0
+        for difference in differences
+    )

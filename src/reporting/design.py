@@ -43,7 +43,7 @@ class Design:
         for run in runs:
             if key in run.seeds:
                 seen.setdefault((run.mode, run.variant), {})[self.number(run)] = run.seeds[key]
-        return any(len(of) > 1 and len({*of.values()}) == 1 for of in seen.values())
+        return any(len(by_replicate) > 1 and len({*by_replicate.values()}) == 1 for by_replicate in seen.values())
 
     @property
     def sentence(self) -> str:

@@ -38,7 +38,7 @@ def blocks(table: Table) -> Iterator[Block]:
     measures = [*table.measures]
     digits = {name: table.digits(name) for name in measures}
     for split in table.splits:
-        found = {name: table.best(split, name) for name in table.compared}
+        best = {name: table.best(split, name) for name in table.compared}
         yield Block(
             [
                 f"{split_name(split)} ({table.examples[split]} {table.noun})",
@@ -51,16 +51,18 @@ def blocks(table: Table) -> Iterator[Block]:
                 for row in table.rows
             ],
             frozenset(
-                (table.rows.index(row), measures.index(name) + 1) for name, row in found.items() if row is not None
+                (table.rows.index(row), measures.index(name) + 1) for name, row in best.items() if row is not None
             ),
         )
     for name in table.compared if table.claims() else ():
         for split in table.splits:
-            of = [each for each in table.comparisons if (each.split, each.measure) == (split, name)]
+            decisions = [
+                decision for decision in table.comparisons if (decision.split, decision.measure) == (split, name)
+            ]
             yield Block(
                 [f"Paired differences, {split_word(split)}", name, "p", "", f"{table.design.unit}s"],
                 "lrrlr",
-                [_claim(each, digits[name]) for each in of],
+                [_claim(decision, digits[name]) for decision in decisions],
             )
 
 
@@ -284,11 +286,13 @@ def to_csv(table: Table) -> str:
             writer.writerow(_csv_line(table, split, (row.label, ""), values, {}))
         for row, reference in table.claims():
             values = {name: row.minus(reference, split, name) for name in table.measures}
-            of = [
-                each for each in table.comparisons if (each.row, each.reference, each.split) == (row, reference, split)
+            decisions = [
+                decision
+                for decision in table.comparisons
+                if (decision.row, decision.reference, decision.split) == (row, reference, split)
             ]
             if any(values.values()):
-                p = {each.measure: each.p for each in of}
+                p = {decision.measure: decision.p for decision in decisions}
                 writer.writerow(_csv_line(table, split, (row.label, reference.label), values, p))
     return text.getvalue()
 

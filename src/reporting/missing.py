@@ -37,15 +37,15 @@ class _Row:
     outside: dict[int, tuple[Path, str]]
 
 
-def missing_runs(found: RunsFound, by: Sequence[str] = ()) -> list[Missing]:
+def missing_runs(searched: RunsFound, by: Sequence[str] = ()) -> list[Missing]:
     """Of every configuration, finished or begun, the replicates that another has."""
-    design = Design.of(found.runs)
+    design = Design.of(searched.runs)
     rows: dict[tuple[str, Any], _Row] = defaultdict(lambda: _Row({}, {}))
-    for run in found.runs:
+    for run in searched.runs:
         rows[run.mode, run.variant].inside[design.number(run)] = run
-    for folder, why in found.left_out.items():
+    for folder, why in searched.left_out.items():
         try:
-            mode, variant, number = _place(folder, found.runs, by, design)
+            mode, variant, number = _place(folder, searched.runs, by, design)
         except (ComposedError, OSError, KeyError, TypeError):
             continue  # what cannot be read, or is of another table, says nothing about what is missing
         rows[mode, variant].outside.setdefault(number, (folder, why))

@@ -97,7 +97,7 @@ def page(table: Table, runs: Sequence[Run], left_out: Mapping[Path, str], count:
         panels=_panels(table),
         comparisons=_comparisons(table),
         groups_of=lambda panels: _tables(table, panels),
-        modes={row.name for row in table.rows} & {run.mode for run in runs} | {each.mode for each in table.missing},
+        modes={row.name for row in table.rows} & {run.mode for run in runs} | {gap.mode for gap in table.missing},
         bars=_bars(table),
         blocks=list(blocks(table)),
         notes=notes("Coloured", table),
@@ -127,14 +127,14 @@ def _alone(table: Table) -> bool:
 
 def _findings(table: Table) -> list[tuple[str, dict[str, list[str]]]]:
     """Per split the measures in which a row beats every other, by the row; "" for those in which none does."""
-    found = []
+    findings = []
     for split in table.splits:
         winners: defaultdict[str, list[str]] = defaultdict(list)
         for name in table.compared:
             best = table.best(split, name)
             winners[best.label if best else ""].append(name)
-        found.append((split_name(split), dict(sorted(winners.items(), reverse=True))))
-    return found
+        findings.append((split_name(split), dict(sorted(winners.items(), reverse=True))))
+    return findings
 
 
 def _panels(table: Table) -> list[Panel]:
@@ -159,7 +159,7 @@ def _scaled(
     panels = []
     for (split, name), column in values.items():
         digits = table.digits(name)
-        every = [value for (_, other), of in values.items() if other == name for value in of]
+        every = [value for (_, other), numbers in values.items() if other == name for value in numbers]
         scale = charts.scale_of(every, zero=zero, count=5 if _alone(table) else 3)
         cells = [
             None
@@ -184,23 +184,26 @@ def _comparisons(table: Table) -> list[Comparison]:
     """What the table compares, first; then every row as the reference of all others."""
     labels = [row.label for row in table.rows]
     named = {
-        name: [each for other in labels if other != name for each in table.every_comparison[other, name]]
+        name: [decision for other in labels if other != name for decision in table.every_comparison[other, name]]
         for name in labels
     }
     if table.against:
-        named = {table.against: table.comparisons, **{name: of for name, of in named.items() if name != table.against}}
+        named = {
+            table.against: table.comparisons,
+            **{name: decisions for name, decisions in named.items() if name != table.against},
+        }
     elif table.comparisons:
         named = {"": table.comparisons, **named}
-    return [_comparison(table, name, of) for name, of in named.items() if of]
+    return [_comparison(table, name, decisions) for name, decisions in named.items() if decisions]
 
 
-def _comparison(table: Table, name: str, of: Sequence[Decision]) -> Comparison:
+def _comparison(table: Table, name: str, decisions: Sequence[Decision]) -> Comparison:
     columns: defaultdict[tuple[str, str], list[Decision]] = defaultdict(list)
-    for each in of:
-        columns[each.split, each.measure].append(each)
-    values = {key: [each.difference for each in column] for key, column in columns.items()}
-    said = {key: [(_tone(each, table), _words(each)) for each in column] for key, column in columns.items()}
-    rows = [(each.row.label, each.reference.label) for each in next(iter(columns.values()))]
+    for decision in decisions:
+        columns[decision.split, decision.measure].append(decision)
+    values = {key: [decision.difference for decision in column] for key, column in columns.items()}
+    said = {key: [(_tone(decision, table), _words(decision)) for decision in column] for key, column in columns.items()}
+    rows = [(decision.row.label, decision.reference.label) for decision in next(iter(columns.values()))]
     return Comparison(name, rows, _scaled(table, values, said, zero=True))
 
 
@@ -232,5 +235,5 @@ def _drawing(curve: Curve) -> Drawing:
     up = charts.log_or_linear(lines)
     across = charts.Scale(0, max(x for line in lines for x, _ in line) or 1)
     named = [(name, number) for name, number, _ in curve.lines]
-    paths = [(*of, charts.path(line, across, up)) for of, line in zip(named, lines, strict=True)]
+    paths = [(*names, charts.path(line, across, up)) for names, line in zip(named, lines, strict=True)]
     return Drawing(curve.name, across, up, paths)

@@ -46,13 +46,13 @@ def write_report(
     which comparisons are corrected together. `programs` of them are printed side by side, `samples` of each mode are on
     the page. Raises ConfigError for runs that no table can hold, and DataError for damaged ones.
     """
-    found = comparable(find_runs(paths, by))
-    for folder, why in found.left_out.items():
+    searched = comparable(find_runs(paths, by))
+    for folder, why in searched.left_out.items():
         say(f"left out, {why}: {folder}")
-    table = build_table(found.runs, title, missing_runs(found, by), against, compare, family)
+    table = build_table(searched.runs, title, missing_runs(searched, by), against, compare, family)
     parts: list[RenderableType] = [to_rich(table)]
     if programs > 0:
-        parts += [Text(), side_by_side(_run_to_show(found.runs), programs)]
+        parts += [Text(), side_by_side(_run_to_show(searched.runs), programs)]
     files = {
         out / "table.md": to_markdown(table),
         out / "table.csv": to_csv(table),
@@ -62,7 +62,7 @@ def write_report(
 
     from composed.reporting.page import page
 
-    files[out / "report.html"] = page(table, found.runs, found.left_out, samples)
+    files[out / "report.html"] = page(table, searched.runs, searched.left_out, samples)
     for path, text in files.items():
         write_text(path, text)
     picture = out / "table.png"
@@ -70,7 +70,7 @@ def write_report(
     console = Console(width=None if sys.stdout.isatty() else PLAIN_TEXT_COLUMNS)
     console.print(*parts, sep="\n")
     print("\nwritten:", *files, picture)
-    return found.runs
+    return searched.runs
 
 
 def _run_to_show(runs: Sequence[Run]) -> Run:

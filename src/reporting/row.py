@@ -38,7 +38,9 @@ class Row:
     @property
     def numbers(self) -> list[int]:
         """The replicates, or seeds, of which there is a run."""
-        return sorted({number for measures in self.rates.values() for of in measures.values() for number in of})
+        return sorted(
+            {number for measures in self.rates.values() for by_number in measures.values() for number in by_number}
+        )
 
     def rate(self, split: str, name: str) -> Estimate | None:
         """The mean of the measure `name` with its interval; None where there is no run."""
@@ -58,7 +60,7 @@ class Row:
         if crossed and not same:
             return Estimate(sum(differences.values()) / len(shared), None, len(shared))
         paired = {number: self._paired(other, split, name, number) for number in shared} if same else {}
-        return pooled(differences, {number: of for number, of in paired.items() if of}, crossed=crossed)
+        return pooled(differences, {number: pairs for number, pairs in paired.items() if pairs}, crossed=crossed)
 
     def shared(self, other: "Row", split: str, name: str) -> list[int]:
         return sorted(self.rates[split][name].keys() & other.rates[split][name].keys())

@@ -97,14 +97,16 @@ def pooled(
     if not values:
         return None
     known = [outcomes[replicate] for replicate in values if replicate in outcomes]
-    whole = len(known) == len(values) and all(len(each) > 1 for each in known)
+    whole = len(known) == len(values) and all(len(outcomes_of) > 1 for outcomes_of in known)
     if whole and len(values) == 1:
         return estimate_of_examples(known[0])
-    if whole and crossed and len({len(each) for each in known}) == 1:
+    if whole and crossed and len({len(outcomes_of) for outcomes_of in known}) == 1:
         return estimate_crossed(np.asarray(known, dtype=float))
     over = estimate([*values.values()])
     if whole and over.p is None:  # as few examples make it: by chance the same mean in every replicate
-        variance = float(np.mean([np.var(each, ddof=1) / len(each) for each in known])) / len(known)
+        variance = float(np.mean([np.var(outcomes_of, ddof=1) / len(outcomes_of) for outcomes_of in known])) / len(
+            known
+        )
         return _by_t(over.mean, variance, len(known) - 1, over.n)
     return over
 

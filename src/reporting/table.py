@@ -87,8 +87,10 @@ class Table:
 
     def p_values(self, row: Row, reference: Row, split: str) -> dict[str, float | None]:
         """Of the comparison of two rows on a test set, by measure."""
-        of = [each for each in self.comparisons if each.row is row and each.reference is reference]
-        return {each.measure: each.p for each in of if each.split == split}
+        decisions = [
+            decision for decision in self.comparisons if decision.row is row and decision.reference is reference
+        ]
+        return {decision.measure: decision.p for decision in decisions if decision.split == split}
 
     @property
     def tells_examples(self) -> bool:
@@ -103,15 +105,15 @@ class Table:
     @property
     def family_size(self) -> int:
         """Over how many comparisons the p values are corrected."""
-        return sum(each.counts for each in self.comparisons)
+        return sum(decision.counts for decision in self.comparisons)
 
     @cached_property
     def every_comparison(self) -> dict[tuple[str, str], list[Comparison]]:
         """Of every row with every other, by both labels, corrected over all of them."""
         by_pair: dict[tuple[str, str], list[Comparison]] = {}
-        for each in compare(combinations(self.rows, 2), self.splits, self.compared):
-            by_pair.setdefault((each.row.label, each.reference.label), []).append(each)
-            by_pair.setdefault((each.reference.label, each.row.label), []).append(each.turned())
+        for decision in compare(combinations(self.rows, 2), self.splits, self.compared):
+            by_pair.setdefault((decision.row.label, decision.reference.label), []).append(decision)
+            by_pair.setdefault((decision.reference.label, decision.row.label), []).append(decision.turned())
         return by_pair
 
     def claims(self) -> list[tuple[Row, Row]]:
@@ -194,14 +196,14 @@ def _rows(runs: Sequence[Run], missing: Sequence[Missing], design: Design) -> di
     """By label, in reporting order."""
     rows: dict[str, Row] = {}
     every: list[Run | Missing] = [*runs, *missing]
-    for each in sorted(every, key=reporting_order):
-        variant, decoding = variant_words(each.variant), dict(each.variant).get(DECODING, "")
-        if isinstance(each, Missing):
-            rows.setdefault(each.mode + variant, Row(each.mode, variant, design.unit, decoding))
+    for run in sorted(every, key=reporting_order):
+        variant, decoding = variant_words(run.variant), dict(run.variant).get(DECODING, "")
+        if isinstance(run, Missing):
+            rows.setdefault(run.mode + variant, Row(run.mode, variant, design.unit, decoding))
             continue
-        for output in sorted(each.scores.values, key=lambda output: output != each.own_output):
-            row = Row(row_name(each, output), variant, design.unit, decoding)
-            _add(rows.setdefault(row.label, row), each.scores, output, design.number(each))
+        for output in sorted(run.scores.values, key=lambda output: output != run.own_output):
+            row = Row(row_name(run, output), variant, design.unit, decoding)
+            _add(rows.setdefault(row.label, row), run.scores, output, design.number(run))
     return rows
 
 

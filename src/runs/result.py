@@ -104,7 +104,9 @@ def _name(field: str) -> str:
 def _mapped(change: Callable[[Any], Any], outcomes: Mapping[str, Any]) -> dict[str, Any]:
     """Outcomes by output, test set and measure, each list of numbers changed."""
     return {
-        output: {test: {name: change(of) for name, of in by_measure.items()} for test, by_measure in by_test.items()}
+        output: {
+            test: {name: change(inner) for name, inner in by_measure.items()} for test, by_measure in by_test.items()
+        }
         for output, by_test in outcomes.items()
     }
 

@@ -32,12 +32,12 @@ def plan(jobs: Sequence[Job], *, at_a_time: int, retry_failed: bool) -> str:
     if not todo:
         return "\n".join(lines)
     finished = list(_finished(Path(todo[0].config.runs)))
-    there = {denoiser_key(config) for _, config in finished}
+    used = {denoiser_key(config) for _, config in finished}
     denoisers = {denoiser_key(job.config): job.config for job in todo if _trains(job.config)}
-    absent = [config for key, config in denoisers.items() if key not in there and config.denoiser in ("auto", "store")]
+    absent = [config for key, config in denoisers.items() if key not in used and config.denoiser in ("auto", "store")]
     lines.append(f"denoisers that no finished run here has used, and that may have to be trained first: {len(absent)}")
     seconds = [_mean_seconds(finished, job.config) for job in todo]
-    known = [each for each in seconds if each is not None]
+    known = [estimate for estimate in seconds if estimate is not None]
     if known:
         total = fmean(known) * len(todo) / at_a_time
         lines.append(
@@ -46,7 +46,7 @@ def plan(jobs: Sequence[Job], *, at_a_time: int, retry_failed: bool) -> str:
         )
     else:
         lines.append("no time is known: no finished run of this task and profile is here")
-    pretraining = [each for each in (_pretraining_seconds(config) for config in absent) if each is not None]
+    pretraining = [estimate for estimate in (_pretraining_seconds(config) for config in absent) if estimate is not None]
     if pretraining:
         lines.append(
             f"about {_clock(sum(pretraining))} for {len(pretraining)} of the denoisers, as others of their kind took"

@@ -89,8 +89,8 @@ class Table:
         """
         jobs: dict[Path, Job] = {}
         for row in self.rows:
-            own = [f"runs=runs/{self.place(words)}", f"replicate={','.join(map(str, self.replicates))}"]
-            named = _by_key([*own, *shlex.split(f"{self.every} {row}"), *words])
+            first = [f"runs=runs/{self.place(words)}", f"replicate={','.join(map(str, self.replicates))}"]
+            named = _by_key([*first, *shlex.split(f"{self.every} {row}"), *words])
             if "seed" in named and "replicate" not in _by_key(words):
                 named["replicate"] = f"replicate={self.replicates[0]}"
             with_own_options([*named.values()])
@@ -139,7 +139,9 @@ def family_of(entries: Any) -> Family:
     if not isinstance(entries, dict) or not entries.keys() <= {"pairs", "tests", "measures"}:
         raise ValueError("may have the keys pairs, tests and measures, and no others")
     names = [entries.get(key, []) for key in ("tests", "measures")]
-    if not all(isinstance(of, list) and all(isinstance(each, str) for each in of) for of in names):
+    if not all(
+        isinstance(entries_of, list) and all(isinstance(entry, str) for entry in entries_of) for entries_of in names
+    ):
         raise ValueError("has to name tests and measures in lists of words")
     return Family(pairs_of(entries.get("pairs", [])), *names)
 

@@ -37,7 +37,7 @@ def share(pieces: Sequence[Piece], work: Callable[[Sequence[Piece]], list[Result
     rank, world = group.get_rank(), group.get_world_size()
     mine: list[Result] | ComposedError
     try:
-        mine = work(own) if (own := pieces[rank::world]) else []
+        mine = work(assigned) if (assigned := pieces[rank::world]) else []
     except ComposedError as error:
         mine = error
     shares: list[Any] = [None] * world

@@ -106,7 +106,7 @@ class Recorder(pl.Callback):
         metrics = self.task.train_metrics
         if trainer.world_size == 1:
             return {name: float(total) / float(amount) for name, (total, amount) in metrics.items()}
-        sums = torch.tensor([[float(one) for one in pair] for pair in metrics.values()], dtype=torch.float64)
+        sums = torch.tensor([[float(number) for number in pair] for pair in metrics.values()], dtype=torch.float64)
         sums = sums.to(trainer.strategy.root_device)
         torch.distributed.all_reduce(sums)
         return dict(zip(metrics, (sums[:, 0] / sums[:, 1]).tolist(), strict=True))

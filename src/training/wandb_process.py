@@ -152,13 +152,13 @@ def _samples(folder: Path, splits: list[str]) -> Iterator[dict[str, Any]]:
             examples = read_examples(folder, split)[:MOST_SAMPLES]
         except ComposedError:
             return
-        for each in examples:
+        for example in examples:
             yield {
                 "split": split,
-                "program": each.number,
-                "pseudocode": each.source,
-                **{f"{what} of {output}": of[output] for output in each.texts for what, of in _told(each)},
-                "what Pi did": each.fate,
+                "program": example.number,
+                "pseudocode": example.source,
+                **{f"{what} of {output}": of[output] for output in example.texts for what, of in _told(example)},
+                "what Pi did": example.fate,
             }
 
 

@@ -221,7 +221,7 @@ def _contents(sizes: Sizes, grammar: Grammar, inputs: int, seed: int, execute: E
             contents[f"{split}.src"] = _lines(example.source for example in examples)
             targets = [example.target for example in examples]
             values = [choose(example.target, example.inputs, inputs) for example in examples]
-            given = [[_standard_input("\t".join(each)) for each in of_program] for of_program in values]
+            given = [[_standard_input("\t".join(fields)) for fields in of_program] for of_program in values]
             contents[f"{split}.tests.jsonl"] = _lines(
                 json.dumps([{"input": text, "output": printed} for text, printed in tests])
                 for tests in _tests(split, targets, given, execute)

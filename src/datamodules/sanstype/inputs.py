@@ -28,7 +28,7 @@ def choose(target: str, first: Values, count: int) -> list[Values]:
     while left and len(chosen) < count:
         best = max(takes, key=lambda truth: len(left & takes[truth]))
         left -= takes[best]
-        chosen.append(tuple(each or rng.choice(READ_VALUES[type_]) for each, type_ in zip(best, types, strict=True)))
+        chosen.append(tuple(value or rng.choice(READ_VALUES[type_]) for value, type_ in zip(best, types, strict=True)))
     different = prod(len(READ_VALUES[type_]) for type_ in types)
     while len(chosen) < min(count, different):
         values = tuple(rng.choice(READ_VALUES[type_]) for type_ in types)

@@ -59,16 +59,16 @@ def load(settings: Mapping[str, Any], execute: Execute) -> TextData:
         return known[problem]
 
     def split(programs: Sequence[Program], tests: Callable[[Program], Tests]) -> Split:
-        sources = [one.source(settings["unannotated"]) for one in programs]
-        return Split(sources, [one.target for one in programs], [tests(one) for one in programs])
+        sources = [program.source(settings["unannotated"]) for program in programs]
+        return Split(sources, [program.target for program in programs], [tests(program) for program in programs])
 
     unlabeled = [one.target for one in train]
     if settings["unlabeled"]:
         unlabeled += programs_below(Path(settings["unlabeled"]), skipped)
-    found = {
+    tests_by_name = {
         name: split(select("test", [one for one in programs if tests(one)]), tests) for name, programs in judged.items()
     }
-    for name, programs in {"train": train, "val": val, **found}.items():
+    for name, programs in {"train": train, "val": val, **tests_by_name}.items():
         if not programs:
             raise DataError(
                 f"{folder}: no program is left for {name} ({trained_on}; {judged_on}). Get what is missing of the "
@@ -86,7 +86,7 @@ def load(settings: Mapping[str, Any], execute: Execute) -> TextData:
     return TextData(
         train=split(train, lambda _: ()),
         val=split(val, lambda _: ()),
-        tests=found,
+        tests=tests_by_name,
         unlabeled=list(dict.fromkeys(unlabeled)),
         unlabeled_val=list(dict.fromkeys(one.target for one in val)),
         to_cpp=to_cpp,
@@ -112,19 +112,19 @@ def _no_more(unlabeled: str | None) -> list[str]:
 
 def _training(folder: Path, parts: _Parts, seed: int) -> tuple[list[Program], list[Program], str]:
     """Programs to train and to validate on, and what they are in words."""
-    others = {one.key for name in ("eval", "test") for one in parts.get(name, ())}
-    train = parts.get("train") or [one for one in parts.get("all", ()) if one.key not in others]
+    others = {program.key for name in ("eval", "test") for program in parts.get(name, ())}
+    train = parts.get("train") or [program for program in parts.get("all", ()) if program.key not in others]
     if train and "eval" in parts:
         return train, parts["eval"], "trained on the training part"
     names = [name for name in ("eval", "test") if name in parts] if not train else []
-    programs = train or [one for name in names for one in parts[name]]
+    programs = train or [program for name in names for program in parts[name]]
     if not programs:
         raise DataError(f"{folder} has no programs to train on, such as {PARTS['eval']}")
-    submissions = sorted({one.key[:2] for one in programs})
+    submissions = sorted({program.key[:2] for program in programs})
     held_out = set(random.Random(f"spoc/{seed}/val").sample(submissions, max(1, round(HELD_OUT * len(submissions)))))
     return (
-        [one for one in programs if one.key[:2] not in held_out],
-        [one for one in programs if one.key[:2] in held_out],
+        [program for program in programs if program.key[:2] not in held_out],
+        [program for program in programs if program.key[:2] in held_out],
         f"trained on the {' and '.join(names)} parts, without the training part" if names else "trained on all of it",
     )
 
@@ -134,10 +134,10 @@ def _judged(folder: Path, parts: _Parts, train: Sequence[Program]) -> tuple[dict
         return {"id": parts["testw"], "ood": parts["testp"]}, "ID is testw, OOD is testp"
     if "testw" not in parts:
         raise DataError(f"{folder} has no {PARTS['testw']}, which is judged")
-    known = {one.key.problem for one in train}
+    known = {program.key.problem for program in train}
     by_known: dict[str, list[Program]] = {"id": [], "ood": []}
-    for one in parts["testw"]:
-        by_known["id" if one.key.problem in known else "ood"].append(one)
+    for program in parts["testw"]:
+        by_known["id" if program.key.problem in known else "ood"].append(program)
     return by_known, "ID is testw on problems of the training, OOD is testw on other problems, without testp"
 
 
@@ -146,7 +146,7 @@ def _selector(settings: Mapping[str, Any]) -> Callable[[str, Sequence[Program]],
 
     def select(name: str, programs: Sequence[Program]) -> list[Program]:
         longest, most = settings["longest"][name], settings["at_most"][name]
-        kept = [one for one in programs if longest is None or len(one.target) <= longest]
+        kept = [program for program in programs if longest is None or len(program.target) <= longest]
         if most is None or most >= len(kept):
             return kept
         seed = 0 if name == "test" else settings["seed"]  # people wrote so many: every replicate is tested on the same

@@ -45,7 +45,7 @@ def faces(groups: Sequence[Configuration]) -> list[Face]:
         return []
     labels = loaded[0][1]["labels"]  # (N, 2): character, face
     present = np.unique(labels[:, 1])
-    found = []
+    shown = []
     for number in present[np.linspace(0, len(present) - 1, min(FACES, len(present))).round().astype(int)]:
         rows = np.flatnonzero(labels[:, 1] == number)
         rows = rows[np.argsort(labels[rows, 0])][:GLYPHS]
@@ -56,8 +56,8 @@ def faces(groups: Sequence[Configuration]) -> list[Face]:
                 images[label] = arrays[output][rows].astype(np.float32)
         strips = {label: strip(values) for label, values in images.items()}
         height, width = next(iter(strips.values())).shape
-        found.append(Face(int(number), width, height, [Strip(name, _uri(pixels)) for name, pixels in strips.items()]))
-    return found
+        shown.append(Face(int(number), width, height, [Strip(name, _uri(pixels)) for name, pixels in strips.items()]))
+    return shown
 
 
 def strip(images: np.ndarray) -> np.ndarray:

@@ -163,12 +163,12 @@ def compared(example: Example) -> dict[str, list[tuple[int, list[Token]]]]:
     codes = {output: code_lines(example.texts[output]) for output in OUTPUTS if output in example.texts}
     tokens = [[token for line in lines for token in line.tokens] for lines in codes.values()]
     matches = SequenceMatcher(None, tokens[0], tokens[-1], autojunk=False).get_matching_blocks()
-    found: dict[str, list[tuple[int, list[Token]]]] = {}
+    diffs: dict[str, list[tuple[int, list[Token]]]] = {}
     for side, (output, lines) in enumerate(codes.items()):
         kept = {match[side] + offset for match in matches for offset in range(match.size)}
         places = itertools.count()
-        found[output] = [(line.depth, list(_spaced(line.tokens, kept, places))) for line in lines]
-    return found
+        diffs[output] = [(line.depth, list(_spaced(line.tokens, kept, places))) for line in lines]
+    return diffs
 
 
 def _spaced(tokens: Sequence[str], kept: Set[int], places: Iterator[int]) -> Iterator[Token]:

@@ -67,9 +67,13 @@ def samples(groups: Sequence[Configuration], count: int) -> Samples | None:
             continue
     if not read or not count:
         return None
-    name = min(read, key=lambda each: (read[each][0].own_output != "composition", not _fates(read[each])))
+    name = min(
+        read, key=lambda candidate: (read[candidate][0].own_output != "composition", not _fates(read[candidate]))
+    )
     leader = read[name]
-    chosen = {split: _in_turn(leader[0], of, -(-count // len(leader[1]))) for split, of in leader[1].items()}
+    chosen = {
+        split: _in_turn(leader[0], fates_of, -(-count // len(leader[1]))) for split, fates_of in leader[1].items()
+    }
     shown = [
         _sample(name, run, by_number[number])
         for split, numbers in chosen.items()
@@ -82,7 +86,7 @@ def samples(groups: Sequence[Configuration], count: int) -> Samples | None:
         f"Not a random sample: the first programs of the test files that are, in turn, each of the cases that {name}, "
         f"replicate {leader[0].replicate}, knows. Every mode shows the same programs."
     )
-    return Samples(shown, rule, {name: fates for name, of in read.items() if (fates := _fates(of))})
+    return Samples(shown, rule, {name: fates for name, fates_of in read.items() if (fates := _fates(fates_of))})
 
 
 def _fates(read: tuple[Run, dict[str, list[Example]]]) -> dict[str, int]:
