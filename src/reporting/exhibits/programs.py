@@ -29,7 +29,7 @@ REPAIRED, BOTH_WRONG, BOTH_RIGHT, BROKEN = (
     "right both times",
     "broken by Pi",
 )
-MOST_LINES = 24  # of a program on a console; one that a model does not end may have hundreds
+MOST_LINES = 18  # of a program on a console; one that a model does not end may have hundreds
 FATES = {(False, True): REPAIRED, (False, False): BOTH_WRONG, (True, True): BOTH_RIGHT, (True, False): BROKEN}
 
 
