@@ -19,7 +19,7 @@ from composed.models.composition import as_source
 class ComposedPipeline:
     """`folder` holds f, and pi where there is a denoiser, each with its tokenizer.
 
-    A prediction is greedy, as a run's are with task.beams=1, and has the length that the run allows. Pi reads the
+    A prediction is greedy, as a run's are with decoding=greedy, and has the length that the run allows. Pi reads the
     tokens of f, or where it has others the text.
     """
 

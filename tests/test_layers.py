@@ -27,15 +27,9 @@ FREE_OF = {
 LIGHT = ("cli", "config", "runs", "sweeps", "system", "judges")
 
 
-def imports(path: Path, *, at_the_top: bool = False, executed: bool = False) -> Iterator[str]:
-    """The names that a file imports, MODULE or MODULE.NAME, everywhere in it or at its top alone.
-
-    `executed`: without those that are for type annotations alone.
-    """
+def imports(path: Path, *, at_the_top: bool = False) -> Iterator[str]:
+    """The names that a file imports, MODULE or MODULE.NAME, everywhere in it or at its top alone."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree) if executed else ():
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            node.body = []
     for node in tree.body if at_the_top else ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -56,9 +50,9 @@ def module(path: Path) -> str:
 MODULES = {module(path) for path in FILES}
 
 
-def ours(path: Path, *, executed: bool = False) -> set[str]:
+def ours(path: Path) -> set[str]:
     """The modules of ours that a file imports."""
-    names = (name.removeprefix("composed.") for name in imports(path, executed=executed) if below(name, "composed"))
+    names = (name.removeprefix("composed.") for name in imports(path) if below(name, "composed"))
     parts = (name.split(".") for name in names)
     places = ([".".join(of[:end]) for end in range(len(of), 0, -1)] for of in parts)
     return {next((place for place in of if place in MODULES), of[0]) for of in places} - {module(path)}
@@ -83,7 +77,7 @@ def test_every_room_has_its_place():
 
 
 def test_no_circle_of_files():
-    graph = {module(path): ours(path, executed=True) for path in FILES}
+    graph = {module(path): ours(path) for path in FILES}
 
     def reached(start: str) -> set[str]:
         found, ahead = set(), [start]

@@ -6,11 +6,12 @@ from typing import Annotated, Any, ClassVar
 
 import yaml
 
-from composed.config.groups import Group, Own, Whole, short
+from composed.config.groups import Group, Own, by_target, short
 from composed.config.model import HuggingFace
 from composed.config.options import options, read_option
-from composed.config.rules import Choice, Unit, above
+from composed.config.rules import Unit, above
 from composed.config.structure import structure
+from composed.config.whole import Whole
 from composed.errors import ConfigError
 
 OF_TEXT = frozenset({"text"})
@@ -104,11 +105,7 @@ SCHEMAS: dict[str, type] = {
 }
 
 
-def _select(node: Mapping[str, Any]) -> type:
-    return SCHEMAS.get(str(node.get("_target_")), Own)
-
-
-Decoding = Annotated[Greedy | Beam | SampleVote | Resample | Constrained | Own, Choice(_select)]
+Decoding = Annotated[Greedy | Beam | SampleVote | Resample | Constrained | Own, by_target(SCHEMAS)]
 
 
 def named(option: str, words: Sequence[str] = ()) -> Any:

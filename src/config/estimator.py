@@ -1,11 +1,11 @@
 """How the gradient of the composed loss passes the denoiser."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-from composed.config.groups import Group, Own, Whole, short
-from composed.config.rules import Choice, Count, Positive, Unit, Weight, above
+from composed.config.groups import Group, Own, by_target, short
+from composed.config.rules import Count, Positive, Unit, Weight, above
+from composed.config.whole import Whole
 from composed.errors import ConfigError
 
 OF_TEXT = frozenset({"text"})
@@ -119,11 +119,7 @@ SCHEMAS: dict[str, type] = {
 }
 
 
-def _select(node: Mapping[str, Any]) -> type:
-    return SCHEMAS.get(str(node.get("_target_")), Own)
-
-
 Estimator = Annotated[
     Weighing | Sampling | Reinforce | Relaxation | Gumbel | Pathwise | Own,
-    Choice(_select),
+    by_target(SCHEMAS),
 ]

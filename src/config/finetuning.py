@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from composed.config.estimator import SCORE_FUNCTIONS, reads_soft_sources
-from composed.config.groups import Group, Whole
+from composed.config.groups import Group
 from composed.config.options import options
 from composed.config.pretraining import Denoise
 from composed.config.rules import PURE, Check, Unit, Weight, at_least, within
 from composed.config.structure import is_number
+from composed.config.whole import Whole
 from composed.errors import ConfigError
 
 

@@ -6,15 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from composed.config.rules import Check, Rest
+from composed.config.rules import Check, Choice, Rest
+from composed.config.whole import Whole
 from composed.errors import ConfigError
-
-if TYPE_CHECKING:  # the classes of the groups make up Config, and check themselves against the others in it
-    from composed.config import Config as Whole
-else:
-    Whole = Any
 
 Outputs = Literal["text", "image", "staircase"]  # what an output is
 EVERY: frozenset[str] = frozenset(get_args(Outputs))
@@ -41,6 +37,11 @@ class Own(Group):
     def __getattr__(self, name: str) -> Any:
         """A setting, by its name. Raises AttributeError where there is none."""
         return setting(self, name)
+
+
+def by_target(known: Mapping[str, type]) -> Choice:
+    """The class that goes with a mapping's `_target_`; `Own` where there is none."""
+    return Choice(lambda node: known.get(str(node.get("_target_")), Own))
 
 
 def setting(option: Any, name: str) -> Any:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from composed.config.estimator import SCORE_FUNCTIONS, Sampling, reads_soft_sources
-from composed.config.groups import Group, Own, Whole, short
+from composed.config.groups import Group, Own, by_target, short
 from composed.config.rules import Choice, Count, Dropout, Positive, Unit, above
+from composed.config.whole import Whole
 from composed.errors import ConfigError
 
 OF_TEXT = frozenset({"text"})
@@ -90,16 +91,12 @@ class UNet:
     dropout: Dropout
 
 
-def _part(known: Mapping[str, type]) -> Choice:
-    return Choice(lambda node: known.get(str(node.get("_target_")), Own))
-
-
 @dataclass(frozen=True, kw_only=True)
 class Glyphs(Group):
     outputs: ClassVar[frozenset[str]] = frozenset({"image"})
     abilities: ClassVar[frozenset[str]] = frozenset()
-    predictor: Annotated[GlyphPredictor | Own, _part({"composed.models.mlp.GlyphPredictor": GlyphPredictor})]
-    denoiser: Annotated[UNet | Own, _part({"composed.models.unet.UNet": UNet})]
+    predictor: Annotated[GlyphPredictor | Own, by_target({"composed.models.mlp.GlyphPredictor": GlyphPredictor})]
+    denoiser: Annotated[UNet | Own, by_target({"composed.models.unet.UNet": UNet})]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +130,7 @@ def _check_heads(width: int, heads: int) -> None:
         raise ConfigError(f"model.width={width}: must be a multiple of 2 * heads = {2 * heads}")
 
 
-def models_of(config: Whole) -> dict[str, "Model"]:
+def models_of(config: Whole) -> dict[str, Any]:
     """That of f, and Pi's own where it has one, by their keys."""
     theirs = getattr(config.pretraining, "model", None) or None
     return {"model": config.model} | ({"pretraining.model": theirs} if theirs else {})

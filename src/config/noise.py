@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
-from composed.config.groups import Group, Own, Whole
-from composed.config.rules import PURE, Choice, Share, Unit, Weight, above, at_least, within
+from composed.config.groups import Group, Own, by_target
+from composed.config.rules import PURE, Share, Unit, Weight, above, at_least, within
+from composed.config.whole import Whole
 from composed.errors import ConfigError
 
 OF_TEXT = frozenset({"text", "staircase"})
@@ -120,11 +121,7 @@ SCHEMAS: dict[str, type] = {
 }
 
 
-def _select(node: Mapping[str, Any]) -> type:
-    return SCHEMAS.get(str(node.get("_target_")), Own)
-
-
 Noise = Annotated[
     TemplateNoise | HiddenTokens | Infilling | Mixture | CodeErrors | Blur | Contrast | Emboss | Chain | Own,
-    Choice(_select),
+    by_target(SCHEMAS),
 ]

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-from composed.config.groups import Group, Whole
+from composed.config.groups import Group
 from composed.config.model import Model
 from composed.config.optim import Adam, DenoiserOfImages
 from composed.config.rules import Choice, Dropout, Seed, Silent, Unit, at_least, within
 from composed.config.structure import LEFT_OUT, LeftOut
+from composed.config.whole import Whole
 from composed.errors import ConfigError
 
 Linewise = Annotated[float, within(0, 1), Unit("share")]

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from composed.config.groups import EVERY, Group, Judged, Outputs, Whole, is_kind, setting
+from composed.config.groups import EVERY, Group, Judged, Outputs, is_kind, setting
 from composed.config.options import options, read_option
 from composed.config.rules import Choice, Rest, Seed, Silent, Tokens, Unit, above
 from composed.config.structure import LEFT_OUT, LeftOut, plain, text
+from composed.config.whole import Whole
 from composed.errors import ConfigError
 
 Programs = Annotated[int, above(0), Unit("programs")]
@@ -212,6 +213,8 @@ def _check_mode(task: Fonts | Staircase | OwnTask, config: Whole) -> None:
             f"finetuning={mode.name}: f cannot start from the denoiser in {where}, where its inputs are no outputs; "
             "finetuning=baseline and finetuning=composed_pathwise start from random weights"
         )
+    if config.decoding.outputs == {"text"}:
+        raise ConfigError(f"decoding: this option is for text alone; {where} takes decoding=greedy")
     baseline = read_option("finetuning", "baseline")
     for key, value in plain(mode).items():
         if key not in MODE_KEYS and value != baseline[key]:

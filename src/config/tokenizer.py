@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from composed.config.groups import Group, Whole
+from composed.config.groups import Group
 from composed.config.rules import Unit, above
+from composed.config.whole import Whole
 from composed.errors import ConfigError
 
 

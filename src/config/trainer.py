@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from composed.config.groups import Group, Whole
+from composed.config.groups import Group
 from composed.config.rules import Rest, Silent, Unit, above, at_least
 from composed.config.structure import forms, plain
+from composed.config.whole import Whole
 from composed.errors import ConfigError
 
 FSDP_PRECISIONS = ("32-true", "bf16-mixed")  # that FSDP trains with

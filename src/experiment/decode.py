@@ -13,7 +13,7 @@ from composed.config.decoding import named
 from composed.config.identity import shaping
 from composed.config.options import with_own_options
 from composed.config.structure import plain
-from composed.errors import ConfigError, DataError
+from composed.errors import DataError
 from composed.experiment.evaluate import conclude, load_run
 from composed.runs.facts import Facts
 from composed.runs.folder import RunFolder
@@ -46,8 +46,6 @@ def decoded_run(
     trained, origin = asked.trained(), asked.origin()
     with_own_options(origin.overrides())
     config = replace(trained, decoding=named(option, words), redo=again)
-    if config.task.kind != "text":
-        raise ConfigError(f"--decoding {option}: {path} is a run of task={config.task.name}, which has no text")
     check(config.plain())
     _check_unchanged(origin, config)
     run = origin.beside(config)

@@ -78,7 +78,7 @@ def _origin(config: Config, overrides: list[str], folder: RunFolder) -> RunFolde
     How outputs are decoded shapes no weights: whatever is asked for first, they are trained once, and lie there.
     """
     done = folder.predicted() and not config.redo
-    if config.task.kind != "text" or isinstance(config.decoding, Greedy) or done:
+    if isinstance(config.decoding, Greedy) or done:
         return None
     words = [word for word in overrides if _group(word) not in ("decoding", "redo")]
     greedy = replace(config, decoding=named("greedy"), redo=False)

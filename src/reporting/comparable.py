@@ -73,7 +73,7 @@ def _without_measured(title: str) -> str:
 
 
 def _otherwise_set(runs: Sequence[Run]) -> LeftOut:
-    """Runs with another value of a key of the task than most, such as task.beams, that no row is told apart by.
+    """Runs with another value of a key of the task than most, such as task.max_length, that no row is told apart by.
 
     The seed of the data may be another in every replicate, but is that of the rows beside it.
     """
@@ -214,9 +214,8 @@ def _on_other_examples(runs: Sequence[Run]) -> LeftOut:
         for split, tests in run.scores.tests.items():
             beside[split, str(told), design.number(run)].append((run, split, tests))
             within[split, run.mode, run.variant].append((run, split, tests))
-    shared = [
-        group for group in within.values() if len({tests for *_, tests in group}) < len(group)
-    ]  # else each has its own
+    # Where every replicate has its own examples, no two of a row are alike.
+    shared = [group for group in within.values() if len({tests for *_, tests in group}) < len(group)]
     for tested in (*beside.values(), *shared):
         odd |= _of_the_minority(tested)
     return odd
