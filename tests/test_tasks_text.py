@@ -11,7 +11,8 @@ from composed.datamodules.text import Split, TextData
 from composed.datamodules.tokenizers import train
 from composed.errors import ConfigError, DataError
 from composed.tasks import text
-from composed.tasks.text import TextTask, longest_output, make_tokenizer
+from composed.tasks.text import TextTask
+from composed.tasks.tokenizer import longest_output, make_tokenizer
 from tests.test_configs import config
 
 PROGRAMS = [f"int main ( ) {{ $ ~ int a , b = {n} ; $ ~ cin >> a ; $ ~ cout << a + b ; $ }}" for n in range(60)]

@@ -5,7 +5,6 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,6 +38,7 @@ from composed.system.files import write_lines
 from composed.tasks.loss import TEXT
 from composed.tasks.module import Optim, Training
 from composed.tasks.task import Request, Task
+from composed.tasks.tokenizer import longest_output, make_tokenizer
 from composed.tasks.writing import Writing
 
 SAMPLE_COLUMNS = 120  # of a line of a sample
@@ -323,52 +323,6 @@ def loader(name: str) -> Callable[..., TextData]:
     if load is None:
         raise ConfigError(f"task.name={name}: no task of text has this name")
     return load
-
-
-def make_tokenizer(config: Config, data: TextData) -> tokenizers.Tokenizer:
-    """The one that comes with the model, or one that is trained on the data."""
-    model, settings = config.model, config.tokenizer
-    if isinstance(model, HuggingFace) and model.own_tokenizer:
-        from composed.datamodules.tokenizers_huggingface import HuggingFaceTokenizer
-        from composed.models.huggingface import read_config
-
-        read_config(model.name, model.pretrained)  # what is no model is told before its words
-        theirs = HuggingFaceTokenizer(model.name)
-        _check_spelling(theirs, model.name, data.train)
-        return theirs
-    if settings.file is not None:
-        return tokenizers.Tokenizer.load(Path(settings.file))
-    texts = data.vocabulary or [*data.train.sources, *data.train.targets]
-    return tokenizers.train(settings.kind, texts, settings.size, outputs=data.unlabeled)
-
-
-def _check_spelling(tokenizer: tokenizers.Tokenizer, name: str, split: Split) -> None:
-    """Says how many texts a tokenizer that comes with a model does not give back as they were.
-
-    Raises DataError where it gives back the same for all of them, so that there is nothing to learn.
-    """
-    for what, texts in (("targets", split.targets), ("sources", split.sources)):
-        given = [" ".join(text.split()) for text in texts]
-        read = [tokenizer.decode(tokenizer.encode(text)) for text in given]
-        changed = [place for place, text in enumerate(given) if read[place] != text]
-        if not changed:
-            continue
-        first = changed[0]
-        told = (
-            f"the tokenizer of {name} gives back {len(changed)} of {len(given)} training {what} otherwise, such as "
-            f"{given[first][:SAMPLE_COLUMNS]!r} as {read[first][:SAMPLE_COLUMNS]!r}"
-        )
-        if not any(read) or len({*read}) == 1 < len({*given}):
-            raise DataError(
-                f"{told}: nothing of them is left to learn. Are the tokenizer's files in the same folder as the "
-                "model's? model.own_tokenizer=false with model.pretrained=false trains one on your data"
-            )
-        say(f"warning: {told}; what is not spelled is neither read nor predicted")
-
-
-def longest_output(tokenizer: tokenizers.Tokenizer, data: TextData) -> int:
-    """A quarter more tokens than the longest program of the training has; what is tested on has no say."""
-    return round(1.25 * max(len(tokenizer.encode(line)) for line in data.train.targets)) + 1
 
 
 def model_settings(config: Config) -> Model:
