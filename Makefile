@@ -10,7 +10,8 @@ INSTALLED := .venv/.installed
 EXTRAS := .venv/.extras
 PACKAGE := build/typing/composed
 PYTEST := $(BIN)/python -m pytest
-WORKERS = $(shell echo $$(($$(nproc) + 1)))# one more than cores, since many tests wait
+# More workers than cores, since many tests wait; who is done takes from the others, so that none is alone at the end.
+PARALLEL = -n $$(($$(nproc) + 2)) --dist worksteal
 ABLATIONS := $(basename $(notdir $(wildcard conf/table/ablation-*.yaml)))
 empty :=
 comma := ,
@@ -33,10 +34,10 @@ demo: $(INSTALLED)  ## the main job in minutes: train, judge, print the table; P
 	@echo "Open runs/demo/report/report.html"
 
 test: $(EXTRAS)  ## the tests that take minutes together; the others are marked `slow`, each with its reason
-	$(PYTEST) -n $(WORKERS) -m "not slow"
+	$(PYTEST) $(PARALLEL) -m "not slow"
 
 test-all: $(EXTRAS)  ## every test
-	$(PYTEST) -n $(WORKERS)
+	$(PYTEST) $(PARALLEL)
 
 test-faults: $(EXTRAS)  ## killed, full, damaged, hostile: each fault and its seed; COMPOSED_FAULT_SEED=N repeats one
 	$(PYTEST) tests/faults -vv -s -p no:xdist
@@ -44,7 +45,7 @@ test-faults: $(EXTRAS)  ## killed, full, damaged, hostile: each fault and its se
 test-newest: $(INSTALLED)  ## the tests with the newest that the ranges of setup.cfg allow, in build/newest
 	test -x build/newest/bin/python || $(BIN)/python -m venv build/newest
 	build/newest/bin/python -m pip install --quiet --upgrade --upgrade-strategy eager --editable ".[dev]"
-	build/newest/bin/python -m pytest -n $(WORKERS) -m "not slow"
+	build/newest/bin/python -m pytest $(PARALLEL) -m "not slow"
 
 lint: $(EXTRAS)  ## ruff: rules and format
 	$(BIN)/ruff check .
