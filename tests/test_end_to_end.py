@@ -105,6 +105,7 @@ def test_a_finished_run_predicts_and_its_words_are_checked(trained, tmp_path):
     refused = predict("fly var_0 to 3;\n")
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "line 1 of the input: no such words in the training data: fly" in refused.stderr
+    assert result(trained)["quality"].keys() >= {"repaired %", "gold changed %"}
 
 
 @long

@@ -60,6 +60,10 @@ def test_a_run_leaves_measures_predictions_and_pictures(run):
         }  # fmt: skip
         error = np.square(saved["base"].astype(float) - (saved["target"] / 127.5 - 1)).mean()
     assert result["values"]["base"]["test"]["MSE"] == pytest.approx(error)
+    noised, repaired, rewritten = result["quality"].values()
+    assert noised > 0
+    assert repaired != noised
+    assert rewritten > 0
     for name in ("test", "denoising", "curves"):
         with Image.open(folder.path / "pictures" / f"{name}.png") as picture:
             assert min(picture.size) > 30

@@ -6,10 +6,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from composed.config.instantiate import instantiate
 from composed.datamodules.batching import Redrawn
+from composed.datamodules.noise import corrupt
 from composed.datamodules.text import Split, TextData
 from composed.datamodules.tokenizers import train
 from composed.errors import ConfigError, DataError
+from composed.models.identity import Identity
 from composed.tasks import text
 from composed.tasks.text import TextTask
 from composed.tasks.tokenizer import longest_output, make_tokenizer
@@ -195,3 +198,18 @@ def test_a_prediction_says_whether_it_is_the_gold_program_up_to_what_the_data_ca
 def test_a_prediction_says_whether_its_gold_program_is_a_target_of_the_training(task):
     split = Split(PROGRAMS[:2], ["other", f"{PROGRAMS[7]} "], [()] * 2)
     assert [row["known"] for row in task._predictions(split, {"base": ["", ""]})] == [False, True]
+
+
+def test_a_denoiser_that_repairs_nothing_has_that_quality(task):
+    """And one that says the same of everything changes every gold program but one."""
+    noised = corrupt(PROGRAMS, instantiate(task.config.noise), task.config.replicate)
+    corrupted = sum(new != old for new, old in zip(noised, PROGRAMS, strict=True))
+    shares = {"repaired %": 0, "exactly %": 0, "gold changed %": 0}
+    copies = Identity(task.tokenizer.size, task.specials)
+    assert task.quality(copies) == {"corrupted": corrupted, "gold": 60, **shares}
+    row = torch.tensor([[*task.tokenizer.encode(PROGRAMS[0]), task.specials.eos]])
+    copies.predict = lambda source, **_: row.repeat(len(source), 1)
+    repaired = sum(new != old == PROGRAMS[0] for new, old in zip(noised, PROGRAMS, strict=True))
+    found = task.quality(copies)
+    assert found["gold changed %"] == pytest.approx(100 * 59 / 60)
+    assert found["repaired %"] == found["exactly %"] == pytest.approx(100 * repaired / corrupted)

@@ -22,6 +22,16 @@ class Quality:
     gold: int
     changed: int
 
+    def shares(self) -> dict[str, float]:
+        """The counts that others are of, and per cent of these; a share of nothing is left out."""
+        shares = {
+            "repaired %": (self.repaired, self.corrupted),
+            "exactly %": (self.exactly, self.corrupted),
+            "gold changed %": (self.changed, self.gold),
+        }
+        known = {name: 100 * part / whole for name, (part, whole) in shares.items() if whole}
+        return {"corrupted": self.corrupted, "gold": self.gold, **known}
+
 
 def quality(
     clean: Sequence[str],

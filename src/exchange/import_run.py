@@ -57,7 +57,14 @@ def fairseq(
         run.describe(config, overrides)
         metadata = {"vocabulary": tokenizer.hash, "what": f"fairseq's {checkpoint.name}"}
         save_weights(run.checkpoints / "best.safetensors", f, metadata)
-        facts: dict[str, Any] = {"updates": 0, "best": {}, "resumed": False, "seconds": {}, "denoiser": None}
+        facts: dict[str, Any] = {
+            "updates": 0,
+            "best": {},
+            "resumed": False,
+            "seconds": {},
+            "denoiser": None,
+            "quality": {},
+        }
         Facts.of({**facts, **task.facts(f)}, run.training).write(run.training)
     except BaseException:
         shutil.rmtree(out, ignore_errors=True)

@@ -56,6 +56,7 @@ def conclude(run: RunFolder, config: Config) -> Result:
         best=facts.best,
         seconds={**facts.seconds, "judging": round(time.monotonic() - started, 1)},
         scores=scores,
+        quality=facts.quality,
     )
     if main_process():
         result.write(run.result)
@@ -238,9 +239,10 @@ def predict_again(run: RunFolder, config: Config) -> None:
     """Makes the predictions of a trained run anew, from its best checkpoint. Raises ComposedError."""
     task, f, pi, composed = load_run(run, config)
     task.predict(run, f, composed)
+    quality = {} if pi is None else task.quality(pi)
     if main_process():
         task.show(run, f, pi)
-        Facts.of({**plain(run.facts()), **task.facts(f)}, run.training).write(run.training)
+        Facts.of({**plain(run.facts()), **task.facts(f), "quality": quality}, run.training).write(run.training)
 
 
 def load_run(run: RunFolder, config: Config, device: Any = "cpu") -> tuple["Task", Any, Any, Any]:

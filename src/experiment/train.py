@@ -38,10 +38,11 @@ def train_and_predict(folder: RunFolder, config: Config, loggers: Sequence[Any])
     started = time.monotonic()
     task.predict(folder, trained.f, composed)
     seconds["prediction"] = round(time.monotonic() - started, 1)
+    quality = {} if pi is None else task.quality(pi)
     if main_process():
         task.show(folder, trained.f, pi)
         facts = {"updates": trained.updates, "best": trained.best, "resumed": trained.resumed, "seconds": seconds}
-        facts |= {"denoiser": str(weights) if weights else None, **task.facts(trained.f)}
+        facts |= {"denoiser": str(weights) if weights else None, "quality": quality, **task.facts(trained.f)}
         Facts.of(facts, folder.training).write(folder.training)
 
 

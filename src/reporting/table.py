@@ -203,7 +203,9 @@ def _rows(runs: Sequence[Run], missing: Sequence[Missing], design: Design) -> di
             continue
         for output in sorted(run.scores.values, key=lambda output: output != run.own_output):
             row = Row(row_name(run, output), variant, design.unit, decoding)
-            _add(rows.setdefault(row.label, row), run.scores, output, design.number(run))
+            row = rows.setdefault(row.label, row)
+            _add(row, run.scores, output, design.number(run))
+            row.quality[design.number(run)] = run.result.quality
     return rows
 
 

@@ -21,6 +21,7 @@ class Facts:
     resumed: whether the training was stopped before it ended.
     seconds: what each step took.
     denoiser: the file of its weights; None where it has none.
+    quality: how good Pi is, by names that say the unit; none without a Pi.
     splits: the names of the test sets.
     about: what the data say of themselves, for the title.
     rules: how programs are judged.
@@ -33,6 +34,7 @@ class Facts:
     resumed: bool
     seconds: Mapping[str, float]
     denoiser: str | None
+    quality: Mapping[str, float]
     splits: list[str]
     about: str | LeftOut = LEFT_OUT
     rules: Rules | LeftOut = LEFT_OUT

@@ -5,7 +5,7 @@ import json
 import math
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
@@ -29,6 +29,7 @@ class Result:
     updates: of fine-tuning.
     best: the `update` of the weights that were selected, and the loss on which they were, `selection`.
     seconds: what each step took.
+    quality: how good Pi is, by names that say the unit; none without a Pi.
     """
 
     task: str
@@ -43,6 +44,7 @@ class Result:
     best: Mapping[str, float]
     seconds: Mapping[str, float]
     scores: Scores
+    quality: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def own_output(self) -> str:
@@ -91,7 +93,7 @@ class Result:
 KINDS: dict[str, Any] = {
     **dict.fromkeys(("task", "title", "profile", "mode", "config_key"), str),
     **dict.fromkeys(("replicate", "updates"), int),
-    **dict.fromkeys(("best", "seconds", "seeds"), dict),
+    **dict.fromkeys(("best", "seconds", "seeds", "quality"), dict),
     "predict_through": str | None,
 }
 FIELDS = [field.name for field in dataclasses.fields(Result) if field.name != "scores"]

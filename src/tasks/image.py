@@ -158,6 +158,23 @@ class ImageTask(Task):
         return {"splits": ["test"], "norm": float(SumOfSquares(1.0).value(f).detach().sqrt())}
 
     @torch.inference_mode()
+    def quality(self, pi: nn.Module) -> dict[str, float]:
+        """Mean squared errors of pixels, of IMAGES_AT_A_TIME images: what the denoiser leaves of the noise, and does to
+        gold images.
+        """
+        val, test = self.denoising("unlabeled_val", seed=self.config.replicate), self.splits.test
+        noised = val.batch(range(min(IMAGES_AT_A_TIME, len(val))))
+        gold = test.batch(range(min(IMAGES_AT_A_TIME, len(test)))).target
+        device = next(pi.parameters()).device
+        repaired, rewritten = (pi(images.to(device)).cpu() for images in (noised.source, gold))
+        pairs = {
+            "MSE of noised": (noised.source, noised.target),
+            "MSE of repaired": (repaired, noised.target),
+            "MSE of gold through Pi": (rewritten, gold),
+        }
+        return {name: float((ours - theirs).square().mean()) for name, (ours, theirs) in pairs.items()}
+
+    @torch.inference_mode()
     def show(self, folder: RunFolder, f: nn.Module, pi: nn.Module | None) -> None:
         """Curves; glyphs of a few faces with what was predicted for them; a few images that the denoiser cleans."""
         curves(folder.metrics, folder.path / "pictures" / "curves.png")

@@ -139,6 +139,12 @@ class Task(ABC):
     def facts(self, f: nn.Module) -> dict[str, Any]:
         """What the judging of a run asks of its training: `splits`, the test sets, and what the kind adds."""
 
+    def quality(self, pi: nn.Module) -> dict[str, float]:
+        """How good Pi is: on noised validation outputs, and on gold outputs of the tests, which it should leave alone.
+        By names that say the unit. The ranks share the work; all of them have to call.
+        """
+        return {}
+
     def show(self, folder: RunFolder, f: nn.Module, pi: nn.Module | None) -> None:
         """Draws pictures for a person, from what was predicted; none by default."""
         return

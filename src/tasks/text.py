@@ -24,6 +24,7 @@ from composed.config.task import Fonts, OwnTask, SansType, Spoc, Staircase
 from composed.datamodules import tokenizers
 from composed.datamodules.batching import Examples, Pairs, Redrawn, encode
 from composed.datamodules.noise import corrupt
+from composed.datamodules.repairs import quality
 from composed.datamodules.text import Split, TextData
 from composed.errors import ConfigError, DataError
 from composed.judges.records import JudgeError
@@ -41,6 +42,7 @@ from composed.tasks.task import Request, Task
 from composed.tasks.tokenizer import longest_output, make_tokenizer
 from composed.tasks.writing import Writing
 
+QUALITY_OF = 1000  # outputs that are enough to tell how good Pi is
 SAMPLE_COLUMNS = 120  # of a line of a sample
 
 
@@ -231,7 +233,11 @@ class TextTask(Task):
 
     def decode(self, pairs: Pairs, f: Any, composition: Composition | None) -> dict[str, list[str]]:
         """The texts that f, and the composition, write for the sources of some pairs: by the name of the output."""
-        writer = Writing(
+        decoder: Decoder = instantiate(self.config.decoding)
+        return decoder(self._writing(pairs, f, composition))
+
+    def _writing(self, pairs: Pairs, f: Any, composition: Composition | None) -> Writing:
+        return Writing(
             pairs,
             f,
             composition,
@@ -241,8 +247,6 @@ class TextTask(Task):
             takes=self.compiles,
             guide=self.data.checker and functools.partial(self.data.checker, self.tokenizer),
         )
-        decoder: Decoder = instantiate(self.config.decoding)
-        return decoder(writer)
 
     def predict(self, folder: RunFolder, f: Any, composition: Composition | None) -> None:
         f.eval()
@@ -274,6 +278,17 @@ class TextTask(Task):
 
     def facts(self, f: nn.Module) -> dict[str, Any]:
         return {"splits": [*self.data.tests], "about": self.data.about, "rules": asdict(self.data.rules)}
+
+    def quality(self, pi: Any) -> dict[str, float]:
+        """By greedy decoding, of at most QUALITY_OF validation outputs and as many gold ones of each test set."""
+        clean = self.data.unlabeled_val[:QUALITY_OF]
+        noised = corrupt(clean, instantiate(self.config.noise), self.config.replicate)
+        gold = [line for split in self.data.tests.values() for line in split.targets[:QUALITY_OF]]
+        rows = encode(self.tokenizer, [*noised, *gold])
+        writing = self._writing(Pairs(rows, rows, self.tokenizer.pad), pi, None)
+        written = writing.likeliest(writing.examples)["base"]
+        repaired, rewritten = written[: len(clean)], written[len(clean) :]
+        return quality(clean, noised, repaired, gold, rewritten, self.data.normal_form).shares()
 
     def sources(self, lines: Sequence[str]) -> list[str]:
         """Lines that a person wrote, as the data have them. Raises DataError for a word that the vocabulary lacks."""

@@ -102,7 +102,7 @@ class Writing:
             sources=[self.pairs.sources[example] for example in examples],
             targets=[self.pairs.targets[example] for example in examples],
         )
-        device = next(self.f.parameters()).device
+        device = next(self.f.parameters(), torch.empty(0)).device
         return decode_all(few, lambda rows, source: decode([examples[row] for row in rows], source), device, count)
 
 
