@@ -1,6 +1,7 @@
 """What a table decides: paired by replicate and example, corrected over its family."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -126,13 +127,20 @@ def test_a_named_family_is_corrected_by_itself_and_the_rest_is_not_decided() -> 
     assert "| – | not in the family | 5 |" in to_markdown(table)
 
 
-@pytest.mark.parametrize("family", [Family(tests=["odd"]), Family(measures=["left"])])
+@pytest.mark.parametrize("family", [Family(tests=["odd"]), Family(measures=["left"]), Family(decodings=["b"])])
 def test_a_family_of_what_no_run_has_is_refused_with_what_there_is(family: Family) -> None:
     runs = [run("baseline", 0, {"id": [0, 100]}, {})]
-    with pytest.raises(
-        ConfigError, match=r"family: (tests names odd; there are id|measures names left; there are right)"
-    ):
+    known = "(tests names odd; there are id|measures names left; there are right|decodings names b; there are greedy)"
+    with pytest.raises(ConfigError, match=f"family: {known}"):
         build_table(runs, family=family)
+
+
+def test_a_family_may_be_of_some_decodings_alone() -> None:
+    greedy = [run(mode, number, {"id": [0, 100]}, {}) for mode in ("baseline", "standard") for number in (0, 1)]
+    beams = [replace(each, variant=(("", "beam 4"),)) for each in greedy]
+    table = build_table([*greedy, *beams], family=Family(decodings=["beam 4"]))
+    assert {each.row.decoding for each in table.comparisons if each.decided} == {"beam 4"}
+    assert {each.row.decoding for each in table.comparisons} == {"", "beam 4"}
 
 
 def with_rates(rates: Mapping[str, Mapping[str, Sequence[float]]]) -> Table:

@@ -14,12 +14,14 @@ from composed.reporting.statistics import LEVEL, Estimate, holm
 class Family:
     """The comparisons over which a table's p values are corrected; what is empty holds all that the table prints.
 
-    pairs: of names of rows, (row, reference). tests: names of test sets. measures: names of measures.
+    pairs: of names of rows, (row, reference). tests: names of test sets. measures: names of measures. decodings:
+    how the outputs of the row were decoded, as labels say it, or "greedy".
     """
 
     pairs: Sequence[tuple[str, str]] = ()
     tests: Sequence[str] = ()
     measures: Sequence[str] = ()
+    decodings: Sequence[str] = ()
 
     def holds(self, comparison: "Comparison") -> bool:
         pair = comparison.row.name, comparison.reference.name
@@ -27,6 +29,7 @@ class Family:
             (not self.pairs or pair in self.pairs)
             and (not self.tests or comparison.split in self.tests)
             and (not self.measures or comparison.measure in self.measures)
+            and (not self.decodings or (comparison.row.decoding or "greedy") in self.decodings)
         )
 
 

@@ -149,8 +149,8 @@ def build_table(
 
     `title` replaces the runs' own; the replicates and how right is told are added to either. `compare` are the pairs to
     compare where there is no row `against`, those of conf/compare.yaml by default; `family` those to correct over.
-    Raises ConfigError if there is no run, no row `against`, no test set or measure that the family names, or if
-    `check_comparable` refuses the runs.
+    Raises ConfigError if there is no run, no row `against`, nothing that the family names, or if `check_comparable`
+    refuses the runs.
     """
     ordered = sorted(runs, key=reporting_order)
     if not ordered:
@@ -161,7 +161,7 @@ def build_table(
     if against and against not in rows:
         raise ConfigError(f"--against {against}: no such row; the rows are {', '.join(rows)}")
     first = ordered[0].scores
-    _check_family(family or Family(), first)
+    _check_family(family or Family(), first, [*rows.values()])
     words = [title or ordered[0].result.title, _how_many([*rows.values()], design.unit), first.method]
     return Table(
         "; ".join(filter(None, words)),
@@ -179,9 +179,14 @@ def build_table(
     )
 
 
-def _check_family(family: Family, scores: Scores) -> None:
-    compared = [measure.name for measure in scores.measures if measure.better]
-    for what, named, known in (("tests", family.tests, [*scores.examples]), ("measures", family.measures, compared)):
+def _check_family(family: Family, scores: Scores, rows: Sequence[Row]) -> None:
+    known_of = {
+        "tests": [*scores.examples],
+        "measures": [measure.name for measure in scores.measures if measure.better],
+        "decodings": [*dict.fromkeys(row.decoding or "greedy" for row in rows)],
+    }
+    for what, known in known_of.items():
+        named = getattr(family, what)
         if absent := [name for name in named if name not in known]:
             raise ConfigError(f"family: {what} names {', '.join(absent)}; there are {', '.join(known)} to compare")
 

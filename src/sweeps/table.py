@@ -26,6 +26,7 @@ from composed.system.files import write_text
 TABLES = CONF / "table"
 KEYS = {"every": str, "replicates": list, "rows": list, "by": list}
 MORE_KEYS = {"title": str, "reference": str, "compare": list, "family": dict}
+LISTS = ("tests", "measures", "decodings")  # of a family, beside its pairs
 STAND_IN = 2_305_843_009_213_693_951  # for the number that runs differ in, and for what follows it
 
 
@@ -35,7 +36,7 @@ class Table:
 
     `title` stands before what the runs say of themselves; `reference` is the row that all others are compared with,
     `compare` the pairs (row, reference) of names that are compared instead of those of conf/compare.yaml. `family` says
-    which of these comparisons are corrected together, by pairs, tests and measures; without it all are.
+    which of these comparisons are corrected together, by pairs, tests, measures and decodings; without it all are.
     """
 
     name: str
@@ -136,13 +137,13 @@ def _by_key(words: Iterable[str]) -> dict[str, str]:
 
 def family_of(entries: Any) -> Family:
     """What a file says, as a family. Raises ValueError where it is none."""
-    if not isinstance(entries, dict) or not entries.keys() <= {"pairs", "tests", "measures"}:
-        raise ValueError("may have the keys pairs, tests and measures, and no others")
-    names = [entries.get(key, []) for key in ("tests", "measures")]
+    if not isinstance(entries, dict) or not entries.keys() <= {"pairs", *LISTS}:
+        raise ValueError(f"may have the keys pairs, {', '.join(LISTS)}, and no others")
+    names = [entries.get(key, []) for key in LISTS]
     if not all(
         isinstance(entries_of, list) and all(isinstance(entry, str) for entry in entries_of) for entries_of in names
     ):
-        raise ValueError("has to name tests and measures in lists of words")
+        raise ValueError(f"has to name {', '.join(LISTS)} in lists of words")
     return Family(pairs_of(entries.get("pairs", [])), *names)
 
 
