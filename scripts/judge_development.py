@@ -8,6 +8,7 @@ import argparse
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from composed.config import Config
 from composed.config.structure import narrowed
@@ -16,6 +17,7 @@ from composed.datamodules.text import Split
 from composed.errors import ComposedError, ConfigError
 from composed.experiment import evaluate
 from composed.runs.folder import RunFolder
+from composed.runs.result import Result
 from composed.system.console import say
 from composed.system.files import read_json, write_json
 from composed.tasks.text import TextTask
@@ -39,21 +41,39 @@ def without(split: Split, known: set[str], most: int) -> Split:
     return Split(*([column[row] for row in rows] for column in (split.sources, split.targets, split.tests)))
 
 
+def of_generated(run: RunFolder) -> Config:
+    """The config of a run on generated programs, of which there are always others. Raises ConfigError."""
+    config = run.trained()
+    if not isinstance(config.task, SansType) or config.task.folder:
+        raise ConfigError(f"{run.path}: only runs on generated SansType programs")
+    return config
+
+
+def known_targets(task: TextTask) -> set[str]:
+    """The programs that a run has seen, or that a table shows."""
+    return {line for of in (task.data.train, task.data.val, *task.data.tests.values()) for line in of.targets}
+
+
+def predicted(source: RunFolder, copy: RunFolder, task: TextTask, f: Any, composition: Any) -> Result:
+    """A copy of a run whose predictions are those of `f` on the tests of `task`, judged."""
+    written = shutil.ignore_patterns("predictions-*", "verdicts-*", "result.json", "checkpoints")
+    shutil.copytree(source.path, copy.path, ignore=written, dirs_exist_ok=True)
+    sizes = {len(split) for split in task.data.tests.values()}
+    facts = {"about": f"{max(sizes)} development programs of each kind", "splits": [*task.data.tests]}
+    write_json(copy.training, {**read_json(source.training), **facts})
+    task.predict(copy, f, composition)
+    return evaluate.conclude(copy, task.config)
+
+
 def judge(path: Path, out: Path, seed: int, programs: int) -> None:
     source = RunFolder.existing(path)
-    config = source.trained()
-    if not isinstance(config.task, SansType) or config.task.folder:
-        raise ConfigError(f"{path}: only runs on generated SansType programs")
+    config = of_generated(source)
     task, f, _, composition = evaluate.load_run(source, config)
-    known = {line for of in (task.data.train, task.data.val, *task.data.tests.values()) for line in of.targets}
+    known = known_targets(task)
     tests = {name: without(of, known, programs) for name, of in development(config, seed, programs).items()}
-    task = replace(task, data=replace(task.data, tests=tests))
     copy = RunFolder(out / path.name)
-    written = shutil.ignore_patterns("predictions-*", "verdicts-*", "result.json", "checkpoints")
-    shutil.copytree(path, copy.path, ignore=written, dirs_exist_ok=True)
-    write_json(copy.training, {**read_json(source.training), "about": f"{programs} development programs of each kind"})
-    task.predict(copy, f, composition)
-    say(evaluate.summary(evaluate.conclude(copy, config), copy.path))
+    result = predicted(source, copy, replace(task, data=replace(task.data, tests=tests)), f, composition)
+    say(evaluate.summary(result, copy.path))
 
 
 def main() -> None:
