@@ -20,8 +20,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from composed.models.composition import as_source
+from composed.models.encoder_decoder import EncoderDecoder
 from composed.models.sequence import Draws, SequenceModel, training_mode
-from composed.models.transformer import Transformer
 
 NOISE = 0.01  # nats: smaller weights of samples are no differences that normalize should enlarge
 
@@ -244,7 +244,7 @@ class Published:
 
     def surrogate(
         self,
-        base: Transformer,
+        base: EncoderDecoder,
         denoiser: SequenceModel,
         source: Tensor,
         target: Tensor,

@@ -1,6 +1,6 @@
 """fairseq 0.12.2's own transformer as f and Pi: its layers, its initialisation and its incremental state.
 
-Needs `make fairseq`. Answers as a `SequenceModel`, reads soft sources. Its ids are ours but for the first two,
+Needs `make fairseq`. Answers as an `EncoderDecoder`, reads soft sources. Its ids are ours but for the first two,
 `<s>` and `<pad>`, which change places at the door; what is no output of ours, it does not predict either.
 Left out: its criterions, its beam search, gradient checkpointing.
 Letters: B sources, k rows of each, S and T lengths of source and target, D width, V ids from `eos` on.
@@ -16,9 +16,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from composed.errors import ConfigError
-from composed.models import decoding, fairseq_compat
+from composed.models import fairseq_compat
+from composed.models.encoder_decoder import EncoderDecoder
 from composed.models.fairseq_weights import from_fairseq
-from composed.models.sequence import DEFAULT_SPECIALS, Draws, SequenceModel, Specials
+from composed.models.sequence import DEFAULT_SPECIALS, Specials
 
 _ALIASES = ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight")  # of embedding.weight
 # Parameters of an encoder layer that copy others, for a faster path of torch's which pre-norm layers never take.
@@ -42,7 +43,7 @@ class Encoded:
         return {"encoder_out": [self.states.transpose(0, 1)], "encoder_padding_mask": [self.pads]}
 
 
-class FairseqTransformer(SequenceModel):
+class FairseqTransformer(EncoderDecoder):
     """Arguments and sizes are those of `Transformer`. `make fairseq` installs what it needs."""
 
     def __init__(
@@ -97,20 +98,6 @@ class FairseqTransformer(SequenceModel):
         tensors = {**state, **dict.fromkeys(_ALIASES, embedding)}
         return from_fairseq(tensors, len(self.encoder.layers), len(embedding), Path("this model"))
 
-    # -- teacher forcing ----------------------------------------------------------------------------------------
-
-    def token_nll(self, source: Tensor | Encoded, target: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
-        hidden, real = self._decode(source, target)
-        classes = target[real] - self.specials.eos
-        losses = F.cross_entropy(self.score(hidden), classes, reduction="none", label_smoothing=label_smoothing)
-        return losses.new_zeros(target.shape).masked_scatter(real, losses)
-
-    def logits(self, source: Tensor | Encoded, target: Tensor) -> Tensor:
-        """As `Transformer.logits`: (B, T, V)."""
-        hidden, real = self._decode(source, target)
-        scores = self.score(hidden)
-        return scores.new_zeros(*target.shape, scores.shape[-1]).masked_scatter(real[..., None], scores)
-
     def encode(self, source: Tensor | Encoded) -> Encoded:
         """Sources (B, S), or soft ones (B, S, V), as `Transformer.encode` takes them."""
         if isinstance(source, Encoded):
@@ -127,39 +114,17 @@ class FairseqTransformer(SequenceModel):
             read = self.encoder(_swapped(source))
         return Encoded(read["encoder_out"][0].transpose(0, 1), pads)
 
-    def _decode(self, source: Tensor | Encoded, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Hidden states (N, D) where the target is no pad, and where that is, (B*k, T)."""
+    def teacher_forced(self, source: Tensor | Encoded, target: Tensor, real: Tensor) -> Tensor:
         encoded = self.encode(source)
         if len(target) != len(encoded.states):
             encoded = encoded.repeated(len(target) // len(encoded.states))
-        real = target != self.specials.pad
         eos = self.specials.eos
         given = F.pad(target[:, :-1], (1, 0), value=eos).masked_fill(~F.pad(real[:, :-1], (1, 0), value=True), eos)
-        return self.hidden(given, encoded.for_decoder())[real], real
+        return self.hidden(given, encoded.for_decoder())[real]
 
     def hidden(self, given: Tensor, encoded: dict[str, list[Tensor]], state: Any = None) -> Tensor:
         """States (B, T, D) after the ids `given` (B, T), no pads; with a `state`, after the last one (B, 1, D)."""
         return self.decoder.extract_features(given, encoded, state, alignment_layer=-1)[0]  # of no layer: it takes time
-
-    def score(self, hidden: Tensor) -> Tensor:
-        """Scores of the ids from `eos` on."""
-        with torch.autocast(hidden.device.type, enabled=False):  # rounded scores would be noise in the loss
-            return F.linear(hidden.to(self.embedding.weight.dtype), self.embedding.weight[self.specials.eos :])
-
-    # -- decoding -----------------------------------------------------------------------------------------------
-
-    @torch.no_grad()
-    def sample(self, source: Tensor | Encoded, count: int = 1, *, draws: Draws) -> Tensor:
-        encoded = self.encode(source)
-        uniforms = draws.of(len(encoded.states) * count, encoded.states.device)
-        return decoding.trim(decoding.generate(self, encoded, count, draws.max_length, uniforms), self.specials.pad)
-
-    @torch.no_grad()
-    def predict(self, source: Tensor | Encoded, *, max_length: int, beams: int = 1) -> Tensor:
-        encoded = self.encode(source)
-        if beams == 1:
-            return decoding.trim(decoding.generate(self, encoded, 1, max_length), self.specials.pad)
-        return decoding.trim(decoding.beam_search(self, encoded, beams, max_length), self.specials.pad)
 
     def begin(self, encoded: Encoded, count: int) -> "_Decoding":
         return _Decoding(self, encoded.repeated(count))

@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from composed.models.composition import as_source
+from composed.models.encoder_decoder import EncoderDecoder
 from composed.models.sequence import Draws, training_mode
-from composed.models.transformer import Transformer
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class Relaxation:
 
     def surrogate(
         self,
-        base: Transformer,
-        denoiser: Transformer,
+        base: EncoderDecoder,
+        denoiser: EncoderDecoder,
         source: Tensor,
         target: Tensor,
         *,

@@ -1,6 +1,6 @@
 """What f and Pi of text are asked, whoever built them: a transformer of ours, or one from another library.
 
-Left out: what only our own transformer answers (`logits`, soft sources), which few estimators need.
+Left out: what only an `EncoderDecoder` answers (`logits`, soft sources), which few estimators need.
 Letters: B sources, k rows of each, S and T lengths of source and target.
 """
 

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from composed.models import decoding, native
+from composed.models.encoder_decoder import EncoderDecoder
 from composed.models.layers import DecoderLayer, Dropout, EncoderLayer, fairseq_sinusoids, sinusoids
-from composed.models.sequence import DEFAULT_SPECIALS, Draws, SequenceModel, Specials, training_mode
+from composed.models.sequence import DEFAULT_SPECIALS, Specials, training_mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +29,8 @@ class Encoded:
     mask: Tensor  # (B, 1, 1, S): true where there is no pad
 
 
-class Transformer(SequenceModel):
-    """Our own model of f and of Pi alike. Ids below `eos`, which lead every vocabulary of ours, are no outputs.
+class Transformer(EncoderDecoder):
+    """Our own model of f and of Pi alike.
 
     Args:
         vocabulary: number of ids, specials included.
@@ -71,23 +72,6 @@ class Transformer(SequenceModel):
         self.register_buffer("positions", sinusoids(512, width), persistent=False)
         self.positions: Tensor
 
-    # -- teacher forcing ----------------------------------------------------------------------------------------
-
-    def token_nll(self, source: Tensor | Encoded, target: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
-        """As `SequenceModel` says; a source may be soft, as in `encode`, here and in `nll`."""
-        hidden, real = self._decode(source, target)  # (N, D), (B, T)
-        classes = target[real] - self.specials.eos
-        losses = F.cross_entropy(
-            self._logits(hidden), classes, reduction="none", label_smoothing=label_smoothing
-        )  # (N,)
-        return losses.new_zeros(target.shape).masked_scatter(real, losses)
-
-    def logits(self, source: Tensor | Encoded, target: Tensor) -> Tensor:
-        """Teacher-forced scores (B, T, V-eos) of the ids from `eos` on; zeros where the target is a pad."""
-        hidden, real = self._decode(source, target)
-        scores = self._logits(hidden)
-        return scores.new_zeros(*target.shape, scores.shape[-1]).masked_scatter(real[..., None], scores)
-
     def encode(self, source: Tensor | Encoded) -> Encoded:
         """Sources (B, S), or soft ones (B, S, V-eos): weights of the ids from `eos` on, such as probabilities, and
         zeros at a pad. What is encoded already stays as it is.
@@ -100,14 +84,19 @@ class Transformer(SequenceModel):
             states = self._run(layer, states, mask)
         return Encoded(self.encoder_norm(states), mask)
 
-    def _decode(self, source: Tensor | Encoded, target: Tensor) -> tuple[Tensor, Tensor]:
+    def teacher_forced(self, source: Tensor | Encoded, target: Tensor, real: Tensor) -> Tensor:
         encoded = self.encode(source)
         shifted = F.pad(target[:, :-1], (1, 0), value=self.specials.bos)
         states = self._embed(shifted)
         for layer in self.decoder:
-            states = self._run(layer, states, encoded.states, encoded.mask)  # (B, T, D)
-        real = target != self.specials.pad
-        return self.decoder_norm(states[real]), real
+            states = self._run(layer, states, encoded.states, encoded.mask)  # (B*k, T, D)
+        return self.decoder_norm(states[real])
+
+    def begin(self, encoded: Encoded, count: int) -> decoding.Decoding:
+        return decoding.Decoding.start(self, encoded, count)
+
+    def engine(self) -> Any:
+        return native if native.applies(self) else decoding
 
     def _run(self, layer: nn.Module, *inputs: Tensor) -> Tensor:
         if self.checkpointing and torch.is_grad_enabled():
@@ -127,52 +116,6 @@ class Transformer(SequenceModel):
         if end > len(self.positions):
             self.positions = self.sinusoids(2 * end, self.width).to(self.positions)
         return self.positions[:end]
-
-    def _logits(self, hidden: Tensor) -> Tensor:
-        """Scores of the ids from `eos` on: pad and bos, which lead every vocabulary, are no outputs."""
-        with torch.autocast(hidden.device.type, enabled=False):  # rounded scores would be noise in the loss
-            return F.linear(hidden.to(self.embedding.weight.dtype), self.embedding.weight[self.specials.eos :])
-
-    # -- decoding -----------------------------------------------------------------------------------------------
-
-    @torch.no_grad()
-    def sample(self, source: Tensor | Encoded, count: int = 1, *, draws: Draws) -> Tensor:
-        encoded = self.encode(source)
-        uniforms = draws.of(len(encoded.states) * count, encoded.states.device)
-        return self.decode(encoded, count, draws.max_length, uniforms)
-
-    @torch.no_grad()
-    def predict(self, source: Tensor | Encoded, *, max_length: int, beams: int = 1) -> Tensor:
-        if beams == 1:
-            return self.decode(source, 1, max_length)
-        encoded = self.encode(source)
-        if max_length == 0 or len(encoded.states) == 0:
-            return self._nothing(encoded, 1, max_length)
-        search = native.beam_search if native.applies(self) else decoding.beam_search
-        return decoding.trim(search(self, encoded, beams, max_length), self.specials.pad)
-
-    def begin(self, encoded: Encoded, count: int) -> decoding.Decoding:
-        """`count` rows of each source before their first token."""
-        return decoding.Decoding.start(self, encoded, count)
-
-    def decode(
-        self,
-        source: Tensor | Encoded,
-        count: int,
-        max_length: int,
-        uniforms: Tensor | None = None,
-        min_length: int = 0,
-    ) -> Tensor:
-        """`decoding.generate`, without the columns that are pads in every row: (B*count, T)."""
-        encoded = self.encode(source)
-        if max_length == 0 or len(encoded.states) * count == 0:
-            return self._nothing(encoded, count, max_length)
-        generate = native.generate if native.applies(self) else decoding.generate
-        return decoding.trim(generate(self, encoded, count, max_length, uniforms, min_length), self.specials.pad)
-
-    def _nothing(self, encoded: Encoded, count: int, max_length: int) -> Tensor:
-        """Rows of no source, or of no token."""
-        return encoded.mask.new_full((len(encoded.states) * count, max_length), self.specials.pad, dtype=torch.int64)
 
 
 def _in_mode(layer: nn.Module, training: bool, *inputs: Tensor) -> Tensor:
