@@ -32,6 +32,27 @@ MODE_KEYS = (
 
 
 @dataclass(frozen=True, kw_only=True)
+class AnyTask(Group):
+    """What every task says."""
+
+    name: str
+    kind: str
+    judge: Judged
+    title: Title
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfText(AnyTask):
+    """What a text task of ours says, too."""
+
+    kind: Outputs
+    data: Folder
+    folder: str | None
+    seed: Seed
+    max_length: MaxLength
+
+
+@dataclass(frozen=True, kw_only=True)
 class Grammar:
     max_variables: Annotated[int, above(0), Unit("variables")]
     max_rounds: Annotated[int, above(0), Unit("rounds")]
@@ -48,18 +69,10 @@ class SansTypeSizes:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SansType(Group):
-    name: str
-    kind: Outputs
-    judge: Judged
-    title: Title
-    data: Folder
-    folder: str | None
-    seed: Seed
+class SansType(OfText):
     grammar: Grammar
     sizes: SansTypeSizes
     inputs: Inputs
-    max_length: MaxLength
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,14 +90,7 @@ class AtMost:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spoc(Group):
-    name: str
-    kind: Outputs
-    judge: Judged
-    title: Title
-    data: Folder
-    folder: str | None
-    seed: Seed
+class Spoc(OfText):
     cases: Literal["hidden", "public", "all"]
     seconds: Annotated[float, above(0), Unit("seconds")]
     unannotated: Literal["code", "omit"]
@@ -92,7 +98,6 @@ class Spoc(Group):
     skip_bad: bool
     longest: Longest
     at_most: AtMost
-    max_length: MaxLength
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,11 +112,9 @@ class FontsSizes:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fonts(Group):
-    name: str
+class Fonts(AnyTask):
     kind: Outputs
     judge: Literal["images"]
-    title: Title
     data: Folder
     faces: str
     count: Faces
@@ -136,11 +139,9 @@ class Fonts(Group):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Staircase(Group):
-    name: str
+class Staircase(AnyTask):
     kind: Outputs
     judge: Literal["numbers"]
-    title: Title
     staircases: list[tuple[int, float, float]]
     points: Annotated[int, above(0), Unit("points")]
     beyond: Annotated[int, above(0), Unit("steps")]
@@ -170,13 +171,9 @@ class Staircase(Group):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OwnTask(Group):
+class OwnTask(AnyTask):
     """A task of a person's own: what it has beside the keys that trainings read, it reads itself."""
 
-    name: str
-    kind: str
-    judge: Judged
-    title: Title
     data: Folder | LeftOut = LEFT_OUT
     max_length: MaxLength | LeftOut = LEFT_OUT
     settings: Annotated[Mapping[str, Any], Rest()] = field(default_factory=dict)
