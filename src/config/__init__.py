@@ -100,11 +100,10 @@ class Config:
         self._check_denoiser()
         for value in then:
             value.agree(self)
-        if self.task.kind == "text":
-            if self.finetuning.train_through:
-                self.estimator.agree(self)
-            check_abilities(self)
-            self.decoding.agree(self)
+        if self.finetuning.train_through:
+            self.estimator.agree(self)
+        check_abilities(self)
+        self.decoding.agree(self)
         self.noise.agree(self)
         check_folders(runs=self.runs, store=self.store)
 

@@ -4,17 +4,11 @@ Keys without effect tell no runs apart and are refused on a command line; conten
 """
 
 from collections.abc import Iterable, Iterator
-from importlib import import_module
 from pathlib import Path
 
 from composed.config import Config
 from composed.config.model import HuggingFace, models_of
-from composed.config.structure import plain
-from composed.config.task import Fonts, SansType, Staircase, Task
 from composed.system.files import digest, plain_files
-
-FONTS = (".ttf", ".otf", ".pfb", ".ttc", ".woff", ".woff2", ".t1")
-OF_STAIRCASES = ("threads",)  # what of the trainer they read
 
 
 def without_effect(config: Config) -> dict[str, str]:
@@ -24,29 +18,19 @@ def without_effect(config: Config) -> dict[str, str]:
 
 def _without_effect(config: Config) -> Iterator[tuple[str, Iterable[str]]]:
     task, mode = config.task, config.finetuning
-    name, alone = f"task={task.name}", f"finetuning={mode.name} does not train through a denoiser"
     if not mode.train_through:
-        yield alone, ("estimator", "finetuning.compose_after")
+        yield mode.alone, ("estimator", "finetuning.compose_after")
     if task.kind == "text":
         yield from _of_text(config)
-        return
-    yield f"{name} has no text", ("tokenizer", "backtranslation", "schedules", "decoding")
-    if isinstance(task, Fonts) and task.faces != "bundled":
-        yield f"task.faces={task.faces} has faces of its own", ("task.count",)
-    if isinstance(task, Staircase):
-        yield f"the denoiser of {name} rounds and is not trained", ("noise", "denoiser")
-        unread = [f"trainer.{key}" for key in plain(config.trainer) if key not in OF_STAIRCASES]
-        yield f"{name} is trained by threads of the CPU", unread
-        if not mode.train_through:
-            yield alone, ("pretraining.margin", "pretraining.gradient")
+    else:
+        yield f"task={task.name} has no text", ("tokenizer", "backtranslation", "schedules", "decoding")
+    yield from task.unread(config)
 
 
 def _of_text(config: Config) -> Iterator[tuple[str, Iterable[str]]]:
-    task, mode, pretraining = config.task, config.finetuning, config.pretraining
+    mode, pretraining = config.finetuning, config.pretraining
     if not mode.extra_pairs:
         yield "finetuning.extra_pairs=null asks for no backtranslation", ("backtranslation",)
-    if isinstance(task, SansType) and task.folder:
-        yield f"task.folder={task.folder} has data of its own", ("task.grammar", "task.sizes", "task.seed")
     yield from _of_tokenizer(config)
     noised = mode.denoising_weight or mode.fisher
     if config.denoiser not in ("auto", "store"):
@@ -92,14 +76,7 @@ def contents(config: Config) -> dict[str, str]:
 
 
 def _files(config: Config) -> Iterator[tuple[str, list[Path]]]:
-    task = config.task
-    folder = getattr(task, "folder", None)
-    if task.kind == "text" and folder and Path(folder).is_dir():
-        yield "task.folder", _data(task, Path(folder))
-    if unlabeled := getattr(task, "unlabeled", None):
-        yield "task.unlabeled", sorted(Path(unlabeled).rglob("*.cpp"))
-    if isinstance(task, Fonts) and task.faces != "bundled":
-        yield "task.faces", _fonts(Path(task.faces))
+    yield from config.task.files()
     if file := config.tokenizer.file:
         yield "tokenizer.file", [path for path in [Path(file)] if path.is_file()]
     for key, model in models_of(config).items():
@@ -109,24 +86,6 @@ def _files(config: Config) -> Iterator[tuple[str, list[Path]]]:
         yield "denoiser", _weights(Path(config.denoiser))
     start = Path(config.finetuning.start_from)
     yield "finetuning.start_from", _weights(start) if start.is_dir() else []
-
-
-def _data(task: Task, folder: Path) -> list[Path]:
-    """The files of task.folder that the task reads, by its own word where it has one."""
-    package = f"composed.datamodules.{task.name}"
-    try:
-        files = getattr(import_module(package), "files", None)
-    except ModuleNotFoundError as error:
-        if error.name != package:
-            raise
-        files = None  # there is no such task, as whoever reads its data will say
-    return files(plain(task)) if files else plain_files(folder)
-
-
-def _fonts(source: Path) -> list[Path]:
-    if source.is_dir():
-        return sorted(path for path in source.rglob("*") if path.suffix.lower() in FONTS and path.is_file())
-    return [source] if source.is_file() else []
 
 
 def _weights(path: Path) -> list[Path]:

@@ -58,6 +58,11 @@ class FineTuning(Group):
     adapters: Annotated[int, at_least(0), Unit("units")]
     stages: Annotated[list[Stage], Check(_stages)]
 
+    @property
+    def alone(self) -> str:
+        """Why nothing reads how a denoiser is trained through, where none is."""
+        return f"finetuning={self.name} does not train through a denoiser"
+
     def agree(self, config: Whole) -> None:
         self._check_denoiser(config)
         self._check_weights(config)
@@ -70,15 +75,7 @@ class FineTuning(Group):
                 f"finetuning={self.name} needs a denoiser ({', '.join(f'finetuning.{key}' for key in needs)}), "
                 "but pretraining=none makes none. Use pretraining=denoise, denoiser=PATH, or finetuning=baseline."
             )
-
-        if self.train_through != "identity":
-            return
-        if config.task.kind != "text":
-            raise ConfigError(
-                f"finetuning.train_through=identity: not for task={config.task.name}, which is no text: there the loss "
-                "of f(x) is that of the identity; set it to denoiser or null"
-            )
-        if reads_soft_sources(config.estimator):
+        if self.train_through == "identity" and reads_soft_sources(config.estimator):
             raise ConfigError(
                 f"finetuning.train_through=identity reads the tokens of f's samples; valid is "
                 f"estimator={' or '.join(SCORE_FUNCTIONS)}"

@@ -1,7 +1,9 @@
 """What is learned: data, splits, and what modes can ask of a kind of outputs."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from composed.config.groups import EVERY, Group, Judged, Outputs, is_kind, setting
@@ -10,6 +12,7 @@ from composed.config.rules import Choice, Rest, Seed, Silent, Tokens, Unit, abov
 from composed.config.structure import LEFT_OUT, LeftOut, plain, text
 from composed.config.whole import Whole
 from composed.errors import ConfigError
+from composed.system.files import plain_files
 
 Programs = Annotated[int, above(0), Unit("programs")]
 Images = Annotated[int, above(0), Unit("images")]
@@ -18,7 +21,10 @@ Characters = Annotated[int, above(0), Unit("characters")]
 Folder = Annotated[str, Silent()]  # where data are kept: what they are, other keys say
 Title = Annotated[str, Silent("denoiser")]
 MaxLength = Annotated[Tokens | None, Silent("denoiser")]
+Named = tuple[str, list[Path]]  # a dotted key that names files, and these
 Inputs = Annotated[int, above(0), Unit("inputs"), Silent("denoiser")]
+FONTS = (".ttf", ".otf", ".pfb", ".ttc", ".woff", ".woff2", ".t1")
+OF_STAIRCASES = ("threads",)  # what of the trainer they read
 # What a mode may be about where outputs are no text; the rest has to be as in finetuning=baseline.
 MODE_KEYS = (
     "name",
@@ -40,6 +46,14 @@ class AnyTask(Group):
     judge: Judged
     title: Title
 
+    def unread(self, config: Whole) -> Iterator[tuple[str, Iterable[str]]]:
+        """Reasons why keys or groups of the config have no effect beside this task, each with these."""
+        return iter(())
+
+    def files(self) -> Iterator[Named]:
+        """What shapes numbers by its content."""
+        return iter(())
+
 
 @dataclass(frozen=True, kw_only=True)
 class OfText(AnyTask):
@@ -50,6 +64,9 @@ class OfText(AnyTask):
     folder: str | None
     seed: Seed
     max_length: MaxLength
+
+    def files(self) -> Iterator[Named]:
+        return _data(self, self.folder)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +90,10 @@ class SansType(OfText):
     grammar: Grammar
     sizes: SansTypeSizes
     inputs: Inputs
+
+    def unread(self, config: Whole) -> Iterator[tuple[str, Iterable[str]]]:
+        if self.folder:
+            yield f"task.folder={self.folder} has data of its own", ("task.grammar", "task.sizes", "task.seed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +119,11 @@ class Spoc(OfText):
     skip_bad: bool
     longest: Longest
     at_most: AtMost
+
+    def files(self) -> Iterator[Named]:
+        yield from _data(self, self.folder)
+        if self.unlabeled:
+            yield "task.unlabeled", sorted(Path(self.unlabeled).rglob("*.cpp"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,6 +163,14 @@ class Fonts(AnyTask):
                 "folder of a finished run"
             )
 
+    def unread(self, config: Whole) -> Iterator[tuple[str, Iterable[str]]]:
+        if self.faces != "bundled":
+            yield f"task.faces={self.faces} has faces of its own", ("task.count",)
+
+    def files(self) -> Iterator[Named]:
+        if self.faces != "bundled":
+            yield "task.faces", _fonts(Path(self.faces))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Staircase(AnyTask):
@@ -169,6 +203,15 @@ class Staircase(AnyTask):
                     f"task.points={self.points}: must be a multiple of the {steps} steps, at least 2 on each"
                 )
 
+    def unread(self, config: Whole) -> Iterator[tuple[str, Iterable[str]]]:
+        yield f"the denoiser of task={self.name} rounds and is not trained", ("noise", "denoiser")
+        yield (
+            f"task={self.name} is trained by threads of the CPU",
+            [f"trainer.{key}" for key in plain(config.trainer) if key not in OF_STAIRCASES],
+        )
+        if not config.finetuning.train_through:
+            yield config.finetuning.alone, ("pretraining.margin", "pretraining.gradient")
+
 
 @dataclass(frozen=True, kw_only=True)
 class OwnTask(AnyTask):
@@ -191,6 +234,9 @@ class OwnTask(AnyTask):
         if self.kind != "text":
             _check_mode(self, config)
 
+    def files(self) -> Iterator[Named]:
+        return _data(self, self.settings.get("folder"))
+
 
 SCHEMAS: dict[str, type] = {"sanstype": SansType, "spoc": Spoc, "fonts": Fonts, "staircase": Staircase}
 
@@ -210,6 +256,15 @@ def _check_mode(task: Fonts | Staircase | OwnTask, config: Whole) -> None:
             f"finetuning={mode.name}: f cannot start from the denoiser in {where}, where its inputs are no outputs; "
             "finetuning=baseline and finetuning=composed_pathwise start from random weights"
         )
+    if mode.train_through == "identity":
+        raise ConfigError(
+            f"finetuning.train_through=identity: not for {where}, which is no text: there the loss of f(x) is that of "
+            "the identity; set it to denoiser or null"
+        )
+    if config.trainer.gradient_checkpointing:
+        raise ConfigError(f"trainer.gradient_checkpointing=true: {where} has no transformer; set it to false")
+    if config.trainer.strategy == "fsdp":
+        raise ConfigError(f"trainer.strategy=fsdp: {where} has no layers to share out; use trainer=ddp")
     if config.decoding.outputs == {"text"}:
         raise ConfigError(f"decoding: this option is for text alone; {where} takes decoding=greedy")
     baseline = read_option("finetuning", "baseline")
@@ -218,3 +273,23 @@ def _check_mode(task: Fonts | Staircase | OwnTask, config: Whole) -> None:
             raise ConfigError(
                 f"finetuning.{key}={text(value)}: not for {where}, where it has to be {text(baseline[key])}"
             )
+
+
+def _data(task: AnyTask, folder: Any) -> Iterator[Named]:
+    """The files of task.folder that the task reads, by its own word where it has one."""
+    if not folder or not Path(folder).is_dir():
+        return
+    package = f"composed.datamodules.{task.name}"
+    try:
+        files = getattr(import_module(package), "files", None)
+    except ModuleNotFoundError as error:
+        if error.name != package:
+            raise
+        files = None  # there is no such task, as whoever reads its data will say
+    yield "task.folder", files(plain(task)) if files else plain_files(Path(folder))
+
+
+def _fonts(source: Path) -> list[Path]:
+    if source.is_dir():
+        return sorted(path for path in source.rglob("*") if path.suffix.lower() in FONTS and path.is_file())
+    return [source] if source.is_file() else []

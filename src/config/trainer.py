@@ -60,16 +60,9 @@ class Trainer(Group):
         return {key: value for key, value in plain(self).items() if key not in ours}
 
     def agree(self, config: Whole) -> None:
-        task = f"task={config.task.name}"
-        if self.gradient_checkpointing and config.task.kind != "text":
-            raise ConfigError(f"trainer.gradient_checkpointing=true: {task} has no transformer; set it to false")
-        if self.strategy == "fsdp":
-            self._check_fsdp(config, task)
-
-    def _check_fsdp(self, config: Whole, task: str) -> None:
         """Refuses options that FSDP does not support."""
-        if config.task.kind != "text":
-            raise ConfigError(f"trainer.strategy=fsdp: {task} has no layers to share out; use trainer=ddp")
+        if self.strategy != "fsdp":
+            return
         if self.precision not in FSDP_PRECISIONS:
             valid = " and ".join(FSDP_PRECISIONS)
             raise ConfigError(

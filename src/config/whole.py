@@ -22,6 +22,9 @@ class Mode(Protocol):
     def name(self) -> str: ...
 
     @property
+    def alone(self) -> str: ...
+
+    @property
     def start_from(self) -> str: ...
 
     @property
@@ -71,6 +74,14 @@ class Decoding(Protocol):
     def outputs(self) -> Set[str]: ...
 
 
+class Trainer(Protocol):
+    @property
+    def strategy(self) -> str: ...
+
+    @property
+    def gradient_checkpointing(self) -> bool: ...
+
+
 class Whole(Protocol):
     @property
     def denoiser(self) -> str: ...
@@ -95,3 +106,6 @@ class Whole(Protocol):
 
     @property
     def decoding(self) -> Decoding: ...
+
+    @property
+    def trainer(self) -> Trainer: ...

@@ -74,11 +74,11 @@ class Task(ABC):
     def denoiser(self, *, seed: int, dropout: float | None = None) -> nn.Module:
         """Pi with random weights of `seed`, and another dropout than in fine-tuning where one is given."""
 
-    def as_denoiser_sees(self) -> "Task":
+    def as_denoiser_sees(self) -> Self:
         """The same data with the model and the tokenizer of Pi, where it has its own."""
         return self
 
-    def reading(self, pi: nn.Module, seen: "Task") -> nn.Module:
+    def reading(self, pi: nn.Module, seen: Self) -> nn.Module:
         """Pi, such that it reads what f writes; `seen` is the task as Pi sees it."""
         return pi
 

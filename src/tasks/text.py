@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib import import_module
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -15,12 +15,11 @@ from composed import judges
 from composed.config import Config
 from composed.config.identity import content_key, of_trainer
 from composed.config.instantiate import instantiate
-from composed.config.model import HuggingFace, Model, Transformer
+from composed.config.model import HuggingFace, models_of
 from composed.config.optim import Adam
 from composed.config.options import options
 from composed.config.pretraining import Denoise
 from composed.config.structure import narrowed, plain
-from composed.config.task import Fonts, OwnTask, SansType, Spoc, Staircase
 from composed.datamodules import tokenizers
 from composed.datamodules.batching import Examples, Pairs, Redrawn, encode
 from composed.datamodules.noise import corrupt
@@ -65,7 +64,8 @@ class TextTask(Task):
         for note in data.notes:
             say(note)
         tokenizer = make_tokenizer(config, data)
-        task = cls(config, data, tokenizer, text_settings(config).max_length or longest_output(tokenizer, data))
+        length = getattr(config.task, "max_length", None)  # a task of a person's own may leave it out
+        task = cls(config, data, tokenizer, length or longest_output(tokenizer, data))
         task.tell_too_long()
         return task
 
@@ -101,16 +101,15 @@ class TextTask(Task):
     def specials(self) -> Specials:
         return Specials(self.tokenizer.pad, self.tokenizer.bos, self.tokenizer.eos, self.tokenizer.unk)
 
-    def as_denoiser_sees(self) -> "TextTask":
-        pretraining = self.config.pretraining
-        if not isinstance(pretraining, Denoise) or pretraining.model is None:
+    def as_denoiser_sees(self) -> Self:
+        theirs = models_of(self.config).get("pretraining.model")
+        if theirs is None:
             return self
-        config = replace(self.config, model=pretraining.model, pretraining=replace(pretraining, model=None))
+        config = replace(self.config, model=theirs, pretraining=replace(self.pretraining, model=None))
         tokenizer = make_tokenizer(config, self.data)
-        return TextTask(config, self.data, tokenizer, longest_output(tokenizer, self.data))
+        return replace(self, config=config, tokenizer=tokenizer, max_length=longest_output(tokenizer, self.data))
 
-    def reading(self, pi: Any, seen: Task) -> nn.Module:
-        assert isinstance(seen, TextTask)
+    def reading(self, pi: Any, seen: Self) -> nn.Module:
         inside, outside = seen.tokenizer, self.tokenizer
         if inside.hash == outside.hash:
             return pi
@@ -296,8 +295,8 @@ class TextTask(Task):
         for number, source in enumerate(sources, 1):
             words = dict.fromkeys(self.tokenizer.bare(w) for w in source.split() if self.tokenizer.lacks(w))
             if not source.replace("$", "").strip() or words:
-                what = f"no such words in the training data: {', '.join(words)}" if words else "no statement"
-                raise DataError(f"line {number} of the input: {what}")
+                problem = f"no such words in the training data: {', '.join(words)}" if words else "no statement"
+                raise DataError(f"line {number} of the input: {problem}")
         return sources
 
     def answer(self, f: Any, composition: Composition | None, request: Request) -> list[dict[str, str]]:
@@ -307,12 +306,6 @@ class TextTask(Task):
         codes = {output: [self.data.to_cpp(text) for text in lines] for output, lines in texts.items()}
         codes["own"] = codes["composition" if self.config.finetuning.predict_through else "base"]
         return [dict(zip(codes, row, strict=True)) for row in zip(*codes.values(), strict=True)]
-
-
-def text_settings(config: Config) -> SansType | Spoc | OwnTask:
-    """The task group of outputs that are text."""
-    assert not isinstance(config.task, Fonts | Staircase)
-    return config.task
 
 
 def read_data(config: Config) -> TextData:
@@ -340,12 +333,12 @@ def loader(name: str) -> Callable[..., TextData]:
     return load
 
 
-def model_settings(config: Config) -> Model:
+def model_settings(config: Config) -> Any:
     """The model group, as deep as the mode wants it, where a key says how deep."""
-    model, depth = config.model, config.finetuning.depth
-    if not isinstance(model, Transformer):
+    model: Any = config.model
+    if "depth" not in model.abilities:
         return model
-    return replace(model, layers=model.layers * depth)
+    return replace(model, layers=model.layers * config.finetuning.depth)
 
 
 def model_shape(config: Config) -> dict[str, Any]:
