@@ -80,11 +80,11 @@ def _device() -> str:
 
 
 def _compiler() -> str:
-    found = shutil.which("g++")
-    if found is None:
+    compiler = shutil.which("g++")
+    if compiler is None:
         raise Problem("no g++, so no program can be judged: apt-get install g++ (Fedora: dnf install gcc-c++)")
-    done = subprocess.run([found, "-dumpfullversion"], capture_output=True, text=True, check=False)
-    return f"g++ {done.stdout.strip()} ({found})"
+    done = subprocess.run([compiler, "-dumpfullversion"], capture_output=True, text=True, check=False)
+    return f"g++ {done.stdout.strip()} ({compiler})"
 
 
 def _judge() -> str:

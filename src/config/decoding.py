@@ -88,11 +88,11 @@ class Constrained(Group):
                 f"{where}: tokenizer.kind={config.tokenizer.kind} cuts words into pieces, and this says which "
                 "words may follow; use tokenizer.kind=word"
             )
-        own = getattr(config.pretraining, "model", None)
-        if own or isinstance(config.model, HuggingFace):
+        theirs = getattr(config.pretraining, "model", None)
+        if theirs or isinstance(config.model, HuggingFace):
+            key = "pretraining.model" if theirs else "model=huggingface"
             raise ConfigError(
-                f"{where}: {'pretraining.model' if own else 'model=huggingface'} decodes by itself and takes no mask; "
-                "use model=transformer for f and Pi alike"
+                f"{where}: {key} decodes by itself and takes no mask; use model=transformer for f and Pi alike"
             )
 
 

@@ -24,7 +24,7 @@ def content_key(value: Any) -> str:
 
 
 def _of_no_run(form: Form) -> bool:
-    return any(isinstance(rule, Silent) and rule.of == "run" for rule in form.rules)
+    return any(isinstance(rule, Silent) and rule.scope == "run" for rule in form.rules)
 
 
 def _of_no_denoiser(form: Form) -> bool:

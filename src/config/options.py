@@ -24,8 +24,8 @@ def options(group: str) -> list[str]:
 
 def groups() -> list[str]:
     """Those of conf/, and further folders of `--config-dir`, for `+GROUP=OPTION`."""
-    own = (path.name for folder in _own for path in folder.iterdir() if path.is_dir() and path.name not in NO_GROUPS)
-    return sorted({*GROUPS, *own})
+    added = (path.name for folder in _own for path in folder.iterdir() if path.is_dir() and path.name not in NO_GROUPS)
+    return sorted({*GROUPS, *added})
 
 
 def own_option(group: str, key: str) -> str:

@@ -63,11 +63,11 @@ def check_plugins(words: Sequence[str]) -> None:
 
 def check_first_process(*, nodes: int, several: bool) -> None:
     """Raises ConfigError where this process would wait for a first process of its training that nobody has started."""
-    if found := without_first(nodes=nodes, several=several):
-        names = " ".join(word.partition("=")[0] for word in found.split())
+    if variables := without_first(nodes=nodes, several=several):
+        names = " ".join(word.partition("=")[0] for word in variables.split())
         raise ConfigError(
-            f"{found} in the environment: this process would wait for others of its training, and no launcher that is "
-            f"known (torchrun, srun) has started any; unset {names}"
+            f"{variables} in the environment: this process would wait for others of its training, and no launcher that "
+            f"is known (torchrun, srun) has started any; unset {names}"
         )
 
 

@@ -180,10 +180,10 @@ def written(value: Any) -> str:
     return f"`{flow(value)}`"
 
 
-def table(found: list[tuple[str, Entry]], every: int) -> Iterator[str]:
+def table(listed: list[tuple[str, Entry]], every: int) -> Iterator[str]:
     """Rows for (option, entry); options that say the same of a key share a row."""
     rows: dict[tuple[str, str], list[tuple[str, Entry]]] = {}
-    for option, entry in found:
+    for option, entry in listed:
         rows.setdefault((entry.key, entry.sentence), []).append((option, entry))
     yield "| key | values | default | unit | meaning |"
     yield "| :-- | :-- | :-- | :-- | :-- |"
@@ -239,7 +239,7 @@ def sizes() -> Iterator[str]:
         for profile, path in paths.items():
             files = [path, path.parent / "transformer" / path.name]
             entries_of = [entry for file in files if file.exists() for entry in entries(file)]
-            columns[profile] = {each.key.replace("sizes.transformer.", "model."): each.value for each in entries_of}
+            columns[profile] = {entry.key.replace("sizes.transformer.", "model."): entry.value for entry in entries_of}
         keys = list(dict.fromkeys(key for column in columns.values() for key in column))
         yield from ("", f"### {task}", "")
         for profile, path in paths.items():
@@ -253,7 +253,7 @@ def sizes() -> Iterator[str]:
 
 def page() -> str:
     text = (CONF / "config.yaml").read_text(encoding="utf-8")
-    groups = {name: (default, what) for name, default, what in re.findall(r"^  - (\w+): (\S+)\s+# (.+)$", text, re.M)}
+    groups = {name: (default, words) for name, default, words in re.findall(r"^  - (\w+): (\S+)\s+# (.+)$", text, re.M)}
     out = [
         "# Configuration",
         "",

@@ -39,9 +39,9 @@ class Unit:
 
 @dataclass(frozen=True)
 class Silent:
-    """The key shapes no number: of the denoiser alone (`of="denoiser"`), or of a run and its denoiser (`of="run"`)."""
+    """The key shapes no number: of the denoiser alone (scope "denoiser"), or of a run and its denoiser ("run")."""
 
-    of: str = "run"
+    scope: str = "run"
 
 
 @dataclass(frozen=True)

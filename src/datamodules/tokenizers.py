@@ -222,7 +222,7 @@ class DictionaryTokenizer(Tokenizer):
 
 _TRAINED = (WordTokenizer, BpeTokenizer, ByteBpeTokenizer)
 _KINDS: dict[str, type[WordTokenizer] | type[BpeTokenizer] | type[DictionaryTokenizer]] = {
-    each.kind: each for each in (*_TRAINED, DictionaryTokenizer)
+    tokenizer.kind: tokenizer for tokenizer in (*_TRAINED, DictionaryTokenizer)
 }
 
 
@@ -240,7 +240,7 @@ def train(kind: str, texts: Iterable[str], size: int = 600, outputs: Sequence[st
     if kind == "bpe_bytes":
         return ByteBpeTokenizer.train(texts, size)
     raise ConfigError(
-        f"tokenizer kind={kind!r}: unknown; valid are {', '.join(sorted(each.kind for each in _TRAINED))}"
+        f"tokenizer kind={kind!r}: unknown; valid are {', '.join(sorted(tokenizer.kind for tokenizer in _TRAINED))}"
     )
 
 

@@ -43,10 +43,10 @@ def score(predictions: Mapping[str, Sequence[Mapping[str, Any]]], verdicts: Mapp
     outcomes: dict[str, dict[str, dict[str, list[float]]]] = {}
     for test, rows in predictions.items():
         for output in sorted({row["output"] for row in rows}):
-            own = [(row, v) for row, v in zip(rows, verdicts[test], strict=True) if row["output"] == output]
-            judged = [verdict for _, verdict in own]
+            judged_rows = [(row, v) for row, v in zip(rows, verdicts[test], strict=True) if row["output"] == output]
+            judged = [verdict for _, verdict in judged_rows]
             counts.setdefault(output, {})[test] = count(judged)
-            strict = [100.0 * row["strict"] for row, _ in own]
+            strict = [100.0 * row["strict"] for row, _ in judged_rows]
             outcomes.setdefault(output, {})[test] = {**of_classes(judged), STRICT.name: strict}
     gold = counts.pop(GOLD, {})
     outcomes.pop(GOLD, None)
@@ -56,7 +56,9 @@ def score(predictions: Mapping[str, Sequence[Mapping[str, Any]]], verdicts: Mapp
             if of_output["n"] != examples.setdefault(test, of_output["n"]):
                 raise ValueError(f"the outputs {' and '.join(counts)} are judged on different numbers of programs")
     values = {
-        output: {test: {**shares(of), STRICT.name: _mean(outcomes[output][test])} for test, of in by_test.items()}
+        output: {
+            test: {**shares(counted), STRICT.name: _mean(outcomes[output][test])} for test, counted in by_test.items()
+        }
         for output, by_test in counts.items()
     }
     tests = {test: _digest(rows) for test, rows in predictions.items()}
@@ -82,8 +84,8 @@ def _known(
 
 def of_classes(verdicts: Sequence[Verdict]) -> dict[str, list[float]]:
     """Of each class a number for every program: 100 where it is of that class, else 0."""
-    classes = [CLASS_OF_VERDICT[each.verdict] for each in verdicts]
-    return {name: [100.0 * (each == name) for each in classes] for name in CLASSES}
+    classes = [CLASS_OF_VERDICT[verdict.verdict] for verdict in verdicts]
+    return {name: [100.0 * (told == name) for told in classes] for name in CLASSES}
 
 
 def _mean(outcomes: Mapping[str, Sequence[float]]) -> float:

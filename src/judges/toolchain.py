@@ -94,10 +94,10 @@ class Paths:
 
 def open_toolchain() -> Toolchain:
     """Finds g++ and builds what is not built yet. Raises JudgeError if there is no g++ or it cannot build."""
-    found = shutil.which("g++")
-    if found is None:
+    path = shutil.which("g++")
+    if path is None:
         raise JudgeError("no C++ compiler: g++ is not on the PATH (on Debian or Ubuntu: apt-get install g++)")
-    compiler = Path(found).absolute()
+    compiler = Path(path).absolute()
     version = subprocess.run([compiler, "-v"], capture_output=True).stderr
     parts = (os.fsencode(compiler), version, _SUPERVISOR.read_bytes(), Path(__file__).read_bytes())
     key = hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]

@@ -119,9 +119,9 @@ def _load(path: Path, trust: bool) -> dict[str, Any]:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         asked = re.search(r"GLOBAL ([\w.]+)", str(error))
-        what = f"asks for {asked[1]}" if asked else "is no pickle of tensors and plain containers"
+        problem = f"asks for {asked[1]}" if asked else "is no pickle of tensors and plain containers"
         raise DataError(
-            f"{path} {what}, which is refused; nothing of it was run. Keep only its `model` and its `args` or `cfg`."
+            f"{path} {problem}, which is refused; nothing of it was run. Keep only its `model` and its `args` or `cfg`."
         ) from error
     except (OSError, EOFError, RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise DataError(f"{path} is truncated, damaged or no checkpoint; copy it again") from error
@@ -161,17 +161,17 @@ def module_names(layers: int) -> dict[str, tuple[str, ...]]:
         attentions = {"attention": "self_attn"} | ({"cross": "encoder_attn"} if side == "decoder" else {})
         for layer in range(layers):
             ours, theirs = f"{side}.{layer}", f"{side}.layers.{layer}"
-            for name, its in attentions.items():
-                modules[f"{ours}.{name}.query"] = (f"{theirs}.{its}.q_proj",)
-                modules[f"{ours}.{name}.key_value"] = (f"{theirs}.{its}.k_proj", f"{theirs}.{its}.v_proj")
-                modules[f"{ours}.{name}.out"] = (f"{theirs}.{its}.out_proj",)
+            for name, attention in attentions.items():
+                modules[f"{ours}.{name}.query"] = (f"{theirs}.{attention}.q_proj",)
+                modules[f"{ours}.{name}.key_value"] = (f"{theirs}.{attention}.k_proj", f"{theirs}.{attention}.v_proj")
+                modules[f"{ours}.{name}.out"] = (f"{theirs}.{attention}.out_proj",)
             modules[f"{ours}.feed_forward.inner"] = (f"{theirs}.fc1",)
             modules[f"{ours}.feed_forward.outer"] = (f"{theirs}.fc2",)
             for number, norm in enumerate([*attentions.values(), "final"]):
                 modules[f"{ours}.norms.{number}"] = (f"{theirs}.{norm}_layer_norm",)
         modules[f"{side}_norm"] = (f"{side}.layer_norm",)
     return {
-        f"{ours}.{kind}": tuple(f"{each}.{kind}" for each in theirs)
+        f"{ours}.{kind}": tuple(f"{part}.{kind}" for part in theirs)
         for ours, theirs in modules.items()
         for kind in ("weight", "bias")
     }
@@ -183,11 +183,11 @@ def from_fairseq(tensors: Mapping[str, Tensor], layers: int, vocabulary: int, pa
     wanted = {_SOURCE, _TARGET, *(layer for theirs in names.values() for layer in theirs)}
     known = wanted | {_OUTPUT, *_POSITIONS}
     unknown = sorted(name for name in tensors.keys() - known if not _IGNORED.fullmatch(name))
-    for what, found in (("unknown layers", unknown), ("layers missing", sorted(wanted - tensors.keys()))):
-        if found:
-            more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+    for problem, odd in (("unknown layers", unknown), ("layers missing", sorted(wanted - tensors.keys()))):
+        if odd:
+            more = f" and {len(odd) - 5} more" if len(odd) > 5 else ""
             raise DataError(
-                f"{path}: {what}: {', '.join(found[:5])}{more}. Only fairseq's pre-norm `transformer` is imported; is "
+                f"{path}: {problem}: {', '.join(odd[:5])}{more}. Only fairseq's pre-norm `transformer` is imported; is "
                 "this another architecture?"
             )
     source, target = tensors[_SOURCE], tensors[_TARGET]

@@ -46,7 +46,7 @@ def pegasus(imported: ImportedWeights, specials: Specials, *, positions: int, ma
         tensors |= {f"model.{side}.embed_tokens.weight": embedding, f"model.{side}.embed_positions.weight": table}
     for name, theirs in module_names(sizes["layers"]).items():
         parts = state[name].chunk(len(theirs))
-        tensors |= {f"model.{each}": part for each, part in zip(theirs, parts, strict=True)}
+        tensors |= {f"model.{their_name}": part for their_name, part in zip(theirs, parts, strict=True)}
     bias = torch.zeros(1, len(embedding))
     bias[:, : specials.eos] = -torch.inf
     model = PegasusForConditionalGeneration(config)

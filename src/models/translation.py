@@ -20,18 +20,20 @@ class Translated(SequenceModel):
 
     Args:
         model: answers in its own ids.
-        there, back: to the model's ids, and from them.
+        inward, outward: to the model's ids, and from them.
         specials: of the ids outside.
         max_length: of what the model decodes, in its own tokens; that of a call counts outside.
     """
 
-    def __init__(self, model: SequenceModel, there: Translate, back: Translate, specials: Specials, max_length: int):
+    def __init__(
+        self, model: SequenceModel, inward: Translate, outward: Translate, specials: Specials, max_length: int
+    ):
         super().__init__()
         self.model = model
         self.specials = specials
         self.max_length = max_length
-        self._there = lru_cache(2**16)(lambda row: tuple(there(row)))  # targets come again, epoch after epoch
-        self._back = lru_cache(2**12)(lambda row: tuple(back(row)))
+        self._inward = lru_cache(2**16)(lambda row: tuple(inward(row)))  # targets come again, epoch after epoch
+        self._outward = lru_cache(2**12)(lambda row: tuple(outward(row)))
 
     def token_nll(self, source: Any, target: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
         return self.model.token_nll(self._read(source), self._read(target), label_smoothing=label_smoothing)
@@ -54,10 +56,10 @@ class Translated(SequenceModel):
     def _read(self, rows: Any) -> Any:
         if not isinstance(rows, Tensor):
             return rows  # encoded already
-        return _translated(rows, self._there, self.specials.pad, self.model.specials.pad)
+        return _translated(rows, self._inward, self.specials.pad, self.model.specials.pad)
 
     def _written(self, rows: Tensor, max_length: int) -> Tensor:
-        return _translated(rows, self._back, self.model.specials.pad, self.specials.pad)[:, :max_length]
+        return _translated(rows, self._outward, self.model.specials.pad, self.specials.pad)[:, :max_length]
 
 
 def _translated(rows: Tensor, translate: Translate, old_pad: int, new_pad: int) -> Tensor:

@@ -163,11 +163,11 @@ class RunFolder:
     def verdicts(self, split: str) -> Path:
         return self._file("verdicts", split)
 
-    def _file(self, what: str, split: str) -> Path:
+    def _file(self, contents: str, split: str) -> Path:
         """Raises DataError where a split's name, which a file of the folder may have told, would lead out of it."""
         if not (isinstance(split, str) and TEST_SET.fullmatch(split)):
             raise DataError(f"{self.path}: {split!r} is no name of a test set: {TEST_SET_WORDS}")
-        return self.path / f"{what}-{split}.jsonl"
+        return self.path / f"{contents}-{split}.jsonl"
 
     def predicted(self) -> bool:
         return self.training.exists()

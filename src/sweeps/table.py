@@ -109,7 +109,7 @@ def _varied(named: dict[str, str]) -> tuple[str, list[tuple[str, Any]]]:
     in for them, for a config takes a quarter of a second.
     """
     values = {key: every_value(named[key]) for key in ("replicate", "seed") if key in named}
-    several = [key for key, of in values.items() if len(of) > 1]
+    several = [key for key, numbers in values.items() if len(numbers) > 1]
     if len(several) > 1:
         raise ConfigError(
             f"{named['replicate']} {named['seed']}: a replicate moves the seed with data and denoiser; vary the "

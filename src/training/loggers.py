@@ -27,8 +27,8 @@ MOST_OF_A_TAG, MOST_OF_AN_ID = 64, 128  # characters, in W&B
 class Sheltered:
     """A logger of metrics whose failures end itself alone; `make` opens it."""
 
-    def __init__(self, what: str, make: Callable[[], Logger]) -> None:
-        self._what = what
+    def __init__(self, name: str, make: Callable[[], Logger]) -> None:
+        self._name = name
         self._logger: Logger | None = None
         self._logger = self._try(make)
 
@@ -50,7 +50,7 @@ class Sheltered:
         except Exception as error:
             self._logger = None
             reason = next(iter(str(error).splitlines()), repr(error))
-            say(f"{self._what} gets no metrics from here on ({reason}); metrics.jsonl has them")
+            say(f"{self._name} gets no metrics from here on ({reason}); metrics.jsonl has them")
             return None
 
 

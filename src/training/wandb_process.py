@@ -157,7 +157,11 @@ def _samples(folder: Path, splits: list[str]) -> Iterator[dict[str, Any]]:
                 "split": split,
                 "program": example.number,
                 "pseudocode": example.source,
-                **{f"{what} of {output}": of[output] for output in example.texts for what, of in _told(example)},
+                **{
+                    f"{column} of {output}": texts[output]
+                    for output in example.texts
+                    for column, texts in _told(example)
+                },
                 "what Pi did": example.fate,
             }
 
@@ -215,7 +219,7 @@ def _table(path: Path) -> Any:
 def _in_one_line(error: Exception) -> str:
     """What is wrong. Of what W&B checks with pydantic: of each setting, without the links that end it."""
     if hasattr(error, "errors"):
-        return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        return "; ".join(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors())
     return next((line for line in str(error).splitlines() if line.strip()), repr(error))
 
 

@@ -175,8 +175,8 @@ def _open_hdf5(path: Path, characters: int):
     try:
         file = h5py.File(path)
     except OSError as error:
-        what = "ends too early; copy it again" if "truncated" in str(error) else "no HDF5 file"
-        raise DataError(f"task.faces={path}: {what} ({error})") from error
+        problem = "ends too early; copy it again" if "truncated" in str(error) else "no HDF5 file"
+        raise DataError(f"task.faces={path}: {problem} ({error})") from error
     data = file.get("fonts")
     shape = getattr(data, "shape", None)
     if (

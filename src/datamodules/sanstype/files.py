@@ -145,8 +145,8 @@ def tests_in(folder: Path) -> dict[str, str]:
     others = sorted({*texts, *binarised} - {*NOT_TESTED, *_NAMES, *_OF_FAIRSEQ.values()})
     for name in others:
         if name in _NAMES.values() or not TEST_SET.fullmatch(name):
-            what = f"is what {folder}/test is called in results" if name in _NAMES.values() else TEST_SET_WORDS
-            raise DataError(f"{folder}/{name}.*: no name for a test set: {what}; rename these files")
+            reason = f"is what {folder}/test is called in results" if name in _NAMES.values() else TEST_SET_WORDS
+            raise DataError(f"{folder}/{name}.*: no name for a test set: {reason}; rename these files")
     return {**{name: split for split, name in _NAMES.items()}, **{name: name for name in others}}
 
 
@@ -159,16 +159,16 @@ def _check_marks(where: str, targets: Sequence[str]) -> None:
             (at.start() for at in re.finditer(r"(?<!\w)~", code) if not _BEFORE_A_TAB.search(code[: at.start()])), None
         )
         if any(mark in literals for mark in "#$~"):
-            what = r"`#`, `$` and `~` stand for blanks and a tab, in literals too; write \043, \044 and \176 there"
+            reason = r"`#`, `$` and `~` stand for blanks and a tab, in literals too; write \043, \044 and \176 there"
         elif any(blank != " " for blank in re.findall(r"\s+", literals)):
-            what = r"blanks side by side become one, in literals too; write \040 for each, and \t for a tab"
+            reason = r"blanks side by side become one, in literals too; write \040 for each, and \t for a tab"
         elif "#" in code:
-            what = "`#` stands for a blank, and a program of one line has no directives: take the format of SPoC"
+            reason = "`#` stands for a blank, and a program of one line has no directives: take the format of SPoC"
         elif tab is not None:
-            what = f"`~` stands for a tab; write `compl` for the operator in {line[max(0, tab - 20) : tab + 10]!r}"
+            reason = f"`~` stands for a tab; write `compl` for the operator in {line[max(0, tab - 20) : tab + 10]!r}"
         else:
             continue
-        raise DataError(f"{where}:{number}: {what}, or leave the program out of all files of the split")
+        raise DataError(f"{where}:{number}: {reason}, or leave the program out of all files of the split")
 
 
 def _without_inside(literal: re.Match[str]) -> str:
@@ -192,9 +192,9 @@ def read_any(folder: Path, split: str, execute: Execute) -> Split | None:
         return Split([], targets, [])
     lines = _read(path) if (path := folder / f"{split}.inp").exists() else [""] * len(targets)
     outputs = _read(path) if (path := folder / f"{split}.out").exists() else None
-    for what, column in (("sources", sources), (f"lines of {split}.inp", lines), (f"lines of {split}.out", outputs)):
+    for noun, column in (("sources", sources), (f"lines of {split}.inp", lines), (f"lines of {split}.out", outputs)):
         if column is not None and len(column) != len(targets):
-            raise DataError(f"{folder}: {split} has {len(targets)} targets, but {len(column)} {what}")
+            raise DataError(f"{folder}: {split} has {len(targets)} targets, but {len(column)} {noun}")
     inputs = [_standard_input(line) for line in lines]
     if outputs is None and split not in NOT_TESTED:
         return Split(sources, targets, _tests(split, targets, [[given] for given in inputs], execute))

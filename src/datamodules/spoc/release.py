@@ -92,8 +92,8 @@ def read(path: Path, skipped: Skipped) -> list[Program]:
     names = rows[0][1] if rows else []
     for column in COLUMNS:
         if names.count(column) != 1:
-            what = "is there twice" if column in names else "is missing"
-            raise DataError(f"{path}:1: the column {column} {what}; the release has {', '.join(COLUMNS)}")
+            problem = "is there twice" if column in names else "is missing"
+            raise DataError(f"{path}:1: the column {column} {problem}; the release has {', '.join(COLUMNS)}")
     widths = {len(cells) for _, cells in rows[1:]}
     if len(rows) > 2 and widths == {len(names) + 1}:
         raise DataError(f"{path}:1: {len(names)} names of columns, but {len(names) + 1} fields in every row below")
@@ -163,9 +163,9 @@ def _program(path: Path, rows: list[_Row]) -> Program:
     return Program(keys.pop(), tuple(lines), f"{path}:{rows[0].number}")
 
 
-def tests(folder: Path, problem: str, which: str) -> Tests:
+def tests(folder: Path, problem: str, kind: str) -> Tests:
     """The test cases of a problem: `public`, `hidden` or `all`. Raises DataError for a missing or damaged file."""
-    name = f"{problem}_testcases{'' if which == 'all' else f'_{which}'}.txt"
+    name = f"{problem}_testcases{'' if kind == 'all' else f'_{kind}'}.txt"
     path = folder / "testcases" / problem / name
     try:
         text = as_text(path.read_bytes(), "surrogateescape")

@@ -62,11 +62,12 @@ def load(settings: Mapping[str, Any], execute: Execute) -> TextData:
         sources = [program.source(settings["unannotated"]) for program in programs]
         return Split(sources, [program.target for program in programs], [tests(program) for program in programs])
 
-    unlabeled = [one.target for one in train]
+    unlabeled = [program.target for program in train]
     if settings["unlabeled"]:
         unlabeled += programs_below(Path(settings["unlabeled"]), skipped)
     tests_by_name = {
-        name: split(select("test", [one for one in programs if tests(one)]), tests) for name, programs in judged.items()
+        name: split(select("test", [program for program in programs if tests(program)]), tests)
+        for name, programs in judged.items()
     }
     for name, programs in {"train": train, "val": val, **tests_by_name}.items():
         if not programs:
@@ -88,7 +89,7 @@ def load(settings: Mapping[str, Any], execute: Execute) -> TextData:
         val=split(val, lambda _: ()),
         tests=tests_by_name,
         unlabeled=list(dict.fromkeys(unlabeled)),
-        unlabeled_val=list(dict.fromkeys(one.target for one in val)),
+        unlabeled_val=list(dict.fromkeys(program.target for program in val)),
         to_cpp=to_cpp,
         as_source=as_source,
         normal_form=normal_form,
