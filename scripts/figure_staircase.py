@@ -12,6 +12,7 @@ from typing import Any
 from composed.datamodules.staircase import Staircase
 from composed.errors import ComposedError, DataError
 from composed.models.staircase import least_complexity
+from composed.reporting.runs import Run, find_runs
 from composed.reporting.statistics import Estimate, estimate
 from composed.runs.folder import RunFolder
 from composed.system.files import read_json, read_lines, write_atomically, write_text
@@ -20,33 +21,36 @@ from composed.tasks.staircase import StaircaseTask
 DIRECT, COMPOSED = "baseline", "composed_pathwise"
 WORDS = {DIRECT: "f trained alone", COMPOSED: "f trained through rounding"}
 BLUE, ORANGE = "#0072b2", "#d55e00"
-Runs = dict[str, dict[int, RunFolder]]  # by mode and replicate, or seed
+Runs = dict[str, dict[int, Run]]  # by mode and seed of fine-tuning
 
 
 def find(runs: Path) -> Runs:
     """Raises DataError where a mode is missing, or the runs differ in more than mode and seed."""
-    found: Runs = defaultdict(dict)
-    for path in sorted(runs.glob("staircase-*/result.json")):
-        result = read_json(path)
-        found[result["finetuning"]][result["seeds"]["seed"]] = RunFolder(path.parent)
-    if not {DIRECT, COMPOSED} <= found.keys():
+    by_mode: Runs = defaultdict(dict)
+    for run in find_runs(sorted(runs.glob("staircase-*"))).runs:
+        by_mode[run.mode][run.result.seed] = run
+    if not {DIRECT, COMPOSED} <= by_mode.keys():
         raise DataError(f"{runs} holds no finished runs of task=staircase with both {DIRECT} and {COMPOSED}")
-    if len({str(run.config()["task"]) for of in found.values() for run in of.values()}) > 1:
+    if len({str(run.settings) for by_seed in by_mode.values() for run in by_seed.values()}) > 1:
         raise DataError(f"{runs} holds runs of different staircases; draw them apart")
-    return found
+    return by_mode
 
 
-def over_seeds(runs: dict[int, RunFolder], index: int, split: str, name: str, output: str | None = None) -> Estimate:
+def trained_task(run: Run) -> StaircaseTask:
+    return StaircaseTask.open(RunFolder(run.folder).trained())
+
+
+def over_seeds(runs: dict[int, Run], index: int, split: str, name: str, output: str | None = None) -> Estimate:
     """Of one staircase; `output` is base or composition for what is measured on outputs."""
-    entries = [read_json(run.result)["staircases"][split][index] for run in runs.values()]
+    entries = [run.scores.extra["staircases"][split][index] for run in runs.values()]
     return estimate([(entry[output] if output else entry)[name] for entry in entries])
 
 
-def ratio(found: Runs, index: int) -> Estimate:
+def ratio(by_mode: Runs, index: int) -> Estimate:
     """Complexity of f trained alone over that of f trained through rounding, over the seeds of both."""
-    shared = sorted(found[DIRECT].keys() & found[COMPOSED].keys())
+    shared = sorted(by_mode[DIRECT].keys() & by_mode[COMPOSED].keys())
     complexities = {
-        mode: [read_json(found[mode][seed].result)["staircases"]["id"][index]["complexity"] for seed in shared]
+        mode: [by_mode[mode][seed].scores.extra["staircases"]["id"][index]["complexity"] for seed in shared]
         for mode in (DIRECT, COMPOSED)
     }
     return estimate([a / b for a, b in zip(complexities[DIRECT], complexities[COMPOSED], strict=True)])
@@ -67,26 +71,26 @@ def least(task: StaircaseTask, index: int, mode: str) -> float:
     return least_complexity(inputs.tolist(), (targets - slack).tolist(), (targets + slack).tolist())
 
 
-def draw(found: Runs, path: Path) -> None:
+def draw(by_mode: Runs, path: Path) -> None:
     import matplotlib.style
     from matplotlib.figure import Figure
 
-    first = min(found[DIRECT].keys() & found[COMPOSED].keys())
-    stairs = StaircaseTask.open(found[DIRECT][first].trained()).stairs
+    first = min(by_mode[DIRECT].keys() & by_mode[COMPOSED].keys())
+    stairs = trained_task(by_mode[DIRECT][first]).stairs
     with matplotlib.style.context("default"):
         figure = Figure(figsize=(10, 4), layout="constrained")
         left, right = figure.subplots(1, 2, width_ratios=[1.6, 1])
-        _fits(left, {mode: found[mode][first] for mode in (DIRECT, COMPOSED)}, stairs[0])
-        _complexities(right, found, stairs)
+        _fits(left, {mode: by_mode[mode][first] for mode in (DIRECT, COMPOSED)}, stairs[0])
+        _complexities(right, by_mode, stairs)
         write_atomically(
             path, lambda temporary: figure.savefig(temporary, format="png", dpi=140, metadata={"Software": None})
         )
 
 
-def _fits(axes: Any, runs: dict[str, RunFolder], stair: Staircase) -> None:
+def _fits(axes: Any, runs: dict[str, Run], stair: Staircase) -> None:
     axes.axvspan(-stair.half, stair.half, color="#eeeeee", zorder=0)
     for mode, run in runs.items():
-        inside, outside = (next(read_lines(run.predictions(split))) for split in ("id", "ood"))
+        inside, outside = (next(read_lines(RunFolder(run.folder).predictions(split))) for split in ("id", "ood"))
         points = sorted(zip(inside["x"] + outside["x"], inside["base"] + outside["base"], strict=True))
         axes.plot(
             *zip(*points, strict=True), color=BLUE if mode == DIRECT else ORANGE, linewidth=1.6, label=WORDS[mode]
@@ -107,7 +111,7 @@ def _fits(axes: Any, runs: dict[str, RunFolder], stair: Staircase) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _complexities(axes: Any, found: Runs, stairs: list[Staircase]) -> None:
+def _complexities(axes: Any, by_mode: Runs, stairs: list[Staircase]) -> None:
     """Of the staircases with the first one's steps and width, whose gaps differ."""
     alike = [i for i, stair in enumerate(stairs) if (stair.steps, stair.width) == (stairs[0].steps, stairs[0].width)]
     at = [stairs[i].width / stairs[i].gap for i in alike]
@@ -116,29 +120,28 @@ def _complexities(axes: Any, found: Runs, stairs: list[Staircase]) -> None:
         (COMPOSED, ORANGE, "line_cost", "straight line"),
     ):
         axes.plot(at, [getattr(stairs[i], cost) for i in alike], "--", color=colour, label=f"theory: {words}")
-        task = StaircaseTask.open(next(iter(found[mode].values())).trained())
+        task = trained_task(next(iter(by_mode[mode].values())))
         exact = [least(task, i, mode) for i in alike]
         axes.plot(at, exact, ":", color=colour, label=f"least possible: {WORDS[mode]}")
-        measured = [over_seeds(found[mode], i, "id", "complexity") for i in alike]
+        measured = [over_seeds(by_mode[mode], i, "id", "complexity") for i in alike]
         axes.errorbar(
-            at, [each.mean for each in measured], [each.half_width or 0.0 for each in measured], fmt="o", color=colour,
-            capsize=3, label=f"measured: {WORDS[mode]}",
+            at, [point.mean for point in measured], [point.half_width or 0.0 for point in measured], fmt="o",
+            color=colour, capsize=3, label=f"measured: {WORDS[mode]}",
         )  # fmt: skip
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     axes.set_ylim(0.3, 400)
-    axes.set_xticks(at, [f"{each:g}" for each in at])
+    axes.set_xticks(at, [f"{value:g}" for value in at])
     axes.set_xlabel("width of a step / gap between steps")
     axes.set_title("Complexity of f: half the sum of its squared weights", fontsize=10)
     axes.legend(frameon=False, fontsize=9, loc="upper left")
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def describe(found: Runs, command: str) -> str:
+def describe(by_mode: Runs, command: str) -> str:
     """The Markdown text: the picture, every number behind it, and how it came about."""
-    first = next(iter(found[DIRECT].values()))
-    task = StaircaseTask.open(first.trained())
-    stairs, place = task.stairs, read_json(first.path / "environment.json")
+    first = next(iter(by_mode[DIRECT].values()))
+    task, place = trained_task(first), read_json(first.folder / "environment.json")
     lines = [
         "# Staircases",
         "",
@@ -148,7 +151,7 @@ def describe(found: Runs, command: str) -> str:
         "",
         "Error is the mean squared error: of f trained alone, of the same f rounded at test time (the fair rival, "
         "which uses rounding, too), and of the composition where f was trained through rounding; inside on the steps "
-        f"that f learned from, outside on {first.trained().task.beyond} further steps on either side. Complexity "
+        f"that f learned from, outside on {task.settings.beyond} further steps on either side. Complexity "
         "is half the sum of f's squared weights. Turns: how often f goes from steep to flat or back. The theory "
         "compares the cost of the piecewise linear interpolant, 2 (steps − 1) / gap, with that of the straight line, "
         "2 / (width + gap). f may cost less than the one where it falls short of the steps (see its error inside), and "
@@ -162,19 +165,19 @@ def describe(found: Runs, command: str) -> str:
         "| least, alone | least, through | their ratio | ratio (theory) |",
         f"| {' | '.join(['--:'] * 17)} |",
     ]
-    for index, stair in enumerate(stairs):
+    for index, stair in enumerate(task.stairs):
         cells = [f"{stair.steps}", f"{stair.width:g}", f"{stair.gap:g}"]
         for split in ("id", "ood"):
             for mode, output in ((DIRECT, "base"), (DIRECT, "composition"), (COMPOSED, "composition")):
-                cells.append(_number(over_seeds(found[mode], index, split, "error", output), 3))
-        cells += [_number(over_seeds(found[mode], index, "id", "turns"), 1) for mode in (DIRECT, COMPOSED)]
+                cells.append(_number(over_seeds(by_mode[mode], index, split, "error", output), 3))
+        cells += [_number(over_seeds(by_mode[mode], index, "id", "turns"), 1) for mode in (DIRECT, COMPOSED)]
         for mode, cost in ((DIRECT, stair.interpolant_cost), (COMPOSED, stair.line_cost)):
-            cells.append(f"{_number(over_seeds(found[mode], index, 'id', 'complexity'), 1)} ({cost:.1f})")
+            cells.append(f"{_number(over_seeds(by_mode[mode], index, 'id', 'complexity'), 1)} ({cost:.1f})")
         exact = [least(task, index, mode) for mode in (DIRECT, COMPOSED)]
-        cells += [f"{each:.1f}" for each in (*exact, exact[0] / exact[1])]
-        cells.append(f"{_number(ratio(found, index), 1)} ({theory(stair):.1f})")
+        cells += [f"{value:.1f}" for value in (*exact, exact[0] / exact[1])]
+        cells.append(f"{_number(ratio(by_mode, index), 1)} ({theory(stair):.1f})")
         lines.append(f"| {' | '.join(cells)} |")
-    seconds = [read_json(run.result)["seconds"]["training"] for of in found.values() for run in of.values()]
+    seconds = [run.result.seconds["training"] for by_seed in by_mode.values() for run in by_seed.values()]
     lines += [
         "",
         f"- runs: {len(seconds)}, {sum(seconds):.0f} s of training together",
@@ -191,8 +194,8 @@ def _number(value: Estimate, digits: int) -> str:
 if __name__ == "__main__":
     runs, out, command = sys.argv[1:]
     try:
-        found = find(Path(runs))
-        draw(found, Path(out) / "staircase.png")
-        write_text(Path(out) / "README.md", describe(found, command))
+        by_mode = find(Path(runs))
+        draw(by_mode, Path(out) / "staircase.png")
+        write_text(Path(out) / "README.md", describe(by_mode, command))
     except ComposedError as error:
         sys.exit(f"error: {error}")

@@ -11,7 +11,8 @@ import numpy as np
 
 from composed.errors import ComposedError, DataError
 from composed.reporting.pictures import sheet
-from composed.system.files import read_json, write_bytes
+from composed.reporting.runs import Run, find_runs
+from composed.system.files import write_bytes
 
 FACES, LETTERS = 4, 22
 ROWS = (
@@ -26,19 +27,18 @@ ROWS = (
 
 def predictions(runs: Path) -> dict[str, dict[str, np.ndarray]]:
     """Of the first replicate of every mode, by mode. Raises DataError where one of the modes of ROWS is missing."""
-    found: dict[str, tuple[int, Path]] = {}
-    for path in sorted(runs.glob("fonts-*/result.json")):
-        result = read_json(path)
-        found.setdefault(result["finetuning"], (result["replicate"], path.parent))
-    if missing := {mode for mode, *_ in ROWS} - found.keys():
+    first: dict[str, Run] = {}
+    for run in find_runs(sorted(runs.glob("fonts-*"))).runs:
+        first.setdefault(run.mode, run)
+    if missing := {mode for mode, *_ in ROWS} - first.keys():
         raise DataError(f"{runs} holds no finished run of task=fonts with finetuning={' or '.join(sorted(missing))}")
-    if len({found[mode][0] for mode, *_ in ROWS}) > 1:
+    if len({first[mode].replicate for mode, *_ in ROWS}) > 1:
         raise DataError(f"{runs}: the modes share no replicate")
     loaded = {}
     for mode, *_ in ROWS:
-        with np.load(found[mode][1] / "predictions-test.npz") as saved:
+        with np.load(first[mode].folder / "predictions-test.npz") as saved:
             loaded[mode] = {name: saved[name] for name in saved.files}
-    denoising = found["composed_pathwise"][1] / "pictures" / "denoising.png"
+    denoising = first["composed_pathwise"].folder / "pictures" / "denoising.png"
     return {**loaded, "": {"denoising": np.frombuffer(denoising.read_bytes(), np.uint8)}}
 
 

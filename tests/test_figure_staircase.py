@@ -33,23 +33,23 @@ def test_the_picture_is_drawn_and_the_same_runs_give_the_same_bytes(runs, tmp_pa
 
 
 def test_ratios_are_paired_by_seed_and_stand_beside_the_theory(runs):
-    found = figure.find(runs)
+    by_mode = figure.find(runs)
     entries = {
-        (mode, seed): json.loads(folder.result.read_text())["staircases"]["id"][2]["complexity"]
-        for mode, of in found.items()
-        for seed, folder in of.items()
+        (mode, seed): json.loads((run.folder / "result.json").read_text())["staircases"]["id"][2]["complexity"]
+        for mode, by_seed in by_mode.items()
+        for seed, run in by_seed.items()
     }
     expected = [entries["baseline", seed] / entries["composed_pathwise", seed] for seed in (0, 1)]
-    assert figure.ratio(found, 2).mean == pytest.approx(sum(expected) / 2)
-    text = figure.describe(found, "make it")
+    assert figure.ratio(by_mode, 2).mean == pytest.approx(sum(expected) / 2)
+    text = figure.describe(by_mode, "make it")
     assert "    make it\n" in text
     (line,) = [line for line in text.splitlines() if line.startswith("| 6 | 1 | 0.25 |")]
-    assert line.endswith(f"{figure.ratio(found, 2).mean:.1f} ±{figure.ratio(found, 2).half_width:.1f} (25.0) |")
+    assert line.endswith(f"{figure.ratio(by_mode, 2).mean:.1f} ±{figure.ratio(by_mode, 2).half_width:.1f} (25.0) |")
 
 
 def test_the_least_complexities_and_the_rounded_rival_are_in_the_table(runs):
-    found = figure.find(runs)
-    text = figure.describe(found, "make it")
+    by_mode = figure.find(runs)
+    text = figure.describe(by_mode, "make it")
     header, *lines = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
     lines = lines[1:]
     assert {len(line) for line in (header, *lines)} == {17}
@@ -58,7 +58,7 @@ def test_the_least_complexities_and_the_rounded_rival_are_in_the_table(runs):
     ratios = [float(each) for each in column["their ratio"][:4]]
     assert ratios == sorted(ratios)
     assert ratios[3] > 4 * ratios[0]
-    rounded = figure.over_seeds(found["baseline"], 0, "id", "error", "composition")
+    rounded = figure.over_seeds(by_mode["baseline"], 0, "id", "error", "composition")
     assert lines[0][4].startswith(f"{rounded.mean:.3f}")
 
 
