@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import signal
 import sys
 import time
@@ -13,10 +11,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from composed.judges.engine import containment, judge
-from composed.judges.records import JudgeError, Limits, Program, Test, Verdict
+from composed.judges.files import InputError, read_programs, write_verdicts
+from composed.judges.records import MEBIBYTE, JudgeError, Limits, Verdict
 from composed.printable import printable
 
 _MOST = 1e9  # seconds, MiB, workers: more is a slip
@@ -25,12 +24,6 @@ _TIERS = {
     "B": "seccomp, Landlock and resource limits (no namespaces)",
     "unsafe": "resource limits only: programs run with all your rights",
 }
-
-
-class InputError(JudgeError):
-    """A line of the predictions cannot be read; names the file and the line."""
-
-    code = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,43 +38,64 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(number, _interrupt)
     partial = options.out and options.out.with_name(options.out.name + ".partial")
     try:
-        programs, unreadable = _read(options.predictions, options.keep_going)
-        memory = options.memory << 20
-        tier = containment(options.tier, options.unsafe)
-        _say(f"tier {tier}: {_TIERS[tier]}")
-        started = time.monotonic()
-        with _progress(len(programs)) as progress:
-            verdicts = judge(
-                programs,
-                limits=replace(Limits(), cpu=options.cpu, wall=max(Limits().wall, 10 * options.cpu), memory=memory),
-                workers=options.workers,
-                cache=partial,
-                earlier=options.out,
-                unsafe=options.unsafe,
-                progress=progress,
-                compare=options.compare,
-                tier=tier,
-                shared=not options.alone,
-            )
-        _write(verdicts, options.out)
-        if partial:
-            partial.unlink(missing_ok=True)
+        return _judge(options, partial)
     except KeyboardInterrupt:
         _say("interrupted" + (f"; the same command goes on from {partial}" if partial else ""))
         return 130
+    except InputError as error:
+        _say(f"error: {error} (--keep-going leaves such lines out)")
+        return error.code
     except JudgeError as error:
         _say(f"error: {error}")
         return error.code
     except OSError as error:
         _say(f"error: {error.filename or 'output'}: {error.strerror}")
         return 1
+
+
+def _judge(options: argparse.Namespace, partial: Path | None) -> int:
+    unreadable: list[str] = []
+
+    def skip(message: str) -> None:
+        _say(message)
+        unreadable.append(message)
+
+    programs = read_programs(options.predictions, skip if options.keep_going else None)
+    tier = containment(options.tier, options.unsafe)
+    _say(f"tier {tier}: {_TIERS[tier]}")
+    started = time.monotonic()
+    limits = replace(
+        Limits(), cpu=options.cpu, wall=max(Limits().wall, 10 * options.cpu), memory=options.memory * MEBIBYTE
+    )
+    with _progress(len(programs)) as progress:
+        verdicts = judge(
+            programs,
+            limits=limits,
+            workers=options.workers,
+            cache=partial,
+            earlier=options.out,
+            unsafe=options.unsafe,
+            progress=progress,
+            compare=options.compare,
+            tier=tier,
+            shared=not options.alone,
+        )
+    write_verdicts(verdicts, options.out)
+    if partial:
+        partial.unlink(missing_ok=True)
+    faults = _tell(verdicts, time.monotonic() - started)
+    return 1 if unreadable or faults else 0
+
+
+def _tell(verdicts: Sequence[Verdict], seconds: float) -> int:
+    """Says what they come to; returns how many programs the judge failed on."""
     classes = Counter(verdict.verdict for verdict in verdicts)
     counts = ", ".join(f"{count} {name}" for name, count in classes.most_common())
-    _say(f"{len(verdicts)} programs in {time.monotonic() - started:.1f} s: {counts or 'nothing to judge'}")
+    _say(f"{len(verdicts)} programs in {seconds:.1f} s: {counts or 'nothing to judge'}")
     faults = [verdict for verdict in verdicts if verdict.verdict == "not_judged"]
     for verdict in faults[:20]:
         _say(f"the judge failed on {verdict.id} (its line's key is {verdict.key}): {verdict.diagnostics}")
-    return 1 if unreadable or faults else 0
+    return len(faults)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -95,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--workers", type=_above_0(int), help="programs judged at the same time (all cores)")
     parser.add_argument("--cpu", type=_above_0(float), default=Limits().cpu, help="CPU seconds a test (%(default)s)")
     parser.add_argument(
-        "--memory", type=_above_0(int), default=Limits().memory >> 20, help="MiB of memory a test (%(default)s)"
+        "--memory", type=_above_0(int), default=Limits().memory // MEBIBYTE, help="MiB of memory a test (%(default)s)"
     )
     parser.add_argument("--alone", action="store_true", help="compile every program by itself; many times slower")
     parser.add_argument("--compare", choices=["exact", "tokens"], default="exact", help="how output is compared")
@@ -120,57 +134,6 @@ def _to_write(text: str) -> Path:
     if not text or path.is_dir() or (path.exists() and not path.is_file()):
         raise argparse.ArgumentTypeError(f"{text!r} is no file that verdicts can be written to")
     return path
-
-
-def _read(source: str, keep_going: bool) -> tuple[list[Program], int]:
-    programs, unreadable = [], 0
-    with sys.stdin.buffer if source == "-" else open(source, "rb") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                programs.append(_program(json.loads(line)))
-            except (ValueError, KeyError, TypeError, RecursionError) as error:
-                reason = f"no field {error}" if isinstance(error, KeyError) else str(error)
-                message = f"{'standard input' if source == '-' else source}:{number}: not a prediction: {reason}"
-                if not keep_going:
-                    raise InputError(f"{message} (--keep-going leaves such lines out)") from error
-                _say(message)
-                unreadable += 1
-    return programs, unreadable
-
-
-def _program(fields: Any) -> Program:
-    if not isinstance(fields, dict):
-        raise TypeError(f"{_quoted(fields)} is not an object")
-    if not isinstance(fields["id"], str | int):
-        raise TypeError(f"the id {_quoted(fields['id'])} is not a string")
-    code = _text(fields["code"])
-    if not isinstance(fields["tests"], list):  # a program without tests would be correct whatever it prints
-        raise TypeError(f"the tests are {_quoted(fields['tests'])}, not a list of objects; [] if it is only to run")
-    tests = tuple(Test(_text(test["input"]), _text(test["output"])) for test in fields["tests"])
-    return Program(str(fields["id"]), code, tests)
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{_quoted(value)} is not a string")
-    return value
-
-
-def _quoted(value: object) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 80 else f"{text[:80]}..."
-
-
-def _write(verdicts: list[Verdict], out: Path | None) -> None:
-    text = "".join(verdict.to_json() + "\n" for verdict in verdicts)
-    if out is None:
-        sys.stdout.write(text)
-        return
-    temporary = out.with_name(f"{out.name}.{os.getpid()}")
-    temporary.write_text(text)
-    temporary.replace(out)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from filelock import FileLock, Timeout
 
@@ -83,6 +83,22 @@ def text_lines(path: Path, errors: str = "strict") -> list[str]:
     except UnicodeDecodeError as error:
         number = data.count(b"\n", 0, error.start) + 1
         raise DataError(f"{path}:{number}: not UTF-8 ({error.reason}); save the file as UTF-8") from error
+    return _split(text)
+
+
+def stream_lines(stream: TextIO) -> list[str]:
+    """The same of standard input. Raises DataError with the line."""
+    data = getattr(stream, "buffer", stream).read()  # its own encoding is the locale's, not the data's
+    try:
+        text = data if isinstance(data, str) else as_text(data)
+    except UnicodeDecodeError as error:
+        number = error.object.count(b"\n", 0, error.start) + 1
+        raise DataError(f"line {number} of the input is not UTF-8 ({error.reason}); convert it with iconv") from error
+    return _split(text)
+
+
+def _split(text: str) -> list[str]:
+    """As many as `wc -l` counts and an unended last one: nothing that Unicode alone takes for an end of a line is."""
     return text.removesuffix("\n").split("\n") if text else []
 
 
