@@ -42,6 +42,8 @@ class Denoise(Group):
 @dataclass(frozen=True, kw_only=True)
 class DenoiseImages(Group):
     outputs: ClassVar[frozenset[str]] = frozenset({"image"})
+    dropout: ClassVar[None] = None  # that of the model
+    fresh: ClassVar[bool] = False
     name: str
     seed: Seed
     optim: DenoiserOfImages

@@ -10,7 +10,6 @@ from composed.config.pretraining import Denoise, DenoiseImages
 from composed.config.structure import narrowed, plain
 from composed.models.classifier import Classifier
 from composed.models.composition import fingerprint, freeze
-from composed.models.transformer import Transformer
 from composed.models.weights import load_weights
 from composed.runs.folder import RunFolder, provenance
 from composed.runs.store import Store
@@ -58,14 +57,13 @@ def frozen_denoiser(task: Task, weights: Path | None) -> Any:
 def _pretrain(task: Task, folder: Path) -> None:
     settings = task.config.pretraining
     assert isinstance(settings, Denoise | DenoiseImages)  # the others train none
-    dropout, fresh = (settings.dropout, settings.fresh) if isinstance(settings, Denoise) else (None, False)
     say(f"training the denoiser {folder}")
     seed = settings.seed
-    stages = task.denoising_stages(seed=seed, fresh=fresh)
+    stages = task.denoising_stages(seed=seed, fresh=settings.fresh)
     val = task.denoising("unlabeled_val", seed=seed + 1)
     train(
         Training(
-            task.denoiser(seed=seed, dropout=dropout),
+            task.denoiser(seed=seed, dropout=settings.dropout),
             task.optim(settings.optim),
             task.loss,
             seed=seed,
@@ -93,8 +91,7 @@ def _classifier(task: Task, pi: Any, command: str) -> nn.Module:
     """Says whether an output needs the denoiser: from the store, or trained on the denoiser's own pairs."""
     config, settings = task.config, narrowed(task.config.pretraining, Denoise)
     seed, budget = settings.seed, replace(settings.optim, updates=settings.classifier)
-    encoder = task.denoiser(seed=seed, dropout=settings.dropout)
-    assert isinstance(encoder, Transformer)  # `check` refuses others
+    encoder: Any = task.denoiser(seed=seed, dropout=settings.dropout)  # of a class that offers it
     encoder.load_state_dict(pi.state_dict())
     classifier = Classifier(encoder)
 

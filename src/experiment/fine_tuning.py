@@ -15,8 +15,6 @@ from composed.errors import ConfigError
 from composed.experiment.backtranslation import backtranslated
 from composed.models.adaptation import add_adapters, add_low_rank
 from composed.models.anchor import Anchor, fisher
-from composed.models.identity import Identity
-from composed.models.transformer import Transformer
 from composed.models.weights import load_weights
 from composed.runs.folder import RunFolder
 from composed.tasks.loss import ComposedTerm, Penalty
@@ -72,7 +70,7 @@ def _examples(task: Task, command: str) -> dict[str, Examples]:
 def predictor(task: Task, pi: nn.Module | None) -> Any:
     """f where fine-tuning starts: weights, then what the mode adds to them."""
     mode = task.config.finetuning
-    f = task.predictor(seed=task.config.seed)
+    f: Any = task.predictor(seed=task.config.seed)
     start = mode.start_from
     if start == "denoiser":
         if pi is None:
@@ -84,16 +82,14 @@ def predictor(task: Task, pi: nn.Module | None) -> Any:
     if mode.lora:
         add_low_rank(f, mode.lora)
     if mode.adapters:
-        assert isinstance(f, Transformer)  # `check` refuses others
         add_adapters(f, mode.adapters)
     return f
 
 
 def finished_predictor(task: Task, weights: Path) -> Any:
     """f as a run left it."""
-    f, adapters = task.predictor(seed=0), task.config.finetuning.adapters
-    if adapters:
-        assert isinstance(f, Transformer)
+    f: Any = task.predictor(seed=0)
+    if adapters := task.config.finetuning.adapters:
         add_adapters(f, adapters)
     load_weights(weights, f, vocabulary=task.signature or None)
     return f
@@ -115,8 +111,7 @@ def composed_term(task: Task, pi: nn.Module | None, optim: Optim) -> ComposedTer
     if mode.train_through is None:
         return None
     if mode.train_through == "identity":
-        assert isinstance(task, TextTask)  # `check` refuses others
-        pi = Identity(task.tokenizer.size, task.specials)
+        pi = task.identity()
     if pi is None:
         raise ConfigError("finetuning.train_through=denoiser, but there is no denoiser")
     estimator = instantiate(task.config.estimator)

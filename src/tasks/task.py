@@ -74,6 +74,10 @@ class Task(ABC):
     def denoiser(self, *, seed: int, dropout: float | None = None) -> nn.Module:
         """Pi with random weights of `seed`, and another dropout than in fine-tuning where one is given."""
 
+    def identity(self) -> nn.Module:
+        """A denoiser that repairs nothing. Raises ConfigError where the composed loss has no use for one."""
+        raise ConfigError("finetuning.train_through=identity: not for this kind of output; set it to denoiser or null")
+
     def as_denoiser_sees(self) -> Self:
         """The same data with the model and the tokenizer of Pi, where it has its own."""
         return self

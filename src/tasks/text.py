@@ -29,6 +29,7 @@ from composed.errors import ConfigError, DataError
 from composed.judges.records import JudgeError
 from composed.models.composition import Composition
 from composed.models.decoders import Decoder
+from composed.models.identity import Identity
 from composed.models.sequence import SequenceModel, Specials
 from composed.models.translation import Translated
 from composed.printable import printable
@@ -100,6 +101,9 @@ class TextTask(Task):
     @property
     def specials(self) -> Specials:
         return Specials(self.tokenizer.pad, self.tokenizer.bos, self.tokenizer.eos, self.tokenizer.unk)
+
+    def identity(self) -> Identity:
+        return Identity(self.tokenizer.size, self.specials)
 
     def as_denoiser_sees(self) -> Self:
         theirs = models_of(self.config).get("pretraining.model")
