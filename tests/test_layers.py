@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from composed.config.groups import EVERY, NO_KINDS
+
 SOURCE = Path(__file__).parents[1] / "src"
 FILES = sorted(SOURCE.rglob("*.py"))
 # The rooms from the ground up: each may import those before it. `conf` holds no code.
@@ -90,6 +92,12 @@ def test_no_circle_of_files():
     everywhere = {name: reached(name) for name in graph}
     circular = {name for name, others in everywhere.items() if name in others}
     assert circular == set()
+
+
+def test_a_module_beside_the_kinds_of_outputs_is_known_to_be_none():
+    """Or a config that names it would be taken for one of that kind."""
+    beside = {name.removeprefix("tasks.") for name in MODULES if name.startswith("tasks.")}
+    assert beside == EVERY | {*NO_KINDS}
 
 
 def test_noise_imports_nothing_of_ours_but_errors():

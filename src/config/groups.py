@@ -14,7 +14,7 @@ from composed.errors import ConfigError
 
 Outputs = Literal["text", "image", "staircase"]  # what an output is
 EVERY: frozenset[str] = frozenset(get_args(Outputs))
-_NO_KINDS = ("loss", "module", "task", "threads")  # of the modules of composed.tasks
+NO_KINDS = ("loss", "module", "task", "threads", "tokenizer", "writing")  # of the modules of composed.tasks
 
 
 class Group:
@@ -53,7 +53,7 @@ def setting(option: Any, name: str) -> Any:
 
 def is_kind(word: Any) -> bool:
     """Whether a module of `composed.tasks` is this kind of output: one of ours, or one that a person has added."""
-    if not isinstance(word, str) or not re.fullmatch("[a-z_]+", word) or word in _NO_KINDS:
+    if not isinstance(word, str) or not re.fullmatch("[a-z_]+", word) or word in NO_KINDS:
         return False
     name = f"composed.tasks.{word}"
     return word in EVERY or name in sys.modules or find_spec(name) is not None
