@@ -144,7 +144,7 @@ def check_abilities(config: Whole) -> None:
             model.installed(key, mode)
     if "pretraining.model" in models_of(config):
         _check_own_model(config)
-    for ability, wanted, what, instead in (
+    for ability, wanted, option, instead in (
         ("soft", mode.train_through and reads_soft_sources(estimator),
          "soft sources and a score of every id, which this estimator asks for",
          f"valid is estimator={' or '.join(SCORE_FUNCTIONS)}, without published_quirks"),
@@ -155,7 +155,7 @@ def check_abilities(config: Whole) -> None:
     ):  # fmt: skip
         if wanted and ability not in config.model.abilities:
             name = short(getattr(config.model, "_target_", "Glyphs"))
-            raise ConfigError(f"{name} does not offer {what}: {instead}, or use model=transformer")
+            raise ConfigError(f"{name} does not offer {option}: {instead}, or use model=transformer")
 
 
 def _check_own_model(config: Whole) -> None:

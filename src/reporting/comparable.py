@@ -53,7 +53,7 @@ def _check_one_experiment(runs: Sequence[Run]) -> None:
     first = runs[0] if runs else None
     for run in runs:
         assert first is not None
-        for what, ours, theirs in (
+        for aspect, ours, theirs in (
             ("task", first.result.task, run.result.task),
             ("profile", first.result.profile, run.result.profile),
             ("title", _without_measured(first.result.title), _without_measured(run.result.title)),
@@ -62,7 +62,7 @@ def _check_one_experiment(runs: Sequence[Run]) -> None:
         ):
             if ours != theirs:
                 raise ConfigError(
-                    f"one table cannot hold both runs, their {what} differs; report them apart:\n"
+                    f"one table cannot hold both runs, their {aspect} differs; report them apart:\n"
                     f"  {first.folder}: {ours}\n  {run.folder}: {theirs}"
                 )
 
@@ -135,8 +135,8 @@ def _otherwise_configured(runs: Sequence[Run]) -> LeftOut:
                     + "\n".join(f"  {line}" for line in lines or ["(their config.yaml files name no difference)"])
                     + "\nReport them apart, or in rows of their own: --by and the keys to tell them by."
                 )
-            what = "; ".join(lines[:MOST_KEYS]) + ("; ..." if len(lines) > MOST_KEYS else "")
-            odd[run.folder] = f"configured otherwise than most runs of {run.mode}, theirs | its: {what}"
+            keys = "; ".join(lines[:MOST_KEYS]) + ("; ..." if len(lines) > MOST_KEYS else "")
+            odd[run.folder] = f"configured otherwise than most runs of {run.mode}, theirs | its: {keys}"
     return odd
 
 

@@ -167,24 +167,24 @@ def missing(table: Table) -> list[tuple[str, str]]:
     """The runs that would make the table whole: which, and the command that makes each."""
     return [
         (
-            f"{each.mode}{variant_words(each.variant)}, {each.unit} {each.number}"
-            + (f" (left out: {each.why})" if each.why else ""),
-            each.command or "(its command is not known)",
+            f"{gap.mode}{variant_words(gap.variant)}, {gap.unit} {gap.number}"
+            + (f" (left out: {gap.why})" if gap.why else ""),
+            gap.command or "(its command is not known)",
         )
-        for each in table.missing
+        for gap in table.missing
     ]
 
 
 def unlike(table: Table) -> list[str]:
     """Of the pairs that do not share all the replicates of both, on which they were compared."""
     told = {}
-    for each in table.comparisons:
-        if each.shared and (each.shared != each.row.numbers or each.shared != each.reference.numbers):
-            told[each.row.label, each.reference.label] = each
+    for pair in table.comparisons:
+        if pair.shared and (pair.shared != pair.row.numbers or pair.shared != pair.reference.numbers):
+            told[pair.row.label, pair.reference.label] = pair
     return [
-        f"{each.row.label} − {_grouped(each.reference.label)}: on {each.row.unit}s "
-        f"{', '.join(map(str, each.shared))}, which both rows have"
-        for each in told.values()
+        f"{pair.row.label} − {_grouped(pair.reference.label)}: on {pair.row.unit}s "
+        f"{', '.join(map(str, pair.shared))}, which both rows have"
+        for pair in told.values()
     ]
 
 
@@ -205,7 +205,7 @@ def to_rich(table: Table) -> RenderableType:
                 cells[0] = Text(f"{line[0]} *")
             grid.add_row(*cells)
         grids += [Text(), grid]
-    gaps = [Text(f"missing: {which}:  {command}") for which, command in missing(table)]
+    gaps = [Text(f"missing: {gap}:  {command}") for gap, command in missing(table)]
     gaps += map(Text, unlike(table))
     return Group(Text(table.title, style="bold"), *grids, Text(), *gaps, Text(notes("*", table), style="dim"))
 
@@ -221,7 +221,7 @@ def to_markdown(table: Table) -> str:
         alignment = [":--" if side == "l" else "--:" for side in block.align]
         parts.append("\n".join(f"| {' | '.join(line)} |" for line in (header, alignment, *lines)))
     if gaps := missing(table):
-        parts.append("\n".join(f"- missing: {_escape_markdown(which)}: `{command}`" for which, command in gaps))
+        parts.append("\n".join(f"- missing: {_escape_markdown(gap)}: `{command}`" for gap, command in gaps))
     if shared := unlike(table):
         parts.append("\n".join(f"- {_escape_markdown(line)}" for line in shared))
     return "\n\n".join([*parts, _escape_markdown(notes("Bold", table))]) + "\n"
@@ -234,11 +234,11 @@ def _escape_markdown(text: str) -> str:
 def to_latex(table: Table) -> str:
     """A `table` environment for the booktabs package; the best row's rate is bold."""
     caption = _escape_latex(
-        " ".join([f"{table.title}. {notes('Bold', table)}", *(f"{each}." for each in unlike(table))])
+        " ".join([f"{table.title}. {notes('Bold', table)}", *(f"{sentence}." for sentence in unlike(table))])
     )
     lines = [
         "% needs \\usepackage{booktabs}",
-        *(f"% missing: {which}: {command}" for which, command in missing(table)),
+        *(f"% missing: {gap}: {command}" for gap, command in missing(table)),
         "\\begin{table}",
         "\\centering\\small",
         f"\\caption{{{caption}}}",

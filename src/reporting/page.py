@@ -80,11 +80,11 @@ def page(table: Table, runs: Sequence[Run], left_out: Mapping[Path, str], count:
         undefined=StrictUndefined,
     )
     files = resources.files("composed.reporting") / "html"
-    what, _, sizes = table.title.partition(";")[0].partition(": ")
+    experiment, _, sizes = table.title.partition(";")[0].partition(": ")
     return environment.get_template("report.html").render(
         style=Markup(files.joinpath("report.css").read_text("utf-8")),
         script=Markup(files.joinpath("report.js").read_text("utf-8")),
-        what=what,
+        what=experiment,
         sizes=sizes,
         table=table,
         split_name=split_name,
@@ -219,15 +219,15 @@ def _words(comparison: Decision) -> str:
 
 def _bars(table: Table) -> list[tuple[str, list[tuple[Markup, dict[str, float]] | None]]]:
     """Per row its shares, for every split; none where no measures are parts of a whole."""
-    found = []
+    labelled = []
     for row in table.rows if table.parts else ():
         bars: list[tuple[Markup, dict[str, float]] | None] = []
         for split in table.splits:
             rates = {name: row.rate(split, name) for name in table.parts}
             shares = {name: rate.mean for name, rate in rates.items() if rate}
             bars.append((charts.stack(shares), shares) if shares else None)
-        found.append((row.label, bars))
-    return found
+        labelled.append((row.label, bars))
+    return labelled
 
 
 def _drawing(curve: Curve) -> Drawing:

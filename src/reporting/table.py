@@ -185,10 +185,10 @@ def _check_family(family: Family, scores: Scores, rows: Sequence[Row]) -> None:
         "measures": [measure.name for measure in scores.measures if measure.better],
         "decodings": [*dict.fromkeys(row.decoding or "greedy" for row in rows)],
     }
-    for what, known in known_of.items():
-        named = getattr(family, what)
+    for noun, known in known_of.items():
+        named = getattr(family, noun)
         if absent := [name for name in named if name not in known]:
-            raise ConfigError(f"family: {what} names {', '.join(absent)}; there are {', '.join(known)} to compare")
+            raise ConfigError(f"family: {noun} names {', '.join(absent)}; there are {', '.join(known)} to compare")
 
 
 def _how_many(rows: Sequence[Row], unit: str) -> str:

@@ -133,7 +133,7 @@ def _check(result: Result, path: Path) -> None:
         raise ValueError("no seed of fine-tuning, or a seed that is no whole number")
     if wrong := [_name(name) for name, kind in KINDS.items() if not isinstance(getattr(result, name), kind)]:
         raise ValueError(f"{', '.join(wrong)} of another kind")
-    if odd := [each for each in scores.measures if each.better not in get_args(Better)]:
+    if odd := [measure for measure in scores.measures if measure.better not in get_args(Better)]:
         raise ValueError(f"{odd[0].name}: {odd[0].better!r} is no better side")
     if not scores.values[result.own_output] or not all(count > 0 for count in scores.examples.values()):
         raise DataError(f"{path}: it was tested on nothing; train again on data with a test set")

@@ -15,28 +15,28 @@ from composed.system.files import locked, write_json, write_text
 
 
 class Store:
-    """Folders `root/WHAT-KEY`: `key.json` (what shaped it), when made its file and `done.json`."""
+    """Folders `root/KIND-KEY`: `key.json` (what shaped it), when made its file and `done.json`."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def find(
         self,
-        what: str,
+        kind: str,
         file: str,
         shape: dict[str, Any],
         make: Callable[[Path], None] | None,
         command: str,
         leads: bool = True,
     ) -> Path:
-        """`file` of the entry `what` of this shape; `make(folder)` writes it where it is missing.
+        """`file` of the entry of this kind and shape; `make(folder)` writes it where it is missing.
 
         The rank that `leads` has the entry locked meanwhile, and other runs wait. Helper ranks of a distributed run
         pass leads=False: they join the leader in `make`, or return once another run has made the entry. An interrupted
         training goes on where it stopped. Raises ComposedError that names `command` where the entry is missing and
         `make` is None.
         """
-        folder = self.root / f"{what}-{content_key(shape)}"
+        folder = self.root / f"{kind}-{content_key(shape)}"
         path, done = folder / file, folder / "done.json"
         if done.exists():
             return path

@@ -62,7 +62,7 @@ class Table:
         kinds = {key: type(value) for key, value in entries.items()} if isinstance(entries, dict) else {}
         if {**MORE_KEYS, **kinds} != {**MORE_KEYS, **KEYS}:
             must, may = (
-                ", ".join(f"{key} (a {kind.__name__})" for key, kind in of.items()) for of in (KEYS, MORE_KEYS)
+                ", ".join(f"{key} (a {kind.__name__})" for key, kind in types.items()) for types in (KEYS, MORE_KEYS)
             )
             raise ConfigError(f"{path}: must have the keys {must}, may have {may}, and no others")
         try:

@@ -34,7 +34,7 @@ def _check_spelling(tokenizer: tokenizers.Tokenizer, name: str, split: Split) ->
 
     Raises DataError where it gives back the same for all of them, so that there is nothing to learn.
     """
-    for what, texts in (("targets", split.targets), ("sources", split.sources)):
+    for side, texts in (("targets", split.targets), ("sources", split.sources)):
         given = [" ".join(text.split()) for text in texts]
         read = [tokenizer.decode(tokenizer.encode(text)) for text in given]
         changed = [place for place, text in enumerate(given) if read[place] != text]
@@ -42,7 +42,7 @@ def _check_spelling(tokenizer: tokenizers.Tokenizer, name: str, split: Split) ->
             continue
         first = changed[0]
         told = (
-            f"the tokenizer of {name} gives back {len(changed)} of {len(given)} training {what} otherwise, such as "
+            f"the tokenizer of {name} gives back {len(changed)} of {len(given)} training {side} otherwise, such as "
             f"{given[first][:SHOWN]!r} as {read[first][:SHOWN]!r}"
         )
         if not any(read) or len({*read}) == 1 < len({*given}):
