@@ -277,7 +277,7 @@ def _check_mode(task: Fonts | Staircase | OwnTask, config: Whole) -> None:
 
 def _data(task: AnyTask, folder: Any) -> Iterator[Named]:
     """The files of task.folder that the task reads, by its own word where it has one."""
-    if not folder or not Path(folder).is_dir():
+    if not (isinstance(folder, str) and folder and Path(folder).is_dir()):
         return
     package = f"composed.datamodules.{task.name}"
     try:
