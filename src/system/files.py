@@ -147,6 +147,21 @@ def locked(folder: Path, busy: Callable[[], None]) -> Iterator[None]:
         lock.release()
 
 
+@contextlib.contextmanager
+def unless_busy(folder: Path) -> Iterator[bool]:
+    """Keeps other processes out of a folder that there is, and yields True; False where one is in it as `locked` is."""
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
 def plain_files(folder: Path) -> list[Path]:
     """Those of a folder itself that are not hidden, sorted; none where there is no such folder."""
     return sorted(path for path in folder.glob("[!.]*") if path.is_file())
