@@ -38,7 +38,7 @@ def load_weights(path: Path, model: nn.Module, *, vocabulary: str | None = None)
     Raises DataError where the file is missing or differs from what was saved, its vocabulary has another hash than
     `vocabulary`, or its shapes are not the model's.
     """
-    tensors, metadata = _read(path)
+    tensors, metadata = read_weights(path)
     if vocabulary is not None and metadata.get("vocabulary") != vocabulary:
         raise DataError(
             f"{path} was trained with another vocabulary (hash {str(metadata.get('vocabulary'))[:12]}, "
@@ -56,10 +56,11 @@ def load_weights(path: Path, model: nn.Module, *, vocabulary: str | None = None)
 
 def check_weights(path: Path) -> None:
     """Raises DataError where `path` holds no weights, or others than were saved."""
-    _read(path)
+    read_weights(path)
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors by name, and the metadata. Raises DataError where they are missing or differ from what was saved."""
     try:
         with safe_open(path, framework="pt") as file:
             metadata = json.loads((file.metadata() or {}).get("composed", "{}"))

@@ -8,7 +8,9 @@ import io
 import math
 import os
 import zipfile
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,16 @@ from composed.system.files import write_bytes
 from composed.tasks.module import Training
 from composed.training.recorder import StopSignals
 
+LAST, BEST = "last.ckpt", "best.safetensors"
+
+
+@dataclass(frozen=True)
+class Milestone:
+    """After so many `updates` a checkpoint is written, and then `reached` is called, in the process that writes."""
+
+    updates: int
+    reached: Callable[[], None]
+
 
 class Checkpoints(pl.Callback):
     """`last.ckpt` (weights, optimiser, position) for resuming, `best.safetensors` (the selected weights) for using.
@@ -34,11 +46,18 @@ class Checkpoints(pl.Callback):
     """
 
     def __init__(
-        self, folder: Path, task: Training, metadata: dict[str, str], signals: StopSignals, earlier: int = 1
+        self,
+        folder: Path,
+        task: Training,
+        metadata: dict[str, str],
+        signals: StopSignals,
+        earlier: int = 1,
+        milestone: Milestone | None = None,
     ) -> None:
-        self.last = folder / "last.ckpt"
-        self.kept = [self.last, *(folder / f"last-{age}.ckpt" for age in range(1, earlier + 1))]
-        self.best_path = folder / "best.safetensors"
+        self.kept = kept_in(folder, earlier)
+        self.last = self.kept[0]
+        self.best_path = folder / BEST
+        self.milestone = milestone
         self.task = task
         self.metadata = metadata
         self.signals = signals
@@ -55,7 +74,7 @@ class Checkpoints(pl.Callback):
         damaged = []
         for path in filter(Path.exists, self.kept):
             try:
-                state = _read(path)
+                state = read_checkpoint(path)
                 if state["metadata"]["vocabulary"] != self.metadata["vocabulary"]:
                     raise DataError(f"{path} was trained with another vocabulary, so the data has changed since")
                 self.task.model.load_state_dict(state["model"])
@@ -90,7 +109,7 @@ class Checkpoints(pl.Callback):
         if batch.part != optim.accumulate - 1 or done % optim.validate_every == 0 or done == optim.updates:
             return  # in the middle of an update, or a validation comes first and saves
         signal_received = self._signal(trainer)
-        if done % optim.checkpoint_every == 0 or signal_received:
+        if done % optim.checkpoint_every == 0 or signal_received or self._at_milestone(done):
             self._save(trainer, done)
             self._stop_if(signal_received, done)
 
@@ -131,10 +150,13 @@ class Checkpoints(pl.Callback):
             return
         scaler = trainer.precision_plugin.state_dict()  # of the losses, where gradients are of 16 bits
         state = {**learned, "scaler": scaler, "updates": updates, "best": self.best, "metadata": self.metadata}
-        buffer = io.BytesIO()  # torch.save on a full disk would not say that the disk is full
-        torch.save(state, buffer)
         self._age()
-        write_bytes(self.last, buffer.getbuffer())
+        write_checkpoint(self.last, state)
+        if self.milestone and self._at_milestone(updates):
+            self.milestone.reached()
+
+    def _at_milestone(self, updates: int) -> bool:
+        return self.milestone is not None and updates == self.milestone.updates
 
     def _age(self) -> None:
         """Rotates last -> last-1 -> last-2; last.ckpt exists at every moment."""
@@ -146,7 +168,27 @@ class Checkpoints(pl.Callback):
                 os.replace(link, older)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def kept_in(folder: Path, earlier: int) -> list[Path]:
+    """Where the checkpoints of a training are, the newest first."""
+    return [folder / LAST, *(folder / f"last-{age}.ckpt" for age in range(1, earlier + 1))]
+
+
+def updates_done(kept: Sequence[Path]) -> int:
+    """The updates after which the newest good one of some checkpoints was written; 0 where there is none."""
+    for path in filter(Path.exists, kept):
+        with suppress(Exception):  # damaged, which whoever resumes from it will say
+            return int(read_checkpoint(path)["updates"])
+    return 0
+
+
+def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Raises ComposedError where it cannot be written."""
+    buffer = io.BytesIO()  # torch.save on a full disk would not say that the disk is full
+    torch.save(state, buffer)
+    write_bytes(path, buffer.getbuffer())
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
     """Raises an error of any kind where a bit is not as it was written; nothing in the file is executed."""
     with zipfile.ZipFile(path) as parts:  # PyTorch reads nothing of a part that is marked as a folder
         bad = parts.testzip() or next((part.filename for part in parts.infolist() if part.external_attr), None)

@@ -20,7 +20,7 @@ from composed.models.adaptation import merge_low_rank
 from composed.models.sequence import SequenceModel
 from composed.models.weights import load_weights
 from composed.tasks.module import Training
-from composed.training.checkpoints import Checkpoints
+from composed.training.checkpoints import Checkpoints, Milestone
 from composed.training.recorder import Recorder, StopSignals
 
 for name in ("pytorch_lightning", "lightning_fabric"):
@@ -141,6 +141,7 @@ def train(
     trainer: Trainer,
     loggers: list[Any],
     sample: Callable[[Training], str] | None = None,
+    milestone: Milestone | None = None,
 ) -> dict[str, float]:
     """Trains to the last update, leaves the best weights in the model, on the trainer's device.
 
@@ -155,6 +156,7 @@ def train(
         trainer: the group of the config.
         loggers: get the metrics too.
         sample: tells what the model says on an example, for the person who waits.
+        milestone: a checkpoint that somebody else waits for.
 
     Returns where the best weights are from: {"update", "selection"}.
 
@@ -168,7 +170,7 @@ def train(
     with StopSignals() as signals, warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric")
         warnings.filterwarnings("ignore", "FSDP2-wrapped module .* returned a view")  # that no one writes into
-        keeper = Checkpoints(checkpoints, task, metadata, signals, earlier=trainer.checkpoints)
+        keeper = Checkpoints(checkpoints, task, metadata, signals, trainer.checkpoints, milestone)
         keeper.resume()
         recorder = Recorder(metrics, task, stage, loggers, sample)
         chunk = task.optim.validate_every
