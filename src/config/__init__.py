@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+from composed.config.beginnings import Beginnings
 from composed.config.decoding import Decoding
 from composed.config.estimator import Estimator
 from composed.config.finetuning import FineTuning
@@ -46,6 +47,7 @@ class Config:
     runs: Annotated[str, Silent()]
     store: Annotated[str, Silent()]
     redo: Annotated[bool, Silent()]
+    beginnings: Annotated[Beginnings, Silent()]
     tokenizer: Tokenizer
     backtranslation: Backtranslation
     judge: Annotated[Judge, Silent()]

@@ -1,4 +1,4 @@
-"""What tells runs and denoisers apart: what of a config shapes numbers, as the fields of its classes say.
+"""What tells runs, denoisers and beginnings apart: what of a config shapes numbers, as the fields of its classes say.
 
 Content, not a path, stands for the files that a config names.
 """
@@ -10,12 +10,20 @@ from typing import Any
 
 from composed.config import Config
 from composed.config.effects import contents, starts_from_a_mode, without_effect
+from composed.config.optim import FullBatch
 from composed.config.rules import Silent
 from composed.config.structure import Form, keys_where, plain
 from composed.config.trainer import Trainer
 
 # Keys of all seeds, each with the word for it in the name of a run that has another than its replicate.
 SEEDS = {"seed": "seed", "task.seed": "data", "pretraining.seed": "denoiser", "backtranslation.seed": "reverse"}
+
+# What no update before the branch of a fine-tuning depends on.
+_OF_LATER = (
+    *("profile", "decoding", "estimator", "pretraining.classifier"),
+    *("finetuning.name", "finetuning.schedule", "finetuning.predict_through", "finetuning.predict_above"),
+    *("finetuning.train_through", "finetuning.composed_weight", "finetuning.compose_after"),
+)
 
 
 def content_key(value: Any) -> str:
@@ -96,6 +104,35 @@ def denoiser_key(config: Config) -> str:
     kept = _without(node, [*keys_where(Config, node, _of_no_denoiser)])
     groups = [kept[key] for key in ("task", "tokenizer", "noise", "model", "pretraining")]
     return content_key([*groups, config.store, config.finetuning.depth, of_trainer(config.trainer)])
+
+
+def branch(config: Config) -> int:
+    """The update from which on a fine-tuning does what others that began alike need not do: its composed term joins.
+
+    Of one without, where `beginnings.share` says. 0: it shares no beginning.
+    """
+    mode, updates = config.finetuning, config.optim.updates
+    if isinstance(config.optim, FullBatch) or not config.beginnings.size:
+        return 0
+    after = round((mode.compose_after if mode.train_through else config.beginnings.share) * updates)
+    return after if after < updates else 0
+
+
+def beginning(config: Config) -> dict[str, Any]:
+    """What shapes a fine-tuning up to its branch, as far as the config alone tells: the same where all bits are."""
+    mode, optim = config.finetuning, config.optim
+    assert not isinstance(optim, FullBatch)  # which has no branch
+    later = [*_OF_LATER]
+    if mode.start_from != "denoiser" and not (mode.denoising_weight or mode.fisher):
+        later += ["denoiser", "pretraining", "noise"]
+    smoothing, moves = getattr(optim, "label_smoothing", 0.0), mode.base_weight_end is not None
+    if not (optim.decay == "linear" or isinstance(smoothing, list) or len(mode.stages) > 1 or moves):
+        later.append("optim.updates")  # nothing before the branch depends on how many there are in all
+    shape = _without(shaping(config), later)
+    if mode.train_through:  # lambda moves from the branch on
+        shape = _put(shape, {"finetuning.base_weight_end": None})
+    selects = optim.select == "last" or not mode.train_through  # else the lowest loss is sought after the branch alone
+    return {**shape, "branch": branch(config), "selects": selects}
 
 
 def _without(node: Mapping[str, Any], keys: Sequence[str], path: str = "") -> dict[str, Any]:
