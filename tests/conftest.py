@@ -65,7 +65,9 @@ def once(shared) -> Callable[[str, Callable[[Path], object]], Path]:
 
 @pytest.fixture
 def settings(shared) -> list[str]:
-    return ["profile=smoke", "logger=csv", f"task.data={shared / 'data'}", f"store={shared / 'store'}"]
+    """No shared beginnings: a run that is stopped in one test is compared with one of another."""
+    places = [f"task.data={shared / 'data'}", f"store={shared / 'store'}"]
+    return ["profile=smoke", "logger=csv", "beginnings.size=0", *places]
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from torch import nn
 from composed.config import Config
 from composed.config.identity import shaping
 from composed.errors import ComposedError
+from composed.experiment.beginning import begun
 from composed.experiment.denoiser import composition, denoiser_weights, frozen_denoiser
 from composed.experiment.evaluate import warn_of_no_judge
 from composed.experiment.fine_tuning import fine_tuning
@@ -16,6 +17,7 @@ from composed.models.composition import fingerprint
 from composed.runs.facts import Facts
 from composed.runs.folder import RunFolder, provenance
 from composed.system.console import main_process
+from composed.system.files import read_json
 from composed.tasks import open_task
 from composed.tasks.task import Task, Trained
 from composed.training.fit import train
@@ -33,7 +35,7 @@ def train_and_predict(folder: RunFolder, config: Config, loggers: Sequence[Any])
     pi = frozen_denoiser(task, weights)
     started = time.monotonic()
     trained = task.train_itself(folder, loggers) or _fine_tune(task, pi, folder, loggers)
-    seconds = {"training": round(time.monotonic() - started, 1)}
+    seconds = {"training": round(time.monotonic() - started + trained.elsewhere, 1)}
     composed = composition(task, trained.f, pi, command)
     started = time.monotonic()
     task.predict(folder, trained.f, composed)
@@ -43,6 +45,7 @@ def train_and_predict(folder: RunFolder, config: Config, loggers: Sequence[Any])
         task.show(folder, trained.f, pi)
         facts = {"updates": trained.updates, "best": trained.best, "resumed": trained.resumed, "seconds": seconds}
         facts |= {"denoiser": str(weights) if weights else None, "quality": quality, **task.facts(trained.f)}
+        facts |= {"began": read_json(folder.beginning)} if folder.beginning.exists() else {}
         Facts.of(facts, folder.training).write(folder.training)
 
 
@@ -51,25 +54,29 @@ def _fine_tune(task: Task, pi: nn.Module | None, folder: RunFolder, loggers: Seq
     config, before = task.config, _bits(pi)
     tuning = fine_tuning(task, pi, folder.command(denoiser="auto"))
     resumed = (folder.checkpoints / "last.ckpt").exists()
-    val = task.examples("val")
-    best = train(
-        tuning.training,
-        tuning.train,
-        val,
-        denoising=tuning.denoising,
-        stage=config.finetuning.name,
-        checkpoints=folder.checkpoints,
-        metrics=folder.metrics,
-        metadata={"vocabulary": task.signature, "what": "base predictor", **provenance(shaping(config))},
-        trainer=config.trainer,
-        loggers=list(loggers),
-        sample=task.teller(val, pi, ("x", "f(x)", "Pi(f(x))")),
-    )
+    val, stage = task.examples("val"), config.finetuning.name
+    metadata = {"vocabulary": task.signature, "what": "base predictor", **provenance(shaping(config))}
+    with begun(task, tuning, folder, stage=stage, metadata=metadata, loggers=loggers) as beginning:
+        best = train(
+            tuning.training,
+            tuning.train,
+            val,
+            denoising=tuning.denoising,
+            stage=stage,
+            checkpoints=folder.checkpoints,
+            metrics=folder.metrics,
+            metadata=metadata,
+            trainer=config.trainer,
+            loggers=list(loggers),
+            sample=task.teller(val, pi, ("x", "f(x)", "Pi(f(x))")),
+            milestone=beginning.milestone,
+        )
     if _bits(pi) != before:
         raise ComposedError(
             "the frozen denoiser changed during fine-tuning: a defect of this program, please report it"
         )
-    return Trained(tuning.training.model, tuning.training.updates, best, resumed)
+    resumed = resumed or beginning.resumed
+    return Trained(tuning.training.model, tuning.training.updates, best, resumed, beginning.elsewhere)
 
 
 def _bits(pi: nn.Module | None) -> str:

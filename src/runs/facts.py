@@ -19,7 +19,8 @@ class Facts:
     updates: of fine-tuning.
     best: the `update` of the weights that were selected, and the loss on which they were, `selection`.
     resumed: whether the training was stopped before it ended.
-    seconds: what each step took.
+    seconds: what each step took, or would have without the shared beginning.
+    began: the `entry` of the store where the training began, after so many `updates`, which took so many `seconds`.
     denoiser: the file of its weights; None where it has none.
     quality: how good Pi is, by names that say the unit; none without a Pi.
     splits: the names of the test sets.
@@ -36,6 +37,7 @@ class Facts:
     denoiser: str | None
     quality: Mapping[str, float]
     splits: list[str]
+    began: Mapping[str, Any] | LeftOut = LEFT_OUT
     about: str | LeftOut = LEFT_OUT
     rules: Rules | LeftOut = LEFT_OUT
     decoded_from: str | LeftOut = LEFT_OUT

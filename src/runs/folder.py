@@ -31,7 +31,7 @@ from composed.errors import ComposedError, ConfigError, DataError
 from composed.runs.facts import Facts
 from composed.system import processes
 from composed.system.console import main_process, say, training_id
-from composed.system.files import locked, read_json, write_json, write_text
+from composed.system.files import digest, locked, read_json, write_json, write_text
 
 GROUPS = ("finetuning", "pretraining", "tokenizer")  # of every config, which reports look into
 CODE = Path(__file__).resolve().parents[2]
@@ -54,8 +54,9 @@ class RunFolder:
     Files: config.yaml, overrides.yaml, shape.json (what the numbers depend on, with the content of the files that the
     config names as it was), environment.json, metrics.jsonl, checkpoints/{last.ckpt, best.safetensors},
     predictions-SPLIT.jsonl, training.json (its presence means trained and predicted), verdicts-SPLIT.jsonl, result.json
-    (finished). Where outputs are not decoded greedily, metrics and checkpoints are those of the run that training.json
-    names as `decoded_from`. A sweep adds log.txt, and failed.json where the run failed.
+    (finished). Where the training began at a shared beginning, beginning.json says which. Where outputs are not decoded
+    greedily, metrics and checkpoints are those of the run that training.json names as `decoded_from`. A sweep adds
+    log.txt, and failed.json where the run failed.
     """
 
     def __init__(self, path: Path) -> None:
@@ -66,7 +67,9 @@ class RunFolder:
         self.result = path / "result.json"
         self.log = path / "log.txt"
         self.failed = path / "failed.json"
+        self.beginning = path / "beginning.json"
         self._training_id = path / ".training_id"  # whose run it is
+        self._begun_id = path / ".begun_id"  # whose training has its beginning
 
     @classmethod
     def of(cls, config: Config) -> "RunFolder":
@@ -224,6 +227,15 @@ class RunFolder:
         ):
             time.sleep(0.1)
 
+    def tell_begun(self) -> None:
+        """To processes beside this one: what the training begins with is in the folder."""
+        write_text(self._begun_id, training_id())
+
+    def wait_for_beginning(self) -> None:
+        """Until the process that leads has told so."""
+        while not (self._begun_id.exists() and training_id() in ("", self._begun_id.read_text())):
+            time.sleep(0.1)
+
     def clear(self) -> None:
         """Removes what a run left but its log, so that it starts over; should this be killed, its end is there."""
         for entry in sorted(self.path.iterdir(), key=lambda entry: entry == self.result):
@@ -235,10 +247,10 @@ class RunFolder:
 
 def provenance(shape: dict[str, Any]) -> dict[str, str]:
     """What weights say of themselves: the config that shaped them, and the versions that made them."""
-    return {"config": json.dumps(shape, sort_keys=True), "versions": json.dumps(_versions())}
+    return {"config": json.dumps(shape, sort_keys=True), "versions": json.dumps(versions())}
 
 
-def _versions() -> dict[str, str | None]:
+def versions() -> dict[str, str | None]:
     def installed(package: str) -> str | None:
         try:
             return version(package)
@@ -255,8 +267,8 @@ def environment() -> dict[str, Any]:
     return {
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "git_revision": git_revision(),
-        "python": (versions := _versions()).pop("python"),
-        "packages": versions,
+        "python": (packages := versions()).pop("python"),
+        "packages": packages,
         "system": f"{platform.system()} {platform.machine()}",
         "processor": processor(),
         "cores": len(os.sched_getaffinity(0)),
@@ -272,6 +284,11 @@ def processor() -> str:
         return platform.machine()
     names = re.findall(r"^model name\s*: (.+)$", text, re.MULTILINE)
     return names[0] if names else platform.machine()
+
+
+def code() -> str:
+    """SHA-256 of the package's own code."""
+    return digest(sorted(Path(__file__).parents[1].rglob("*.py")))
 
 
 def git_revision(source: Path = CODE) -> str | None:

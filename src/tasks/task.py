@@ -20,12 +20,16 @@ from composed.tasks.module import Optim, Training
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training leaves: f with its best weights, and what training.json says of it."""
+    """What a training leaves: f with its best weights, and what training.json says of it.
+
+    elsewhere: the seconds that another run spent on the beginning that both share, less those spent waiting for it.
+    """
 
     f: nn.Module
     updates: int
     best: dict[str, float]  # update, selection
     resumed: bool = False
+    elsewhere: float = 0.0
 
 
 @dataclass(frozen=True)
