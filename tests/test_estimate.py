@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from composed.config import Config
+from composed.config.decoding import named
+from composed.config.identity import beginning
 from composed.config.structure import plain
+from composed.runs.folder import code
 from composed.sweeps.estimate import plan
 from composed.sweeps.jobs import Job
 from tests.run_folders import write_run
@@ -95,3 +98,43 @@ def test_a_failed_run_is_to_do_only_when_asked(job):
     assert "1 runs, 0 to do" in said
     assert "error: why" in said
     assert "1 runs, 1 to do" in plan([failed], at_a_time=1, retry_failed=True)
+
+
+def test_runs_that_only_decode_are_no_trainings(job):
+    """Two ways to decode the weights of each of two trainings, one of which is there."""
+    ways = [{}, {"decoding": plain(named("beam"))}, {"decoding": plain(named("sample_vote"))}]
+    jobs = [job(seed, **way) for seed in (0, 1) for way in ways]
+    finish(jobs[0], 660)  # 600 of them training
+    jobs[0].folder.training.touch()
+    said = plan(jobs, at_a_time=1, retry_failed=False)
+    assert "6 runs, 5 to do" in said
+    assert "4 of them decode the weights of another run, so there are 1 trainings" in said
+    assert "about 0:15 h for 5 runs" in said  # 10 minutes, and one for each of the 5
+    only = plan(jobs[4:], at_a_time=1, retry_failed=False)
+    assert "so there are 1 trainings" in only
+    assert "about 0:13 h for 2 runs" in only  # the run that has the weights is made, too
+
+
+def test_what_is_computed_once_for_several_is_said_with_what_it_saves(job, tmp_path):
+    jobs = [job(seed, mode) for seed in (0, 1) for mode in ("composed", "standard like it", "another like it")]
+    said = plan(jobs, at_a_time=1, retry_failed=False)
+    assert "6 trainings have 2 beginnings, of which the store has 0; to share them saves 72 of 144 updates\n" in said
+    entry = tmp_path / "store/beginning-1"
+    entry.mkdir(parents=True)
+    for name, content in (
+        ("key", {"config": beginning(jobs[0].config), "code": code()}),
+        ("facts", {"seconds": 120.0}),
+        ("done", {}),
+    ):
+        (entry / f"{name}.json").write_text(json.dumps(content))
+    said = plan(jobs, at_a_time=1, retry_failed=False)
+    assert "the store has 1; to share them saves 90 of 144 updates, about 0:10 h" in said
+    finish(jobs[0], 660)
+    jobs[0].folder.training.touch()
+    assert "saves 72 of 120 updates, about 0:08 h" in plan(jobs, at_a_time=1, retry_failed=False)
+    (entry / "key.json").write_text(json.dumps({"config": beginning(jobs[0].config), "code": "other"}))
+    assert "of which the store has 0" in plan(jobs, at_a_time=1, retry_failed=False)
+
+
+def test_where_nobody_shares_nothing_is_said_of_it(job):
+    assert "beginnings" not in plan([job(0), job(1)], at_a_time=1, retry_failed=False)
