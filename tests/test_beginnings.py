@@ -33,6 +33,7 @@ from composed.training import fit
 from tests import toys
 from tests.commands import result, same_bits
 from tests.test_configs import config
+from tests.test_distributed import torchrun
 from tests.test_run_folder import CONFIG
 
 UPDATES, BRANCH = 24, 18  # of profile=smoke
@@ -319,3 +320,24 @@ def test_runs_of_every_mode_that_shares_end_as_they_do_alone(settings, tmp_path)
         assert same_bits(folders[0].path, folders[1].path)
         for name in ("metrics.jsonl", "predictions-id.jsonl", "predictions-ood.jsonl"):
             assert (folders[0].path / name).read_bytes() == (folders[1].path / name).read_bytes()
+
+
+@pytest.mark.slow("whole trainings, each in two processes")
+@pytest.mark.parametrize("trainer", ["ddp", "fsdp"])
+def test_the_processes_of_a_training_begin_together(trainer, settings, tmp_path):
+    """Whoever has started them; the first says where."""
+    shared = [word for word in settings if not word.startswith(("beginnings.", "store="))]
+    shared.append(f"store={tmp_path}/store")
+    folders = {}
+    for place, mode, *more in (
+        ("first", "standard"),
+        ("second", "composed"),
+        ("alone", "composed", "beginnings.size=0"),
+    ):
+        (tmp_path / place).mkdir()
+        folders[place] = torchrun(2, trainer, [*shared, f"finetuning={mode}", *more], tmp_path / place)
+    began = {place: "began" in read_json(folder / "training.json") for place, folder in folders.items()}
+    assert began == {"first": False, "second": True, "alone": False}
+    assert same_bits(folders["second"], folders["alone"])
+    for name in ("metrics.jsonl", "predictions-id.jsonl"):
+        assert (folders["second"] / name).read_bytes() == (folders["alone"] / name).read_bytes()
