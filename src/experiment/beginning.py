@@ -87,7 +87,7 @@ def begun(
     if not update or (config.trainer.num_nodes > 1 and not started_together()):  # whose ranks have no common id
         yield Begun()
     elif main_process():
-        with _led(task, tuning, run, update, stage=stage, metadata=metadata, loggers=loggers) as leading:
+        with _Leader(task, tuning, run, update, stage, metadata, loggers).begun() as leading:
             run.tell_begun()
             yield leading
     else:
@@ -95,42 +95,69 @@ def begun(
         yield Begun(Milestone(update, lambda: None))
 
 
-@contextmanager
-def _led(
-    task: Task,
-    tuning: FineTuning,
-    run: RunFolder,
-    update: int,
-    *,
-    stage: str,
-    metadata: dict[str, str],
-    loggers: Sequence[Any],
-) -> Iterator[Begun]:
-    """As `begun`, of the rank that leads."""
-    config, asked = task.config, time.monotonic()
-    done = updates_done(kept_in(run.checkpoints, config.trainer.checkpoints))
-    if done >= update:
-        yield Begun(Milestone(update, lambda: None))
-        return
+@dataclass(frozen=True)
+class _Leader:
+    """The rank that decides; the arguments of `begun`, and the update at which the beginning ends."""
 
-    def write(entry: Path) -> None:
-        facts = {"updates": update, "seconds": round(time.monotonic() - started, 1), "resumed": done > 0}
-        _leave(run, entry, facts)
+    task: Task
+    tuning: FineTuning
+    run: RunFolder
+    update: int
+    stage: str
+    metadata: dict[str, str]
+    loggers: Sequence[Any]
 
-    store, shape = Store(Path(config.store)), _shape(task, tuning)
-    with store.passed_on(WHAT, shape, lambda entry: _read(entry, update, tuning), write) as (taken, leave):
-        started = time.monotonic()
-        run.beginning.unlink(missing_ok=True)
-        if taken is None:
-            yield Begun(Milestone(update, leave))
-        else:
-            taken.put(run, stage, metadata)
-            write_json(run.beginning, {"entry": f"{WHAT}-{content_key(shape)}", **taken.facts})
-            say(f"beginning after update {update}, which {config.store}/{WHAT}-{content_key(shape)} has")
-            _log([row for row in taken.rows if row["update"] > done], loggers)
-            waited = started - asked
-            yield Begun(Milestone(update, leave), taken.facts["seconds"] - waited, taken.facts["resumed"])
-    store.tidy(WHAT, days=config.beginnings.days, gigabytes=config.beginnings.size)
+    @contextmanager
+    def begun(self) -> Iterator[Begun]:
+        config, asked = self.task.config, time.monotonic()
+        done = updates_done(kept_in(self.run.checkpoints, config.trainer.checkpoints))
+        if done >= self.update:
+            yield Begun(Milestone(self.update, lambda: None))
+            return
+        store, shape = Store(Path(config.store)), _shape(self.task, self.tuning)
+
+        def write(entry: Path) -> None:
+            seconds = round(time.monotonic() - started, 1)
+            _leave(self.run, entry, {"updates": self.update, "seconds": seconds, "resumed": done > 0})
+
+        with store.passed_on(WHAT, shape, self._read, write) as (taken, leave):
+            started = time.monotonic()
+            self.run.beginning.unlink(missing_ok=True)
+            if taken is None:
+                yield Begun(Milestone(self.update, leave))
+            else:
+                self._take(taken, f"{WHAT}-{content_key(shape)}", done)
+                elsewhere = taken.facts["seconds"] - (started - asked)
+                yield Begun(Milestone(self.update, leave), elsewhere, taken.facts["resumed"])
+        store.tidy(WHAT, days=config.beginnings.days, gigabytes=config.beginnings.size)
+
+    def _take(self, taken: Taken, entry: str, done: int) -> None:
+        """Goes on from what the store has, in the place of the run's own state after `done` updates."""
+        taken.put(self.run, self.stage, self.metadata)
+        write_json(self.run.beginning, {"entry": entry, **taken.facts})
+        say(f"beginning after update {self.update}, which {self.task.config.store}/{entry} has")
+        for row in taken.rows:
+            metrics = {f"{row['split']}/{name}": value for name, value in row.items() if name not in ROW}
+            for logger in self.loggers if row["update"] > done else ():
+                logger.log_metrics(metrics, step=row["update"])
+
+    def _read(self, entry: Path) -> Taken:
+        """Raises DataError where it is none, or not of this training."""
+        try:
+            state = read_checkpoint(entry / LAST)
+            shapes = [
+                {name: value.shape for name, value in weights.items()}
+                for weights in (state["model"], self.tuning.training.model.state_dict())
+            ]
+            fits = state["updates"] == self.update and shapes[0] == shapes[1]
+            best = read_weights(entry / BEST)[0] if state["best"] else None
+        except DataError:
+            raise
+        except Exception as error:  # whatever reading bytes of any kind as a checkpoint raises
+            raise DataError(f"{entry / LAST} is damaged ({str(error).partition(chr(10))[0] or repr(error)})") from error
+        if not fits:
+            raise DataError(f"{entry / LAST} is of another training")
+        return Taken(state, best, [*read_lines(entry / METRICS)], read_json(entry / FACTS))
 
 
 def _shape(task: Task, tuning: FineTuning) -> dict[str, Any]:
@@ -161,29 +188,3 @@ def _leave(run: RunFolder, entry: Path, facts: Mapping[str, Any]) -> None:
         if source.exists():
             write_atomically(entry / source.name, functools.partial(shutil.copyfile, source))
     write_json(entry / FACTS, dict(facts))
-
-
-def _read(entry: Path, update: int, tuning: FineTuning) -> Taken:
-    """Raises DataError where it is none, or not of this training."""
-    try:
-        state = read_checkpoint(entry / LAST)
-        shapes = [
-            {name: value.shape for name, value in weights.items()}
-            for weights in (state["model"], tuning.training.model.state_dict())
-        ]
-        fits = state["updates"] == update and shapes[0] == shapes[1]
-        best = read_weights(entry / BEST)[0] if state["best"] else None
-    except DataError:
-        raise
-    except Exception as error:  # whatever reading bytes of any kind as a checkpoint raises
-        raise DataError(f"{entry / LAST} is damaged ({str(error).partition(chr(10))[0] or repr(error)})") from error
-    if not fits:
-        raise DataError(f"{entry / LAST} is of another training")
-    return Taken(state, best, [*read_lines(entry / METRICS)], read_json(entry / FACTS))
-
-
-def _log(rows: Sequence[Mapping[str, Any]], loggers: Sequence[Any]) -> None:
-    for row in rows:
-        metrics = {f"{row['split']}/{name}": value for name, value in row.items() if name not in ROW}
-        for logger in loggers:
-            logger.log_metrics(metrics, step=row["update"])
