@@ -64,6 +64,10 @@ TEXT_NOISES = [name for name in options("noise") if f"parts.{name}:" in MIXTURE]
         ("word", "word"),
         ("seed=-1", "seed=-1: must be at least 0"),
         ("optim.lr=0", "optim.lr=0: must be above 0"),
+        ("optim.momentum=0.9", "there is no key optim.momentum"),
+        ("pretraining.optim.momentum=0.9", "there is no key pretraining.optim.momentum"),
+        ("pretraining/optim=sgd", "pretraining/optim=sgd: valid values are adam, muon"),
+        ("pretraining/optm=muon", "there is no key pretraining/optm; did you mean pretraining/optim"),
         ("finetuning.stages=[{share: all, rates: {}, pairs: all}]", "the share and every rate must be a number"),
         ("finetuning.stages=[{share: 1, rates: {others: no}, pairs: all}]", "every rate must be a number"),
         ("optim.lr=nan", "optim.lr=nan: must be above 0"),
@@ -177,6 +181,8 @@ def test_a_wrong_override_is_refused_with_a_remedy(argument, answer):
         ["finetuning=composed_from_standard", "schedules.pretrained.lr=1e-4"],
         ["pretraining=none", "finetuning=baseline"],
         ["pretraining=none", "denoiser=/"],
+        ["optim=muon", "pretraining/optim=muon", "optim.momentum=0.9", "finetuning=gradual_unfreezing"],
+        ["-m", "pretraining/optim=adam,muon", "pretraining=denoise,denoise_transformer"],
         ["finetuning=standard", "finetuning.stages=[{share: 1.0, rates: {embedding: 1, others: 0}, pairs: all}]"],
     ],
 )
@@ -234,6 +240,22 @@ def test_a_key_without_effect_is_refused_with_the_reason(arguments, why):
     ],
 )
 def test_estimators_and_noises_are_asked_for_nothing_that_they_cannot_do(arguments, answer):
+    with pytest.raises(ConfigError, match=answer):
+        check_command_line(arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        (["optim=muon", "finetuning=lora"], "of which none learns by the rates of finetuning=lora; use optim=adam"),
+        (["optim=muon", "finetuning=adapters"], "none learns by the rates of finetuning=adapters; use optim=adam"),
+        (["optim=muon", "optim.momentum=1"], "optim.momentum=1: must be from 0 to below 1"),
+        (["pretraining/optim=muon", "task=fonts"], "this option of pretraining leaves no choice of it; leave it out"),
+        (["pretraining/optim=muon", "pretraining=none", "finetuning=baseline"], "leaves no choice of it; leave it out"),
+        (["pretraining/optim=muon", "denoiser=/"], "has no effect: denoiser=/ is trained already; leave it out"),
+    ],
+)
+def test_muon_is_refused_where_there_is_nothing_for_it(arguments, answer):
     with pytest.raises(ConfigError, match=answer):
         check_command_line(arguments)
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import pytest
 
 from composed.config import reference
-from composed.config.options import CONF, GROUPS, options
+from composed.config.options import CONF, GROUPS, INNER, options
 from composed.config.rules import PURE, Unit
 from composed.config.structure import form
 
@@ -26,7 +26,7 @@ def test_the_page_is_up_to_date() -> None:
 
 def test_every_option_and_every_key_that_one_can_set_is_there() -> None:
     page = reference.page()
-    for group in GROUPS:
+    for group in (*GROUPS, *INNER):
         for option in options(group):
             if group != "sizes":
                 assert f"`{group}={option}`" in page

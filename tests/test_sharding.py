@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,8 @@ from tests.test_training import composed_term, fit, last, same
 
 CPU = torch.device("cpu")
 ROWS, LENGTH = 24, 8
-FSDP = replace(toys.CPU, devices=2, strategy="fsdp")
+DDP = replace(toys.CPU, devices=2, strategy="ddp")
+FSDP = replace(DDP, strategy="fsdp")
 
 
 def transformer(seed: int = 0) -> SequenceModel:
@@ -257,9 +259,12 @@ def in_two(work: Callable[[int], Any], folder: Path) -> list[Any]:
     return together(2, joined, folder)
 
 
-def test_a_training_in_parts_is_the_training_of_one_process(tmp_path):
-    whole = trained(tmp_path / "one", toys.CPU)
-    for denoiser, best, weights in in_two(lambda _: trained(tmp_path / "two", FSDP), tmp_path / "joined"):
+@pytest.mark.parametrize(("trainer", "momentum"), [(FSDP, None), (FSDP, 0.95), (DDP, 0.95)])
+def test_a_training_of_two_processes_is_that_of_one(trainer, momentum, tmp_path):
+    """With weights in parts; with Muon, which needs whole matrices, also with whole ones in both."""
+    whole = trained(tmp_path / "one", toys.CPU, momentum=momentum)
+    work = partial(trained, tmp_path / "two", trainer, momentum=momentum)
+    for denoiser, best, weights in in_two(lambda _: work(), tmp_path / "joined"):
         assert denoiser == whole[0] == fingerprint(toys.model(5).parameters())
         assert best["update"] == whole[1]["update"]
         assert best["selection"] == pytest.approx(whole[1]["selection"], rel=1e-5)

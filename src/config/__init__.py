@@ -96,7 +96,7 @@ class Config:
     def _agree(self) -> None:
         check_names(self.plain())
         first: tuple[Group, ...] = (self.task, self.finetuning, self.pretraining)
-        then: tuple[Group, ...] = (self.tokenizer, self.trainer, self.model)
+        then: tuple[Group, ...] = (self.tokenizer, self.trainer, self.model, self.optim)
         for value in first:
             value.agree(self)
         self._check_denoiser()

@@ -20,8 +20,9 @@ from composed.config import Config
 from composed.config.effects import below, without_effect
 from composed.config.identity import run_name
 from composed.config.names import check_run_name, every_key
-from composed.config.options import GROUPS, groups, options, own_option, search_words, with_own_options
+from composed.config.options import GROUPS, INNER, groups, options, own_option, search_words, with_own_options
 from composed.config.processes import check_launcher, check_plugins
+from composed.config.rules import Tells
 from composed.config.structure import MissingKeyError, UnknownKeyError, WrongTypeError, form_at, forms, nearest, text
 from composed.config.trainer import Trainer
 from composed.errors import ConfigError
@@ -171,6 +172,10 @@ def _parsed_line(words: Sequence[str]) -> Iterator[_Line]:
         raise ConfigError(f"{error.problem}{error.problem_mark}".replace('  in "', ", in ").replace('"', "")) from error
     except (HydraException, OmegaConfBaseException) as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        for group in INNER:
+            if f"Could not override '{group}'" in lines[0]:
+                outer = group.partition("/")[0]
+                raise ConfigError(f"{group}: this option of {outer} leaves no choice of it; leave it out") from error
         raise ConfigError("; ".join(lines[:3])) from error
 
 
@@ -209,9 +214,8 @@ def _may_be_new(override: Any, config: dict[str, Any]) -> bool:
     place, *inner = key.split(".")
     if place == "trainer" and inner[0] not in forms(Trainer):
         return not override.is_force_add()
-    return form_at(Config, config, [place, *inner], named=True) is None or isinstance(
-        dict(every_key(config)).get(key), dict
-    )
+    shape = form_at(Config, config, [place, *inner], named=True)
+    return shape is None or shape.rule(Tells) is not None or isinstance(dict(every_key(config)).get(key), dict)
 
 
 def _check_key(override: Any, keys: dict[str, Any]) -> None:
@@ -233,7 +237,7 @@ def _without_effect(job: Words, config: Config, resolved: Callable[[Words], dict
     unread, idle = without_effect(config), {}
     after = dict(every_key(config.plain()))
     for override, _ in job:
-        key = override.key_or_group
+        key = override.key_or_group.replace("/", ".")
         if not any(below(key, [other]) or below(other, [key]) for other in unread):
             continue
         try:

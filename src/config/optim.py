@@ -11,6 +11,7 @@ from composed.config.rules import (
     Choice,
     Count,
     Positive,
+    Tells,
     Tokens,
     Unit,
     Updates,
@@ -20,9 +21,11 @@ from composed.config.rules import (
     within,
 )
 from composed.config.structure import LEFT_OUT, LeftOut, forms, is_number, text
+from composed.config.whole import Whole
 from composed.errors import ConfigError
 
 SMOOTHING = within(0, 1)
+OF_ADAM = ("embedding", "norm", "bias", "lora", "adapter")  # parts of names of what Muon leaves to Adam
 
 
 def _steps(key: str, steps: Any) -> None:
@@ -67,6 +70,20 @@ class Adam(Group):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Muon(Adam):
+    momentum: Annotated[float, within(0, 1), PURE, Tells()]
+
+    def agree(self, config: Whole) -> None:
+        mode = config.finetuning
+        rates = [{"others": 1.0, **stage.rates} for stage in mode.stages]
+        if all(factor == 0 or part in OF_ADAM for stage in rates for part, factor in stage.items()):
+            raise ConfigError(
+                f"optim=muon is for the weight matrices of attention and feed-forward layers, of which none learns by "
+                f"the rates of finetuning={mode.name}; use optim=adam"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
 class DenoiserOfImages(Group):
     """Of pretraining=denoise_images."""
 
@@ -98,11 +115,12 @@ class FullBatch(Group):
 
 def _select(node: Mapping[str, Any]) -> type:
     """By what it has: sizes of a task may have added keys of another class."""
-    whole = (kind for kind in (Adam, AdamImages, FullBatch) if forms(kind).keys() <= node.keys())
+    whole = (kind for kind in (Muon, Adam, AdamImages, FullBatch) if forms(kind).keys() <= node.keys())
     return next(whole, AdamImages if "batch_size" in node else FullBatch if "record_every" in node else Adam)
 
 
-Optim = Annotated[Adam | AdamImages | FullBatch, Choice(_select)]
+Optim = Annotated[Adam | Muon | AdamImages | FullBatch, Choice(_select)]
+OptimOfText = Annotated[Adam | Muon, Choice(lambda node: Muon if "momentum" in node else Adam)]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from composed.errors import ConfigError
 
 CONF = Path(str(getattr(find_spec("composed.conf"), "origin", ""))).parent  # without loading OmegaConf
 NO_GROUPS = ("hydra", "table", "__pycache__")
+INNER = ("pretraining/optim",)  # groups inside an option of another, by the names that Hydra gives them
 GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir() and folder.name not in NO_GROUPS)
 SEARCHED = "hydra.searchpath="  # begins the override that names the folders of own options
 _own: list[Path] = []  # these folders: of a process, as sys.path is
@@ -23,9 +24,9 @@ def options(group: str) -> list[str]:
 
 
 def groups() -> list[str]:
-    """Those of conf/, and further folders of `--config-dir`, for `+GROUP=OPTION`."""
+    """Those of conf/, inner ones too, and further folders of `--config-dir`, for `+GROUP=OPTION`."""
     added = (path.name for folder in _own for path in folder.iterdir() if path.is_dir() and path.name not in NO_GROUPS)
-    return sorted({*GROUPS, *added})
+    return sorted({*GROUPS, *INNER, *added})
 
 
 def own_option(group: str, key: str) -> str:
@@ -51,6 +52,8 @@ def read_option(group: str, option: str) -> dict[str, Any]:
                 other, _, package = place.removeprefix("/").partition("@")
                 if place.startswith("/") and package and "." not in package and other in GROUPS:
                     merged[package] = read_option(other, name)
+                elif f"{group}/{place}" in INNER:
+                    merged[place] = read_option(f"{group}/{place}", name)
     keys = keys.get(group, keys) if path.read_text("utf-8").startswith("# @package _global_") else keys
     return merged | keys
 

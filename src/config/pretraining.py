@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from composed.config.groups import Group
 from composed.config.model import Model
-from composed.config.optim import Adam, DenoiserOfImages
+from composed.config.optim import DenoiserOfImages, OptimOfText
 from composed.config.rules import Choice, Dropout, Seed, Silent, Unit, at_least, within
 from composed.config.structure import LEFT_OUT, LeftOut
 from composed.config.whole import Whole
@@ -29,7 +29,7 @@ class Denoise(Group):
     broken: bool
     linewise: Linewise
     classifier: Classifier
-    optim: Adam
+    optim: OptimOfText
 
     def agree(self, config: Whole) -> None:
         if self.broken and self.fresh:

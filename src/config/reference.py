@@ -15,7 +15,7 @@ import yaml
 
 from composed.config import Config
 from composed.config.groups import Own
-from composed.config.options import CONF, GROUPS, options, read_option
+from composed.config.options import CONF, GROUPS, INNER, options, read_option
 from composed.config.processes import LAUNCHERS
 from composed.config.rules import PURE, Bound, Unit
 from composed.config.structure import TYPE_NAMES, Form, choices, form, form_at, kind_words
@@ -36,9 +36,9 @@ def help_text(program: str) -> str:
         "",
         "groups (the default first):",
     ]
-    for group, default, meaning in re.findall(r"^  - (\w+): (\S+)\s+# (.+)$", text, re.MULTILINE):
+    for group, (default, meaning) in _groups().items():
         names = sorted(options(group), key=lambda name: (name != default, name))
-        lines += [f"  {group:<12} {meaning}", *textwrap.wrap(", ".join(names), 118, **HANGING)]
+        lines += [f"  {group:<18} {meaning}", *textwrap.wrap(", ".join(names), 118, **HANGING)]
     lines += ["", "keys outside the groups (`--cfg job` prints all keys):"]
     options_text = text.split("\n\n", 1)[1].split("\nhydra:", 1)[0]
     section = ""
@@ -50,15 +50,31 @@ def help_text(program: str) -> str:
     return "\n".join(lines)
 
 
+def _groups() -> dict[str, tuple[str, str]]:
+    """{group: its default and its meaning}, those inside an option of another group behind that group."""
+    listed: dict[str, tuple[str, str]] = {}
+    for name, default, meaning in _defaults(CONF / "config.yaml"):
+        listed[name] = default, meaning
+        for inner, *rest in _defaults(CONF / name / f"{default}.yaml"):
+            if f"{name}/{inner}" in INNER:
+                listed[f"{name}/{inner}"] = rest[0], rest[1]
+    return listed
+
+
+def _defaults(path: Path) -> list[tuple[str, str, str]]:
+    """(group, option, comment) of the lines of a list of defaults."""
+    text = path.read_text(encoding="utf-8") if path.exists() else ""  # sizes have no option of their own
+    return re.findall(r"^  - (\w+): (\S+)\s+# (.+)$", text, re.MULTILINE)
+
+
 def completion_words() -> list[str]:
     """What can stand on the command line: GROUP=OPTION, and KEY= for every key that some file of conf/ gives."""
-    words = {f"{group}={option}" for group in GROUPS for option in options(group)}
+    words = {f"{group}={option}" for group in (*GROUPS, *INNER) for option in options(group)}
     for path in {*CONF.rglob("*.yaml")} - {CONF / "compare.yaml"}:  # which is of reports
-        entries = yaml.safe_load(path.read_text(encoding="utf-8"))
-        group = (
-            "" if path.parent == CONF or path.read_text("utf-8").startswith("# @package _global_") else path.parent.name
-        )
-        words.update(f"{key}=" for key in _leaves(entries, group))
+        text, group = path.read_text(encoding="utf-8"), "/".join(path.relative_to(CONF).parts[:-1])
+        if group in ("", *GROUPS, *INNER):
+            prefix = "" if text.startswith("# @package _global_") else group.replace("/", ".")
+            words.update(f"{key}=" for key in _leaves(yaml.safe_load(text), prefix))
     return sorted(words)
 
 
@@ -127,13 +143,23 @@ def form_of(key: str, option: str, value: Any) -> Form:
     if place == "hydra":
         shape = form_at(LAUNCHERS[option], {}, inner[1:])
     else:
-        node = {} if option == "config" else {place: read_option(place, option)}
+        node = {} if option == "config" else _place_of(key, option)
         shape = form_at(Config, node, [place, *inner])
         if shape is None and {*getattr(form_at(Config, node, [place]), "kinds", ())} & {Own, OwnTask}:
             shape = Form((type(value),), (PURE,))
     if shape is None:
         raise SystemExit(f"{key} of {option}: no class in src/config has such a field")
     return shape
+
+
+def _place_of(key: str, option: str) -> dict[str, Any]:
+    """The part of a config in which an option has a key."""
+    for group in INNER:
+        outer, inner = group.split("/")
+        if key.startswith(f"{outer}.{inner}.") and option in options(group):
+            return {outer: {inner: read_option(group, option)}}
+    place = key.partition(".")[0]
+    return {place: read_option(place, option)}
 
 
 def unit(key: str, option: str, shape: Form) -> str:
@@ -206,24 +232,30 @@ def table(listed: list[tuple[str, Entry]], every: int) -> Iterator[str]:
 def inherits(path: Path) -> str:
     """The option of the same group that this one changes, or ""."""
     known = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    bases = [base for base in known.get("defaults", []) if isinstance(base, str) and base in options(path.parent.name)]
+    group = "/".join(path.relative_to(CONF).parts[:-1])
+    bases = [base for base in known.get("defaults", []) if isinstance(base, str) and base in options(group)]
     return bases[0] if bases else ""
 
 
 def group(name: str, default: str, meaning: str) -> Iterator[str]:
     names = sorted(options(name), key=lambda option: (option != default, option))
     paths = {option: CONF / name / f"{option}.yaml" for option in names}
+    prefix = f"{name.replace('/', '.')}."
     yield from ("", f"## {name}", "", f"{meaning[0].upper()}{meaning[1:]}.", "")
     for option in names:
         line = f"- `{name}={option}`{' (default)' if option == default else ''}: {heading(paths[option])}"
         if base := inherits(paths[option]):
-            words = [f"`{entry.key.partition('.')[2]}: {flow(entry.value)}`" for entry in entries(paths[option])
+            words = [f"`{entry.key.removeprefix(prefix)}: {flow(entry.value)}`" for entry in entries(paths[option])
                      if not entry.key.endswith(".name")]  # fmt: skip
             line += f" As `{base}`, with {', '.join(words)}." if words else ""
         yield line
+    every_entry = [(option, entry) for option in names for entry in entries(paths[option])]
     roots = [option for option in names if not inherits(paths[option])]
+    known = {entry.key for option, entry in every_entry if option in roots}
     entries_of = [
-        (option, entry) for option in roots for entry in entries(paths[option]) if entry.key.startswith(f"{name}.")
+        (option, entry)
+        for option, entry in every_entry
+        if entry.key.startswith(prefix) and (option in roots or entry.key not in known)
     ]
     if entries_of:
         yield from ("", *table(entries_of, len(roots)))
@@ -252,8 +284,7 @@ def sizes() -> Iterator[str]:
 
 
 def page() -> str:
-    text = (CONF / "config.yaml").read_text(encoding="utf-8")
-    groups = {name: (default, words) for name, default, words in re.findall(r"^  - (\w+): (\S+)\s+# (.+)$", text, re.M)}
+    groups = _groups()
     out = [
         "# Configuration",
         "",
@@ -265,7 +296,7 @@ def page() -> str:
         "",
         *table([("config", entry) for entry in entries(CONF / "config.yaml")], 1),
     ]
-    for name in sorted(GROUPS, key=lambda name: [*groups].index(name)):
+    for name in groups:
         out += sizes() if name == "sizes" else group(name, *groups[name])
     launchers = sorted((CONF / "hydra" / "launcher").glob("*.yaml"))
     out += ["", "## hydra/launcher", ""]

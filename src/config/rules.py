@@ -45,6 +45,11 @@ class Silent:
 
 
 @dataclass(frozen=True)
+class Tells:
+    """That the key is there tells which class an option is of: no override can add it."""
+
+
+@dataclass(frozen=True)
 class Rest:
     """The field, a mapping, holds the keys that no other field of its class names."""
 

@@ -1,6 +1,6 @@
 """What the groups of a config may ask of each other, in their cross-rules; `composed.config.Config` has all of it."""
 
-from collections.abc import Set
+from collections.abc import Mapping, Sequence, Set
 from typing import Protocol
 
 
@@ -13,6 +13,11 @@ class Task(Protocol):
 
     @property
     def judge(self) -> str: ...
+
+
+class Stage(Protocol):
+    @property
+    def rates(self) -> Mapping[str, float]: ...
 
 
 class Mode(Protocol):
@@ -44,6 +49,9 @@ class Mode(Protocol):
 
     @property
     def adapters(self) -> int: ...
+
+    @property
+    def stages(self) -> Sequence[Stage]: ...
 
 
 class Estimator(Protocol):

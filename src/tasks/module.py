@@ -23,13 +23,14 @@ from torch import Tensor, nn
 
 from composed.datamodules.batching import Batch
 from composed.errors import ConfigError, TrainingError
+from composed.models.muon import Muon, hidden_matrices
 from composed.models.sharding import gathered, shard
 from composed.tasks.loss import TEXT, ComposedTerm, Loss, Penalty
 
 
 @dataclass(frozen=True)
 class Optim:
-    """The optimiser's settings; names, units and meaning as in conf/optim/adam.yaml."""
+    """The optimiser's settings; names, units and meaning as in conf/optim/adam.yaml and muon.yaml."""
 
     updates: int
     batch_tokens: int
@@ -45,6 +46,7 @@ class Optim:
     validate_every: int
     select: str  # last or lowest: which weights predict
     checkpoint_every: int
+    momentum: float | None = None  # of Muon, for the hidden matrices; None: AdamW updates them, too
 
     def rate(self, update: int) -> float:
         """The learning rate of an update, counted from 0."""
@@ -140,6 +142,12 @@ class Training(pl.LightningModule):
                 )
         if not any(parameter.requires_grad for parameter in model.parameters()):
             raise ConfigError("finetuning.stages: no parameter of the model learns in any stage; see the rates")
+        learning = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+        if optim.momentum is not None and not learning & hidden_matrices(model).keys():
+            raise ConfigError(
+                "optim=muon: of the weights of linear layers in the model's list of layers none learns, and it is for "
+                "no others; use optim=adam"
+            )
         self._term = (term,)  # in a tuple, so that the denoiser is no submodule: not saved, not optimised
         self.updates = 0  # done
         # Of the micro-batches of the last update on this rank: a sum, and the amount that it is over.
@@ -199,17 +207,20 @@ class Training(pl.LightningModule):
         self._term = (term,)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        groups: dict[tuple[float, ...], list[torch.nn.Parameter]] = {}
+        optim, momentum = self.optim, self.optim.momentum
+        hidden = {} if momentum is None else hidden_matrices(self.model)
+        groups: dict[tuple[tuple[float, ...], int], list[torch.nn.Parameter]] = {}
         for name, parameter in self.model.named_parameters():
             if parameter.requires_grad:
-                groups.setdefault(self._factors(name), []).append(parameter)
-        self._optimizer = torch.optim.AdamW(
-            [{"params": parameters, "factors": factors} for factors, parameters in groups.items()],
-            lr=self.optim.rate(0),
-            betas=self.optim.betas,
-            weight_decay=self.optim.weight_decay,
-            fused=self.optim.clip is None,  # Lightning clips no gradients of a fused one in half precision
-        )
+                groups.setdefault((self._factors(name), hidden.get(name, 0)), []).append(parameter)
+        named = [{"params": group, "factors": factors, "blocks": blocks} for (factors, blocks), group in groups.items()]
+        settings: dict[str, Any] = {"lr": optim.rate(0), "betas": optim.betas, "weight_decay": optim.weight_decay}
+        if momentum is not None:
+            precision = torch.bfloat16 if "bf16" in str(self.trainer.precision) else torch.float32
+            self._optimizer: torch.optim.Optimizer = Muon(named, momentum=momentum, precision=precision, **settings)
+        else:
+            # Lightning clips no gradients of a fused one in half precision.
+            self._optimizer = torch.optim.AdamW(named, fused=optim.clip is None, **settings)
         return self._optimizer
 
     def on_fit_start(self) -> None:
