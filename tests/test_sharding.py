@@ -20,6 +20,7 @@ from composed.errors import Interrupted
 from composed.models.adaptation import add_adapters
 from composed.models.composition import fingerprint, freeze
 from composed.models.estimators import Estimator, rloo, self_critical
+from composed.models.muon import hidden_matrices
 from composed.models.relaxations import straight_through
 from composed.models.sequence import DEFAULT_SPECIALS, Draws, SequenceModel
 from composed.models.sharding import gathered, layers, load_optimizer, shard
@@ -184,6 +185,18 @@ def test_layers_are_the_encoders_and_the_decoders_and_have_all_but_embeddings_an
     outside = [name for name, value in model.named_parameters() if id(value) not in inside]
     assert outside
     assert all("embed" in name or "norm" in name for name in outside)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_hidden_matrices_are_matrices_of_layers_and_no_embeddings_norms_or_adapters(name):
+    model = MODELS[name]()
+    named = dict(model.named_parameters())
+    hidden = hidden_matrices(model)
+    assert len(hidden) >= 4 * 5  # of each layer, attention and feed-forward
+    assert all(named[key].dim() == 2 for key in hidden)
+    inside = {id(value) for layer in layers(model) for value in layer.parameters() if value.dim() == 2}
+    left = [key for key, value in named.items() if id(value) in inside and key not in hidden]
+    assert all("adapter" in key or "relative_attention_bias" in key for key in left)
 
 
 def test_an_optimisers_state_is_gathered_by_all_for_one_and_goes_back_into_parts(tmp_path):
