@@ -182,7 +182,7 @@ def test_a_wrong_override_is_refused_with_a_remedy(argument, answer):
         ["pretraining=none", "finetuning=baseline"],
         ["pretraining=none", "denoiser=/"],
         ["optim=muon", "pretraining/optim=muon", "optim.momentum=0.9", "finetuning=gradual_unfreezing"],
-        ["-m", "pretraining/optim=adam,muon", "pretraining=denoise,denoise_transformer"],
+        ["-m", "pretraining/optim=adam,muon", "finetuning=standard,baseline"],
         ["finetuning=standard", "finetuning.stages=[{share: 1.0, rates: {embedding: 1, others: 0}, pairs: all}]"],
     ],
 )
