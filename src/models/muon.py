@@ -21,7 +21,7 @@ COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of x, x**3 and x**5: what a step mak
 STEPS = 5
 LEAST_NORM = 1e-7
 RMS = 0.2  # of the entries of AdamW's updates, as Liu et al. found it
-FUSED = {"key_value": 2}  # linear layers whose weight is several matrices, one above the other
+FUSED = {"key_value": 2}  # linear layers of several matrices, one above the other, which other libraries keep apart
 
 
 def hidden_matrices(model: nn.Module) -> dict[str, int]:
