@@ -52,8 +52,8 @@ def read_option(group: str, option: str) -> dict[str, Any]:
                 other, _, package = place.removeprefix("/").partition("@")
                 if place.startswith("/") and package and "." not in package and other in GROUPS:
                     merged[package] = read_option(other, name)
-                elif f"{group}/{place}" in INNER:
-                    merged[place] = read_option(f"{group}/{place}", name)
+                elif (inner := f"{group}/{place}") in INNER:
+                    merged[place] = read_option(inner, name if name in options(inner) else options(inner)[0])
     keys = keys.get(group, keys) if path.read_text("utf-8").startswith("# @package _global_") else keys
     return merged | keys
 
