@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from composed.config.decoding import named
 from composed.errors import ComposedError, Interrupted
 from composed.sweeps import jobs
 from composed.sweeps.jobs import Job, run_jobs
@@ -50,8 +51,8 @@ def job(tmp_path, monkeypatch):
     stub.write_text(STUB)
     monkeypatch.setattr(jobs, "COMMAND", [sys.executable, str(stub)])
 
-    def make(seed: int, do: str = "succeed", redo: bool = False) -> Job:
-        config = replace(CONFIG, runs=str(tmp_path / "runs"), seed=seed, redo=redo)
+    def make(seed: int, do: str = "succeed", redo: bool = False, decoding: str = "greedy") -> Job:
+        config = replace(CONFIG, runs=str(tmp_path / "runs"), seed=seed, redo=redo, decoding=named(decoding))
         made = Job((), config)
         return Job((f"do={do}", f"folder={made.folder.path}"), config)
 
@@ -193,3 +194,10 @@ def test_a_job_whose_sweep_is_gone_before_it_could_ask_does_not_begin(monkeypatc
         end_with_parent()
     monkeypatch.setenv(SWEEP, str(os.getppid()))
     end_with_parent()
+
+
+def test_what_decodes_the_weights_of_another_run_comes_after_all_trainings(job, capsys):
+    run_jobs([job(0, decoding="beam"), job(0), job(1, decoding="beam"), job(1)])
+    order = [line.split()[1] for line in capsys.readouterr().err.splitlines() if line.startswith("started")]
+    trainings = {job(0).name, job(1).name}
+    assert [name in trainings for name in order] == [True, True, False, False]

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from composed.config import Config
+from composed.config.decoding import Greedy
 from composed.runs.folder import RunFolder
 from composed.system.console import SWEEP, say
 from composed.system.files import read_json, write_json, writing
@@ -58,7 +59,8 @@ class Job:
 def run_jobs(jobs: Sequence[Job], *, at_a_time: int = 1, retry_failed: bool = True) -> list[Job]:
     """Runs what is not done, `at_a_time` of them with as large a share of the processor's cores each.
 
-    Jobs of one folder, such as those of replicate=0,0, are one run.
+    Jobs of one folder, such as those of replicate=0,0, are one run. Those that decode the weights of another run come
+    last, so that none stands waiting for it.
     Returns the jobs that are failed then; with `retry_failed` false, those that had failed before are not run again.
     On Interrupted every job is told to stop, writes its checkpoint and ends; a second one kills them.
     """
@@ -66,6 +68,7 @@ def run_jobs(jobs: Sequence[Job], *, at_a_time: int = 1, retry_failed: bool = Tr
     states = [job.state for job in jobs]
     left = {"missing", "stopped"} | ({"failed"} if retry_failed else set())
     todo = [job for job, state in zip(jobs, states, strict=True) if state in left or job.config.redo]
+    todo.sort(key=lambda job: not isinstance(job.config.decoding, Greedy))
     slots: list[tuple[Job, subprocess.Popen[bytes], float] | None] = [None] * min(at_a_time, max(1, len(todo)))
     shares = _shares(len(slots))
     waiting, ended = todo[::-1], 0
