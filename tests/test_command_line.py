@@ -65,7 +65,7 @@ TEXT_NOISES = [name for name in options("noise") if f"parts.{name}:" in MIXTURE]
         ("seed=-1", "seed=-1: must be at least 0"),
         ("optim.lr=0", "optim.lr=0: must be above 0"),
         ("optim.momentum=0.9", "there is no key optim.momentum"),
-        ("pretraining.optim.momentum=0.9", "there is no key pretraining.optim.momentum"),
+        ("pretraining.optim.momentun=0.9", "there is no key pretraining.optim.momentun; did you mean"),
         ("pretraining/optim=sgd", "pretraining/optim=sgd: valid values are adam, muon"),
         ("pretraining/optm=muon", "there is no key pretraining/optm; did you mean pretraining/optim"),
         ("finetuning.stages=[{share: all, rates: {}, pairs: all}]", "the share and every rate must be a number"),
@@ -252,7 +252,8 @@ def test_estimators_and_noises_are_asked_for_nothing_that_they_cannot_do(argumen
         (["optim=muon", "optim.momentum=1"], "optim.momentum=1: must be from 0 to below 1"),
         (["pretraining/optim=muon", "task=fonts"], "this option of pretraining leaves no choice of it; leave it out"),
         (["pretraining/optim=muon", "pretraining=none", "finetuning=baseline"], "leaves no choice of it; leave it out"),
-        (["pretraining/optim=muon", "denoiser=/"], "has no effect: denoiser=/ is trained already; leave it out"),
+        (["pretraining/optim=adam", "pretraining.optim.momentum=0.9"], "no key pretraining.optim.momentum"),
+        (["pretraining/optim=adam", "denoiser=/"], "has no effect: denoiser=/ is trained already; leave it out"),
     ],
 )
 def test_muon_is_refused_where_there_is_nothing_for_it(arguments, answer):

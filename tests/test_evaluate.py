@@ -22,7 +22,7 @@ CONFIG = Config.read(NODE)
 FACTS = {"updates": 12, "best": {"update": 8, "selection": 0.5}, "seconds": {"training": 3.0}, "splits": ["id", "ood"]}
 RULES = {"compare": "tokens", "seconds": 1.5, "gold": False}
 ABOUT = "programs of at most 2 variables and 3 extra rounds"
-FACTS |= {"resumed": False, "denoiser": None, "about": ABOUT, "rules": RULES}
+FACTS |= {"resumed": False, "denoiser": None, "quality": {}, "about": ABOUT, "rules": RULES}
 VERDICTS = {
     "id": {"base": ["correct", "compile_error", "wrong_output"], "composition": ["correct", "correct", "time_limit"]},
     "ood": {"base": ["runtime_error", "compile_error"], "composition": ["correct", "memory_limit"]},
@@ -183,7 +183,7 @@ def test_predictions_that_are_missing_are_named(run, judge, capsys):
         ("task", None, "task=null: expected a mapping"),
         ("judge", {}, "judge.workers is missing"),
         ("trainer.num_nodes", "many", "trainer.num_nodes=many: expected a whole number"),
-        ("optim.momentum", 0.9, "there is no key optim.momentum"),
+        ("optim.momentun", 0.9, "there is no key optim.momentun"),
         ("", [], "is no config of a run"),
         ("finetuning", 7, "is no config of a run"),
     ],

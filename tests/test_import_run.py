@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from composed.cli import evaluate, export, import_run, predict
+from composed.cli import evaluate, export, import_run
 from composed.datamodules.tokenizers import Tokenizer
+from composed.experiment import answer
 from composed.runs.folder import RunFolder
 from composed.system.files import read_json
 
@@ -40,7 +41,7 @@ def test_the_run_says_what_it_is(run):
 
 
 def test_it_predicts_and_is_judged(run, capsys):
-    (row,) = predict.predict(run, ["$ print var_1; $"])
+    (row,) = answer.programs(run, ["$ print var_1; $"])
     assert row["own"] == row["base"]
     assert evaluate.main([str(run), "--predict"]) == 0
     assert "imported, replicate 0" in capsys.readouterr().out

@@ -19,7 +19,7 @@ from composed.errors import ConfigError, DataError
 from composed.models.weights import load_weights
 from composed.runs.folder import RunFolder
 from composed.system.files import read_json, read_lines, write_json
-from composed.training.checkpoints import _read
+from composed.training.checkpoints import read_checkpoint
 from tests import toys
 from tests.commands import BASELINE, command
 from tests.test_configs import node
@@ -80,7 +80,7 @@ def test_03_every_bit_of_what_the_directory_says_of_a_tensor_is_checked(whole, t
     for index, bit in itertools.product(range(start, end), range(8)):
         path.write_bytes(data[:index] + bytes([data[index] ^ 1 << bit]) + data[index + 1 :])
         try:
-            assert same(_read(path), state), (index - start, bit)
+            assert same(read_checkpoint(path), state), (index - start, bit)
         except AssertionError:
             raise
         except Exception:  # noticed
@@ -94,7 +94,7 @@ def test_03_every_flipped_bit_of_a_checkpoint_is_noticed_or_means_nothing(chance
     for index in chance.sample(range(len(data)), 400):
         path.write_bytes(data[:index] + bytes([data[index] ^ 1 << chance.randrange(8)]) + data[index + 1 :])
         try:
-            assert same(_read(path), state)
+            assert same(read_checkpoint(path), state)
         except AssertionError:
             raise
         except Exception:
