@@ -3,6 +3,7 @@
 import copy
 import io
 import json
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -12,6 +13,7 @@ from composed.cli import evaluate, export, predict
 from composed.config import Config
 from composed.errors import ComposedError, ConfigError, DataError, Interrupted
 from composed.experiment import evaluate as results
+from composed.judges import engine
 from composed.runs.folder import RunFolder
 from composed.system.files import write_json, write_lines
 from composed.tasks.text import loader
@@ -55,7 +57,7 @@ def judge(monkeypatch):
     """A judge that knows the verdicts, and what it was given."""
     seen = []
 
-    def known(programs, *, limits, compare, workers, unsafe, shared):
+    def known(programs, *, limits, compare, workers, unsafe, shared, earlier):
         seen.append((programs, limits.cpu, compare))
         split = programs[0].code.split()[0]
         verdicts = [verdict for of in VERDICTS[split].values() for verdict in of]
@@ -88,6 +90,27 @@ def test_the_result_counts_each_verdict_of_each_output_and_split(run, judge):
     ]
     assert judge[0][1:] == (1.5, "tokens")
     assert judge[0][0][0].tests == (judges.Test("1\n", "2"),)
+
+
+@pytest.mark.parametrize("reuse", [True, False])
+def test_verdicts_are_taken_from_runs_of_the_same_replicate_beside_this_one(tmp_path, monkeypatch, reuse):
+    """Of one program the run beside has a verdict, by all that it depends on; the other has another input."""
+    runs = [RunFolder(tmp_path / f"sanstype-smoke-{name}") for name in ("standard-r0-a", "baseline-r0-b", "lora-r1-c")]
+    compiled: list[int] = []
+    work = engine._Bench.work
+    monkeypatch.setattr(engine._Bench, "work", lambda bench, tasks: compiled.append(len(tasks)) or work(bench, tasks))
+    for run, expected, replicate in zip(runs, ("1", "2", "1"), (0, 0, 1), strict=True):
+        config = replace(CONFIG, replicate=replicate, judge=replace(CONFIG.judge, reuse=reuse))
+        run.describe(config, [])
+        code = "#include <iostream>\nint main() { std::cout << 1; }"
+        for split in VERDICTS:
+            tests = [{"input": "", "output": "1" if split == "id" else expected}]
+            row = {"id": "0-base", "output": "base", "code": code, "strict": True, "known": False, "tests": tests}
+            write_lines(run.predictions(split), [row])
+        write_json(run.training, FACTS)
+        values = results.conclude(run, config).scores.values["base"]
+        assert [values[split]["correct"] for split in VERDICTS] == [100, 100 if expected == "1" else 0]
+    assert compiled == ([1, 1, 0, 1, 1, 1] if reuse else [1] * 6)
 
 
 def test_gold_programs_are_counted_apart_and_their_share_is_in_the_title(run, judge, monkeypatch):

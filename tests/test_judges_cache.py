@@ -42,6 +42,20 @@ def test_whatever_a_verdict_depends_on_changes_its_key(tmp_path, program, contex
     cache.close()
 
 
+def test_what_a_judge_failed_on_is_judged_again_and_other_files_are_only_read(tmp_path):
+    other, failed = tmp_path / "other", Program("b", "int main() { return 0; }")
+    filled(other)
+    cache = Cache(other, "g++", Limits())
+    cache.put(Verdict("b", "not_judged", key=cache.key(failed)))
+    cache.close()
+    before = other.read_bytes()
+    cache = Cache(None, "g++", Limits(), [tmp_path / "none", tmp_path, other])
+    assert cache.get(cache.key(PROGRAM)) is not None
+    assert cache.get(cache.key(failed)) is None
+    cache.close()
+    assert other.read_bytes() == before
+
+
 def test_a_half_written_line_costs_only_itself(tmp_path):
     path = tmp_path / "verdicts"
     filled(path)

@@ -73,7 +73,7 @@ def _judge(options: argparse.Namespace, partial: Path | None) -> int:
             limits=limits,
             workers=options.workers,
             cache=partial,
-            earlier=options.out,
+            earlier=[options.out] if options.out else [],
             unsafe=options.unsafe,
             progress=progress,
             compare=options.compare,

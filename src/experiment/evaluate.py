@@ -76,7 +76,8 @@ def _judged(run: RunFolder, facts: Facts, config: Config) -> Scores:
         except (KeyError, TypeError, AttributeError) as error:
             raise DataError(f"{run.predictions(split)}: a line is no prediction ({error!r}); predict again with\n"
                             f"  composed-evaluate --predict {run.path}") from error  # fmt: skip
-        verdicts[split] = _judge(run, programs, facts.rules or Rules(), config)
+        beside = _verdicts_beside(run, split, config) if config.judge.reuse else []
+        verdicts[split] = _judge(run, programs, facts.rules or Rules(), config, beside)
         if main_process():
             write_lines(run.verdicts(split), map(dataclasses.asdict, verdicts[split]))
         for verdict in verdicts[split]:
@@ -140,7 +141,17 @@ def _again(run: RunFolder) -> str:
     return shlex.join(["composed-evaluate", str(run.path)])
 
 
-def _judge(run: RunFolder, programs: list[judges.Program], rules: Rules, config: Config) -> list[judges.Verdict]:
+def _verdicts_beside(run: RunFolder, split: str, config: Config) -> list[Path]:
+    """Of other runs of the replicate, many of whose programs are the same on the same inputs. The judge looks them up
+    by all that a verdict depends on, its own code and the compiler among it.
+    """
+    pattern = f"*-r{config.replicate}-*/{run.verdicts(split).name}"
+    return [path for path in sorted(run.path.parent.glob(pattern)) if path.parent != run.path]
+
+
+def _judge(
+    run: RunFolder, programs: list[judges.Program], rules: Rules, config: Config, beside: Sequence[Path]
+) -> list[judges.Verdict]:
     def work(mine: Sequence[judges.Program]) -> list[judges.Verdict]:
         try:
             return judges.judge(
@@ -150,6 +161,7 @@ def _judge(run: RunFolder, programs: list[judges.Program], rules: Rules, config:
                 workers=config.judge.workers or processes.cores(config.trainer.num_nodes),
                 unsafe=config.judge.unsafe,
                 shared=config.judge.shared,
+                earlier=beside,
             )
         except judges.JudgeError as error:
             raise ComposedError(

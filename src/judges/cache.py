@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
@@ -23,16 +24,17 @@ _JUDGE = hashlib.sha256(
 class Cache:
     """Knows the verdicts in `path`, if one is given; a line that is damaged or was left half-written is passed over.
 
-    `context` is whatever verdicts depend on beside the program and the limits. `earlier` is a file that is only read.
-    One judge at a time has `path`. Raises JudgeError if another one has it or it cannot be written.
+    `context` is whatever verdicts depend on beside the program and the limits. `earlier` are files that are only read.
+    What a judge failed on is judged again. One judge at a time has `path`. Raises JudgeError if another one has it or
+    it cannot be written.
     """
 
-    def __init__(self, path: Path | None, context: str, limits: Limits, earlier: Path | None = None) -> None:
+    def __init__(self, path: Path | None, context: str, limits: Limits, earlier: Sequence[Path] = ()) -> None:
         self._context = json.dumps([_JUDGE, context, dataclasses.asdict(limits)]).encode()
         self._known: dict[str, Verdict] = {}
         self._file: IO[bytes] | None = None
-        if earlier is not None and earlier.exists():
-            with earlier.open("rb") as file:
+        for other in filter(Path.is_file, earlier):
+            with other.open("rb") as file:
                 self._read(file)
         if path is None:
             return
@@ -58,7 +60,8 @@ class Cache:
                 verdict = Verdict.from_json(line)
             except (ValueError, TypeError, RecursionError, OverflowError):
                 continue
-            self._known[verdict.key] = verdict
+            if verdict.verdict != "not_judged":
+                self._known[verdict.key] = verdict
         return not line.endswith(b"\n")
 
     def key(self, program: Program) -> str:

@@ -43,7 +43,7 @@ def judge(
     limits: Limits = _DEFAULT_LIMITS,
     workers: int | None = None,
     cache: Path | None = None,
-    earlier: Path | None = None,
+    earlier: Sequence[Path] = (),
     unsafe: bool = False,
     progress: Callable[[int, int], None] | None = None,
     compare: Compare = "exact",
@@ -60,7 +60,7 @@ def judge(
         limits: what a test and the compiler may take.
         workers: programs compiled or run at the same time; None for one on each core.
         cache: a file that verdicts are looked up in and added to as soon as they are known.
-        earlier: a file of verdicts to look in as well.
+        earlier: files of verdicts to look in as well.
         unsafe: go on where no containment is possible.
         progress: called with (finished, all).
         compare: "tokens" takes outputs of the same words for equal, whatever the white space between them.
@@ -171,7 +171,7 @@ class _Bench:
         self.workplace.remove()
         self._stack.close()
 
-    def cache(self, path: Path | None, earlier: Path | None) -> Cache:
+    def cache(self, path: Path | None, earlier: Sequence[Path]) -> Cache:
         context = [self.toolchain.folder.name, self.compare, self.box.tier, "shared" if self.shared else "alone"]
         return Cache(path, " ".join(map(str, context)), self.limits, earlier)
 

@@ -179,7 +179,7 @@ class TextTask(Task):
         programs = [judges.Program(str(row), self.data.to_cpp(text)) for row, text in enumerate(texts)]
         limits = judges.Limits(cpu=0.05, wall=1.0)  # what compiles is run on no input, and its verdict does not matter
         try:
-            verdicts = judges.judge(programs, limits=limits, **vars(self.config.judge))
+            verdicts = judges.judge(programs, limits=limits, **self.config.judge.containment())
         except JudgeError as error:
             raise DataError(str(error)) from error
         return [verdict.verdict != "compile_error" for verdict in verdicts]
@@ -321,7 +321,7 @@ def read_data(config: Config) -> TextData:
 
     def execute(codes: list[str], inputs: list[Sequence[str]]) -> list[judges.Execution]:
         tell()
-        return judges.execute(codes, inputs, **vars(config.judge))
+        return judges.execute(codes, inputs, **config.judge.containment())
 
     try:
         return loader(config.task.name)(plain(config.task), execute)
