@@ -11,6 +11,7 @@ import yaml
 from composed import judges
 from composed.cli import evaluate, export, predict
 from composed.config import Config
+from composed.config.decoding import named
 from composed.errors import ComposedError, ConfigError, DataError, Interrupted
 from composed.experiment import evaluate as results
 from composed.judges import engine
@@ -155,6 +156,9 @@ def test_shares_are_logged_and_summed_up(run, judge):
     assert told in summary
     assert "Pi(f(x))  id  66.7% correct" in summary
     assert shares["test/ood/own/strict"] == 0.5
+    assert f": {result.mode}, replicate 0, seed 1\n" in summary
+    run.describe(replace(CONFIG, decoding=named("beam")), [])
+    assert f": {result.mode}, beam 4, replicate 0, seed 1\n" in results.summary(result, run.path)
 
 
 def test_runs_of_other_seeds_share_the_key_of_their_config(run, judge):

@@ -60,7 +60,9 @@ def test_values_are_what_the_predictions_say(tmp_path):
     values = evaluate.conclude(folder, folder.trained()).scores.values
     assert values["base"]["id"] == {"error": 0.5625, "wrong steps, %": 100.0, "complexity": 2.0, "turns": 3.0}
     assert values["composition"]["id"]["error"] == 0.0
-    assert "f(x)      id    error 0.5625, wrong steps, % 100" in evaluate.summary(Result.read(folder.result), tmp_path)
+    assert "f(x)      id    error 0.5625, wrong steps, % 100" in evaluate.summary(
+        Result.read(folder.result), folder.path
+    )
     assert evaluate.metrics(Result.read(folder.result))["test/id/base/error"] == 0.5625
 
 

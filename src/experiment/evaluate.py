@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from composed import judges
 from composed.config import Config
+from composed.config.decoding import decoding_word
 from composed.config.groups import judge_of_own
 from composed.config.identity import seeds_of, settings_key
 from composed.config.structure import plain
@@ -217,12 +218,18 @@ def _numbers(scores: Scores, output: str, split: str) -> dict[str, float]:
 
 def summary(result: Result, path: Path) -> str:
     """A finished run in a few lines: what was right, of f alone and of the composition."""
-    lines = [f"{result.title}: {result.mode}, {_which(result)}"]
+    lines = [f"{result.title}: {result.mode}, {', '.join([*_decoding(path), _which(result)])}"]
     for output, by_split in result.scores.values.items():
         name = {"base": "f(x)", "composition": "Pi(f(x))"}[output]
         texts = [*_values(result.scores, by_split), _shares(result.scores, by_split)]
         lines += [f"  {name:<9} {text}" for text in texts if text]
     return "\n".join([*lines, f"  {path}"])
+
+
+def _decoding(path: Path) -> Iterator[str]:
+    """How the run's outputs were decoded, where not greedily."""
+    if word := decoding_word(RunFolder(path).config()["decoding"]):
+        yield word
 
 
 def _which(result: Result) -> str:
