@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from composed.cli import evaluate
 from composed.config.options import options
 from composed.system.files import read_lines
 from tests.commands import BASELINE, ENVIRONMENT, LONG, command, end, result, run_folders, same_bits, start, wait_for
@@ -139,6 +140,7 @@ def test_a_finished_run_is_not_run_again_unless_asked_to(train, one):
     assert (one() / "result.json").stat().st_mtime_ns > written
 
 
+@long
 def test_a_signal_ends_with_the_command_that_goes_on_to_the_same_weights(train, settings, one, tmp_path):
     train(*LONG, *BASELINE, "runs=whole")
     arguments = [*settings, *LONG, *BASELINE, "runs=parts"]
@@ -158,7 +160,7 @@ def test_a_signal_ends_with_the_command_that_goes_on_to_the_same_weights(train, 
     assert same_bits(one("whole"), one("parts"))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=long)])
 def test_a_signal_while_data_is_made_leaves_nothing_half_done(settings, tmp_path, number):
     arguments = [*settings, *BASELINE, "task.data=new", "task.sizes.train=400"]
     process = start("train", *arguments, cwd=tmp_path)
@@ -192,22 +194,21 @@ def test_a_denoiser_that_may_not_be_trained_names_the_command_that_does(train, t
     assert not (tmp_path / "empty").exists()
 
 
-def test_an_evaluation_that_fails_keeps_the_training(train, one, tmp_path):
-    """No compiler: the judge fails. The training stays, and both ways to go on finish it without training again."""
+def test_an_evaluation_that_fails_keeps_the_training(trained, train, one, tmp_path, monkeypatch):
+    """No compiler, but data: the judge fails. The training stays, and both ways to go on finish it."""
     failed = train(*BASELINE, code=1, PATH="/nowhere")
     folder = one()
     assert f"composed-evaluate {folder.relative_to(tmp_path)}" in failed.stderr
     assert not (folder / "result.json").exists()
     trained = (folder / "checkpoints/last.ckpt").stat().st_mtime_ns
-    judged = command("evaluate", str(folder), cwd=tmp_path)
-    assert judged.returncode == 0, judged.stderr
+    monkeypatch.chdir(tmp_path)
+    assert evaluate.main([str(folder)]) == 0
     counts = result(folder)["verdicts"]
     (folder / "result.json").unlink()
     train(*BASELINE)
     assert result(folder)["verdicts"] == counts
     predictions = (folder / "predictions-id.jsonl").read_bytes()
-    again = command("evaluate", "--predict", str(folder), cwd=tmp_path)
-    assert again.returncode == 0, again.stderr
+    assert evaluate.main(["--predict", str(folder)]) == 0
     assert (folder / "predictions-id.jsonl").read_bytes() == predictions
     assert (folder / "checkpoints/last.ckpt").stat().st_mtime_ns == trained
 

@@ -287,7 +287,10 @@ def test_a_training_of_two_processes_is_that_of_one(trainer, momentum, tmp_path)
             torch.testing.assert_close(value[learned], whole[2][name][learned], rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize(("of_ranks", "number", "kept"), [([1], signal.SIGTERM, 8), ([0, 1], signal.SIGKILL, 6)])
+KILLED = pytest.param([0, 1], signal.SIGKILL, 6, marks=pytest.mark.slow("six trainings of two processes"))
+
+
+@pytest.mark.parametrize(("of_ranks", "number", "kept"), [([1], signal.SIGTERM, 8), KILLED])
 def test_stopped_or_killed_it_goes_on_to_the_same_bits_or_in_one_process(of_ranks, number, kept, tmp_path, stop_at):
     in_two(lambda _: trained(tmp_path / "whole", FSDP), tmp_path / "joined-0")
 
