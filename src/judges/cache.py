@@ -24,9 +24,9 @@ _JUDGE = hashlib.sha256(
 class Cache:
     """Knows the verdicts in `path`, if one is given; a line that is damaged or was left half-written is passed over.
 
-    `context` is whatever verdicts depend on beside the program and the limits. `earlier` are files that are only read.
-    What a judge failed on is judged again. One judge at a time has `path`. Raises JudgeError if another one has it or
-    it cannot be written.
+    `context` is whatever verdicts depend on beside the program and the limits. `earlier` are files that are only read;
+    what the judge failed on there is judged again. One judge at a time has `path`. Raises JudgeError if another one has
+    it or it cannot be written.
     """
 
     def __init__(self, path: Path | None, context: str, limits: Limits, earlier: Sequence[Path] = ()) -> None:
@@ -36,6 +36,7 @@ class Cache:
         for other in filter(Path.is_file, earlier):
             with other.open("rb") as file:
                 self._read(file)
+        self._known = {key: verdict for key, verdict in self._known.items() if verdict.verdict != "not_judged"}
         if path is None:
             return
         try:
@@ -60,8 +61,7 @@ class Cache:
                 verdict = Verdict.from_json(line)
             except (ValueError, TypeError, RecursionError, OverflowError):
                 continue
-            if verdict.verdict != "not_judged":
-                self._known[verdict.key] = verdict
+            self._known[verdict.key] = verdict
         return not line.endswith(b"\n")
 
     def key(self, program: Program) -> str:
