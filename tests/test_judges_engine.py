@@ -53,7 +53,7 @@ def test_every_class_together_and_alone(tier):
     assert "out_of_range" in together["runtime_error"].diagnostics
     assert "program.cpp:5: error: expected primary-expression" in together["compile_error"].diagnostics
     assert 1.0 < together["time_limit"].cpu_seconds < 1.5
-    assert together["memory_limit"].peak_memory > QUICK.memory
+    assert together["memory_limit"].peak_memory > 0.99 * QUICK.memory  # the kernel counts in batches of pages
 
 
 @each_tier
