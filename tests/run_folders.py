@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from composed.config.identity import seeds_of
-from composed.judges.programs import MEASURES, METHOD, REMARK, shares
+from composed.judges.shares import MEASURES, METHOD, REMARK, shares
 from composed.judges.scores import Measure
 
 Counts = Mapping[str, Mapping[str, Mapping[str, int]]]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from composed.errors import ConfigError
-from composed.judges.programs import MEASURES
+from composed.judges.shares import MEASURES
 from composed.judges.scores import Measure, Scores
 from composed.reporting.comparisons import Family
 from composed.reporting.formats import notes, to_csv_of_replicates, to_markdown
@@ -188,7 +188,7 @@ def test_values_of_every_replicate_are_in_a_file_of_their_own() -> None:
 
 
 def test_shares_of_programs_have_an_outcome_for_every_class() -> None:
-    from composed.judges.programs import of_classes
+    from composed.judges.shares import of_classes
     from composed.judges.records import Verdict
 
     outcomes = of_classes([Verdict("a", "correct"), Verdict("b", "time_limit"), Verdict("c", "runtime_error")])

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from composed.errors import ConfigError
-from composed.judges.programs import CLASSES, MEASURES, METHOD, REMARK
+from composed.judges.shares import CLASSES, MEASURES, METHOD, REMARK
 from composed.judges.scores import Scores
 from composed.reporting.compare import Compare
 from composed.reporting.missing import Missing

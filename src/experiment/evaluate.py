@@ -16,7 +16,7 @@ from composed.config.identity import seeds_of, settings_key
 from composed.config.structure import plain
 from composed.datamodules.text import Rules
 from composed.errors import ComposedError, DataError
-from composed.judges.programs import score
+from composed.judges.shares import score
 from composed.judges.scores import Scores
 from composed.reporting.runs import split_word
 from composed.runs.facts import Facts

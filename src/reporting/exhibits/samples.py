@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from composed.errors import DataError
-from composed.judges.programs import CLASS_OF_VERDICT
+from composed.judges.shares import CLASS_OF_VERDICT
 from composed.reporting.background import Configuration, side_by_side
 from composed.reporting.exhibits.programs import Example, Token, compared, pseudocode, read_examples
 from composed.reporting.runs import Run, split_name

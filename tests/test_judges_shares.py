@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from composed.judges.programs import CLASS_OF_VERDICT, CLASSES, MEASURES, STRICT, count, score, shares
+from composed.judges.shares import CLASS_OF_VERDICT, CLASSES, MEASURES, STRICT, count, score, shares
 from composed.judges.records import Class, Verdict
 
 
