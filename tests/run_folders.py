@@ -9,8 +9,13 @@ from typing import Any
 import yaml
 
 from composed.config.identity import seeds_of
-from composed.judges.shares import MEASURES, METHOD, REMARK, shares
+from composed.judges.programs import Judge
 from composed.judges.scores import Measure
+from composed.judges.shares import CPP, STRICT_REMARK, measures_of
+
+MEASURES = measures_of(CPP, strict=True)
+CLASSES = tuple(dict.fromkeys(CPP.values()))
+METHOD, REMARK = Judge.method, f"{STRICT_REMARK} {Judge.remark}"
 
 Counts = Mapping[str, Mapping[str, Mapping[str, int]]]
 
@@ -23,6 +28,12 @@ def counts(base: tuple[int, int], composition: tuple[int, int] | None = None, n:
         return {split: {"n": n, "correct": right, "wrong_output": n - right} for split, right in pairs}
 
     return {"base": splits(base)} | ({"composition": splits(composition)} if composition else {})
+
+
+def shares(counted: Mapping[str, int]) -> dict[str, float]:
+    """The per cent of each class of programs."""
+    numbers = {name: sum(counted.get(word, 0) for word, of in CPP.items() if of == name) for name in CLASSES}
+    return {name: 100 * number / counted["n"] for name, number in numbers.items()}
 
 
 def of_programs(counted: Counts) -> dict[str, Any]:

@@ -36,7 +36,10 @@ def test_pictures_and_numbers_are_not_decoded(task):
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (["decoding=resample", "task.judge=match"], r"task\.judge=match compiles nothing"),
+        (
+            ["decoding=resample", "judge=match"],
+            r"judge=match tells no valid output from another; give it",
+        ),
         (["decoding=constrained", "tokenizer.kind=bpe"], r"tokenizer\.kind=bpe cuts words.*use tokenizer\.kind=word"),
         (["decoding=constrained", "task=spoc"], "knows the grammar of task=sanstype"),
         (

@@ -49,7 +49,7 @@ class Written:
             for output, rows in self.outputs.items()
         }
 
-    def compiles(self, texts):
+    def valid(self, texts):
         self.compiled += texts
         return [text in self.compiling for text in texts]
 

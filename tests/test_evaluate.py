@@ -20,12 +20,11 @@ from composed.system.files import write_json, write_lines
 from composed.tasks.text import loader
 from tests.test_configs import node
 
-NODE = node("profile=smoke", "seed=1", "logger=csv")
+NODE = node("profile=smoke", "seed=1", "logger=csv", "judge=programs_tokens", "judge.seconds=1.5")
 CONFIG = Config.read(NODE)
 FACTS = {"updates": 12, "best": {"update": 8, "selection": 0.5}, "seconds": {"training": 3.0}, "splits": ["id", "ood"]}
-RULES = {"compare": "tokens", "seconds": 1.5, "gold": False}
 ABOUT = "programs of at most 2 variables and 3 extra rounds"
-FACTS |= {"resumed": False, "denoiser": None, "quality": {}, "about": ABOUT, "rules": RULES}
+FACTS |= {"resumed": False, "denoiser": None, "quality": {}, "about": ABOUT}
 VERDICTS = {
     "id": {"base": ["correct", "compile_error", "wrong_output"], "composition": ["correct", "correct", "time_limit"]},
     "ood": {"base": ["runtime_error", "compile_error"], "composition": ["correct", "memory_limit"]},
@@ -58,13 +57,13 @@ def judge(monkeypatch):
     """A judge that knows the verdicts, and what it was given."""
     seen = []
 
-    def known(programs, *, limits, compare, workers, unsafe, shared, earlier):
+    def known(programs, *, limits, compare, workers, unsafe, shared, earlier, cache, progress):
         seen.append((programs, limits.cpu, compare))
         split = programs[0].code.split()[0]
         verdicts = [verdict for of in VERDICTS[split].values() for verdict in of]
         return [judges.Verdict(p.id, v) for p, v in zip(programs, verdicts, strict=True)]
 
-    monkeypatch.setattr(judges, "judge", known)
+    monkeypatch.setattr(engine, "judge", known)
     return seen
 
 
@@ -171,18 +170,18 @@ def test_runs_of_other_seeds_share_the_key_of_their_config(run, judge):
 
 
 def test_a_judge_that_fails_loses_nothing_and_the_message_says_how_to_go_on(run, judge, monkeypatch, capsys):
-    working = judges.judge
+    working = engine.judge
 
     def fail(programs, **_):
         raise judges.JudgeError("there is no compiler")
 
-    monkeypatch.setattr(judges, "judge", fail)
+    monkeypatch.setattr(engine, "judge", fail)
     with pytest.raises(ComposedError, match=f"no compiler\n.*\n  composed-evaluate {run.path}"):
         results.conclude(run, CONFIG)
     assert evaluate.main([str(run.path)]) == 1
     assert "error: there is no compiler" in capsys.readouterr().err
     assert not run.finished()
-    monkeypatch.setattr(judges, "judge", working)
+    monkeypatch.setattr(engine, "judge", working)
     assert evaluate.main([str(run.path)]) == 0
     assert run.finished()
     assert str(run.path) in capsys.readouterr().out
@@ -208,7 +207,7 @@ def test_predictions_that_are_missing_are_named(run, judge, capsys):
         ("task.kind", ["text"], "task.kind=['text']: valid values are"),
         ("task.name", 3, "task.name=3: expected a word"),
         ("task", None, "task=null: expected a mapping"),
-        ("judge", {}, "judge.workers is missing"),
+        ("judge", {}, "judge.name is missing"),
         ("trainer.num_nodes", "many", "trainer.num_nodes=many: expected a whole number"),
         ("optim.momentun", 0.9, "there is no key optim.momentun"),
         ("", [], "is no config of a run"),
@@ -242,7 +241,7 @@ def test_a_task_that_a_folder_names_is_one_of_the_list(run, capsys):
         loader("spoc.release")
 
 
-@pytest.mark.parametrize("wrong", [{"splits": None}, {"rules": {**RULES, "compare": "loosely"}}, {"seconds": 3}])
+@pytest.mark.parametrize("wrong", [{"splits": None}, {"about": 3}, {"seconds": 3}])
 def test_what_a_training_says_of_itself_is_checked(run, judge, capsys, wrong):
     write_json(run.training, {**FACTS, **wrong})
     assert evaluate.main([str(run.path)]) == 1
@@ -258,9 +257,9 @@ def test_a_line_that_is_no_prediction_is_told_as_that(run, judge, capsys):
 def test_containment_is_switched_off_by_the_command_alone(run, judge, monkeypatch):
     (run.path / "config.yaml").write_text(yaml.safe_dump({**NODE, "judge": {**NODE["judge"], "unsafe": True}}))
     seen = []
-    known = judges.judge
+    known = engine.judge
     monkeypatch.setattr(
-        judges, "judge", lambda *of, unsafe, **how: seen.append(unsafe) or known(*of, unsafe=unsafe, **how)
+        engine, "judge", lambda *of, unsafe, **how: seen.append(unsafe) or known(*of, unsafe=unsafe, **how)
     )
     assert evaluate.main([str(run.path)]) == evaluate.main(["--unsafe", str(run.path)]) == 0
     assert {*seen[:2]} == {False}
@@ -277,7 +276,7 @@ def test_a_signal_while_judging_ends_with_its_code(run, monkeypatch, number):
     def interrupted(programs, **_):
         raise Interrupted(number)
 
-    monkeypatch.setattr(judges, "judge", interrupted)
+    monkeypatch.setattr(engine, "judge", interrupted)
     assert evaluate.main([str(run.path)]) == 128 + number
     assert not run.finished()
 
@@ -305,7 +304,7 @@ def test_prediction_keeps_the_order_of_the_data_and_feeds_the_denoiser_what_f_sa
 
     lines = [" ".join(["a"] * (1 + 7 * n % 5) + [f"w{n}"]) for n in range(9)]
     split = Split(lines, [f"t{n}" for n in range(9)], [[("", str(n))] for n in range(9)])
-    data = TextData(split, split, {"id": split}, [], [], to_cpp=str.upper, as_source=str)
+    data = TextData(split, split, {"id": split}, [], [], as_output=str.upper, as_source=str)
     task = TextTask(CONFIG, data, train("word", lines, 0), max_length=9)
     run, f, pi = RunFolder(tmp_path), Echo(), Echo()
     task.predict(run, f, Composition(f, pi))  # type: ignore[arg-type]
@@ -323,7 +322,7 @@ def test_a_machine_that_cannot_judge_is_told_before_the_training(run, monkeypatc
 
     results.warn_of_no_judge(CONFIG, run)
     assert capsys.readouterr().err == ""
-    monkeypatch.setattr(judges, "containment", without)
+    monkeypatch.setattr(engine, "containment", without)
     results.warn_of_no_judge(CONFIG, run)
     said = capsys.readouterr().err
     assert said.startswith("warning: there is no compiler\nThe training goes on, but its predictions cannot be judged")

@@ -4,8 +4,13 @@ from typing import get_args
 
 import pytest
 
-from composed.judges.shares import CLASS_OF_VERDICT, CLASSES, MEASURES, STRICT, count, score, shares
+from composed.judges.programs import Judge
 from composed.judges.records import Class, Verdict
+from composed.judges.shares import CLASS_OF_VERDICT, CPP, KINDS, SCRIPTS, STRICT, class_among, count, measures_of
+from tests.run_folders import CLASSES, shares
+
+MEASURES = measures_of(CPP, strict=True)
+score = Judge(compare="exact", seconds=1, memory=1).score
 
 
 def rows(output: str, number: int, strict: int = 0) -> list[dict]:
@@ -29,6 +34,17 @@ def test_every_verdict_has_its_class():
     assert all(each.unit == "%" for each in MEASURES)
 
 
+def test_a_verdict_is_named_by_the_classes_of_its_judge():
+    of_programs, of_scripts, of_others = (
+        [measure.name for measure in measures_of(each, strict=True)] for each in (CPP, SCRIPTS, KINDS)
+    )
+    assert of_scripts == ["correct", "strict", "invalid", "runtime error", "wrong output"]
+    assert of_others == ["correct", "strict", "invalid", "wrong"]
+    for classes, names in ((CPP, of_programs), (SCRIPTS, of_scripts), (KINDS, of_others)):
+        assert {word: class_among(word, names) for word in classes} == classes
+    assert class_among("levitated", of_others) == "levitated"
+
+
 def test_limits_count_as_runtime_errors():
     verdicts = dict(correct=1, compile_error=2, runtime_error=3, wrong_output=4)
     verdicts |= dict(time_limit=5, memory_limit=6, output_limit=7, n=28)
@@ -46,7 +62,7 @@ def test_scores_are_per_cent_of_each_output_and_the_counts_are_beside_them():
     assert scores.values["composition"]["id"]["strict"] == 75.0
     assert scores.outcomes["composition"]["id"]["strict"] == [100, 100, 100, 0]  # example by example
     assert scores.values.keys() == scores.extra["verdicts"].keys() == {"base", "composition"}
-    assert scores.extra["verdicts"]["base"]["id"] == count(verdicts[:4])
+    assert scores.extra["verdicts"]["base"]["id"] == count(verdicts[:4], CPP)
     assert scores.extra["gold"]["id"]["n"] == 2
     assert scores.examples == {"id": 4}
     again = score({"id": rows("base", 4)}, {"id": verdicts[:4]})

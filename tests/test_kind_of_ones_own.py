@@ -23,7 +23,7 @@ from tests.test_docs import ROOT, blocks
 
 OF_THE_KIND = (
     *("src/tasks/whole.py", "src/judges/distance.py"),
-    *("conf/task/whole.yaml", "conf/sizes/whole_smoke.yaml"),
+    *("conf/judge/distance.yaml", "conf/task/whole.yaml", "conf/sizes/whole_smoke.yaml"),
 )
 SHOWN = {title: text for _, title, text in blocks(ROOT / "docs" / "adding.md") if title}
 FILES = {title: SHOWN[title] for title in OF_THE_KIND}

@@ -59,7 +59,7 @@ def test_bytes_that_are_no_text_are_named_with_their_line():
 
 def test_an_unknown_word_is_named_once_and_without_its_punctuation(tmp_path, monkeypatch):
     split = Split(["let a be 1;"], ["a"], [()])
-    data = TextData(split, split, {}, [], [], to_cpp=str, as_source=str)
+    data = TextData(split, split, {}, [], [], as_output=str, as_source=str)
     task = TextTask({}, data, train("word", split.sources), max_length=9)
     with pytest.raises(DataError, match=r"line 2 of the input: no such words in the training data: x, be@$"):
         task.answer(None, None, Request(["let a be 1;", "let x be@ 1; x; (x, x) 1;"]))
@@ -80,7 +80,7 @@ def test_a_run_predicts_with_its_own_beams(tmp_path, monkeypatch):
             return source
 
     split = Split(["a b"], ["a b"], [()])
-    data = TextData(split, split, {}, [], [], to_cpp=str.upper, as_source=str)
+    data = TextData(split, split, {}, [], [], as_output=str.upper, as_source=str)
     settings = config("profile=smoke", "decoding=beam", "decoding.beams=5")
     task, f = TextTask(settings, data, train("word", ["a b"], 0), max_length=9), Echo()
     answer = task.answer(f, task.composition(f, Echo(), None), Request(["a b"]))

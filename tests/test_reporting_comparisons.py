@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 
 from composed.errors import ConfigError
-from composed.judges.shares import MEASURES
 from composed.judges.scores import Measure, Scores
+from composed.judges.shares import CPP
 from composed.reporting.comparisons import Family
 from composed.reporting.formats import notes, to_csv_of_replicates, to_markdown
 from composed.reporting.runs import Run
 from composed.reporting.statistics import estimate, estimate_crossed, estimate_of_examples
 from composed.reporting.table import Table, build_table
 from composed.runs.result import Result
+from tests.run_folders import MEASURES
 
 RIGHT = (Measure("right", "higher", "%"),)
 
@@ -188,10 +189,10 @@ def test_values_of_every_replicate_are_in_a_file_of_their_own() -> None:
 
 
 def test_shares_of_programs_have_an_outcome_for_every_class() -> None:
-    from composed.judges.shares import of_classes
     from composed.judges.records import Verdict
+    from composed.judges.shares import of_classes
 
-    outcomes = of_classes([Verdict("a", "correct"), Verdict("b", "time_limit"), Verdict("c", "runtime_error")])
+    outcomes = of_classes([Verdict("a", "correct"), Verdict("b", "time_limit"), Verdict("c", "runtime_error")], CPP)
     assert [*outcomes] == [measure.name for measure in MEASURES if measure.part]
     assert outcomes["correct"] == [100, 0, 0]
     assert outcomes["runtime error"] == [0, 100, 100]

@@ -5,14 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from composed.errors import ConfigError
-from composed.judges.shares import CLASSES, MEASURES, METHOD, REMARK
 from composed.judges.scores import Scores
 from composed.reporting.compare import Compare
 from composed.reporting.missing import Missing
 from composed.reporting.runs import Run, find_runs
 from composed.reporting.table import Table, build_table
 from composed.runs.result import Result
-from tests.run_folders import counts, write_run, write_sweep
+from tests.run_folders import CLASSES, MEASURES, METHOD, REMARK, counts, write_run, write_sweep
 
 HALF_WIDTH_OF_STEP_1 = 4.302653 / 3**0.5  # of three values with a standard deviation of 1
 

@@ -18,7 +18,6 @@ SETTINGS = {
     "folder": None,
     "seed": 0,
     "cases": "all",
-    "seconds": 2.0,
     "unannotated": "code",
     "unlabeled": None,
     "skip_bad": False,
@@ -153,12 +152,12 @@ def test_every_program_of_the_sample_is_right_after_a_round_trip(folder):
     found = data(folder)
     tokenizer = train("bpe_bytes", [*found.train.sources, *found.train.targets], 400)
     programs = [
-        judges.Program(f"{name}-{row}", found.to_cpp(tokenizer.decode(tokenizer.encode(target))), tests)
+        judges.Program(f"{name}-{row}", found.as_output(tokenizer.decode(tokenizer.encode(target))), tests)
         for name, split in found.tests.items()
         for row, (target, pairs) in enumerate(zip(split.targets, split.tests, strict=True))
         for tests in [tuple(judges.Test(*pair) for pair in pairs)]
     ]
-    verdicts = judges.judge(programs, compare=found.rules.compare)
+    verdicts = judges.judge(programs, compare="tokens")
     assert {verdict.id: verdict.diagnostics for verdict in verdicts if verdict.verdict != "correct"} == {}
 
 

@@ -31,7 +31,7 @@ def task(settings) -> TextTask:
     from composed.datamodules.spoc.code import to_cpp
 
     split = Split(PROGRAMS, PROGRAMS, [()] * len(PROGRAMS))
-    data = TextData(split, split, {"id": split}, PROGRAMS, PROGRAMS, to_cpp=to_cpp, as_source=str)
+    data = TextData(split, split, {"id": split}, PROGRAMS, PROGRAMS, as_output=to_cpp, as_source=str)
     return TextTask(settings, data, train("bpe_bytes", PROGRAMS, 400), max_length=60)
 
 
@@ -65,7 +65,7 @@ def test_only_what_no_longer_compiles_is_kept_and_what_was_left_as_it_was(task):
 def test_how_long_outputs_may_be_is_what_training_says_and_what_is_longer_is_told(task, capsys):
     longer = Split(PROGRAMS, [*PROGRAMS[1:], PROGRAMS[0] * 3], [()] * len(PROGRAMS))
     tokens = len(task.tokenizer.encode(PROGRAMS[0] * 3))
-    tested = TextData(task.data.train, task.data.val, {"id": longer}, [], [], to_cpp=str, as_source=str)
+    tested = TextData(task.data.train, task.data.val, {"id": longer}, [], [], as_output=str, as_source=str)
     most = max(len(task.tokenizer.encode(line)) for line in PROGRAMS)
     assert longest_output(task.tokenizer, tested) == longest_output(task.tokenizer, task.data) == round(1.25 * most) + 1
     TextTask({}, tested, task.tokenizer, tokens + 1).tell_too_long()
@@ -144,7 +144,7 @@ def test_how_much_a_tokenizer_drops_is_told(task, with_tokenizer, capsys, pieces
 def test_a_tokenizer_that_writes_programs_in_small_letters_is_told(task, with_tokenizer, capsys):
     capitals = [text.replace("a", "A") for text in PROGRAMS]
     split = Split(PROGRAMS, capitals, [()] * len(PROGRAMS))
-    data = TextData(split, split, {"id": split}, [], [], to_cpp=str, as_source=str)
+    data = TextData(split, split, {"id": split}, [], [], as_output=str, as_source=str)
     make_tokenizer(with_tokenizer(LETTERS, lower=True), data)
     assert "60 of 60 training targets otherwise" in (said := capsys.readouterr().err)
     assert "sources" not in said

@@ -45,7 +45,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     for path in paths:
         run = RunFolder.existing(path)
         config = run.trained()
-        config = replace(config, judge=replace(config.judge, unsafe=options.unsafe))
+        config = replace(config, judge=config.judge.running(unsafe=options.unsafe))
         with run.locked():
             if options.predict:
                 predict_again(run, config)

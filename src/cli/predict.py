@@ -13,15 +13,13 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
-from composed import judges
 from composed.cli.frame import framed
-from composed.errors import ComposedError, ConfigError, DataError
-from composed.experiment.answer import picture, programs
+from composed.errors import ConfigError, DataError
+from composed.experiment.answer import picture, programs, verdicts
+from composed.judges import PRELUDE
 from composed.printable import printable
 from composed.system.console import say
 from composed.system.files import stream_lines
-
-MOST_PRINTED = 1000  # bytes of a program's output that --judge shows
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -29,7 +27,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("run", type=Path, metavar="RUN", help="folder of a finished run")
     parser.add_argument("--show-base", action="store_true", help="f(x) too, on standard error")
     parser.add_argument(
-        "--judge", action="store_true", help="compile and run each program; what it prints on standard error"
+        "--judge",
+        action="store_true",
+        help="what the judge says of each output, on standard error",
     )
     parser.add_argument("--font", type=int, metavar="N", help="of a run of task=fonts: the number of a face")
     parser.add_argument("--text", metavar="T", help="what to write in it")
@@ -52,7 +52,8 @@ def _predict(options: argparse.Namespace) -> None:
             say(f"{number}: f(x)  {_plain(texts['base'])}")
         print(_plain(texts["own"]))
     if options.judge:
-        _judge([texts["own"] for texts in predictions])
+        for number, told in enumerate(verdicts(options.run, [texts["own"] for texts in predictions]), 1):
+            say(f"{number}: {told}")
 
 
 def _lines(stream: TextIO) -> list[str]:
@@ -64,24 +65,8 @@ def _lines(stream: TextIO) -> list[str]:
 
 def _plain(code: str) -> str:
     """Without the prelude and fit for a terminal; a program of one line with single blanks."""
-    body = printable(code.removeprefix(judges.PRELUDE).strip())
+    body = printable(code.removeprefix(PRELUDE).strip())
     return body if "\n" in body else " ".join(body.split())
-
-
-def _judge(codes: list[str]) -> None:
-    try:
-        executions = judges.execute(codes, [[""]] * len(codes))
-    except judges.JudgeError as error:
-        raise ComposedError(str(error)) from error
-    for number, execution in enumerate(executions, 1):
-        if execution.verdict == "correct":
-            printed, more = (
-                execution.printed[0][:MOST_PRINTED],
-                "..." if len(execution.printed[0]) > MOST_PRINTED else "",
-            )
-            say(f"{number}: prints {printed.decode(errors='replace')!r}{more}")
-        else:
-            say(f"{number}: {execution.verdict.replace('_', ' ')} {execution.diagnostics.strip()}")
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from composed.config.trainer import Trainer, check_arguments
 from composed.errors import ConfigError
 
 # Groups whose options are for a kind of outputs.
-KINDED = ("decoding", "estimator", "model", "noise", "optim", "pretraining")
+KINDED = ("decoding", "estimator", "judge", "model", "noise", "optim", "pretraining")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,10 +50,10 @@ class Config:
     beginnings: Annotated[Beginnings, Silent()]
     tokenizer: Tokenizer
     backtranslation: Backtranslation
-    judge: Annotated[Judge, Silent()]
     finetuning: FineTuning
     estimator: Estimator
     decoding: Annotated[Decoding, Silent("denoiser")]
+    judge: Annotated[Judge, Silent("denoiser")]
     pretraining: Pretraining
     noise: Noise
     model: Model
@@ -106,6 +106,7 @@ class Config:
             self.estimator.agree(self)
         check_abilities(self)
         self.decoding.agree(self)
+        self.judge.agree(self)
         self.noise.agree(self)
         check_folders(runs=self.runs, store=self.store)
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar
 import yaml
 
 from composed.config.groups import Group, Own, by_target, short
+from composed.config.judge import check_validity
 from composed.config.model import HuggingFace
 from composed.config.options import options, read_option
 from composed.config.rules import Unit, above
@@ -60,11 +61,7 @@ class Resample(Group):
         return f"resample {self.draws}"
 
     def agree(self, config: Whole) -> None:
-        if config.task.judge != "programs":
-            raise ConfigError(
-                f"decoding=resample: task.judge={config.task.judge} compiles nothing, and this draws again what the "
-                "compiler refuses; valid for such a task are decoding=greedy, beam and sample_vote"
-            )
+        check_validity(config, "decoding=resample draws invalid outputs again")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -77,6 +77,7 @@ def contents(config: Config) -> dict[str, str]:
 
 def _files(config: Config) -> Iterator[tuple[str, list[Path]]]:
     yield from config.task.files()
+    yield from config.judge.files()
     if file := config.tokenizer.file:
         yield "tokenizer.file", [path for path in [Path(file)] if path.is_file()]
     for key, model in models_of(config).items():

@@ -4,13 +4,11 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
 from importlib.util import find_spec
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from composed.config.rules import Check, Choice, Rest
+from composed.config.rules import Choice, Rest
 from composed.config.whole import Whole
-from composed.errors import ConfigError
 
 Outputs = Literal["text", "image", "staircase"]  # what an output is
 EVERY: frozenset[str] = frozenset(get_args(Outputs))
@@ -57,27 +55,6 @@ def is_kind(word: Any) -> bool:
         return False
     name = f"composed.tasks.{word}"
     return word in EVERY or name in sys.modules or find_spec(name) is not None
-
-
-def judge_of_own(word: Any) -> Any:
-    """The module of `composed.judges` by this name, where it has a function `score`; else None."""
-    name = f"composed.judges.{word}"
-    if not isinstance(word, str) or not re.fullmatch("[a-z_]+", word):
-        return None
-    module = import_module(name) if name in sys.modules or find_spec(name) else None
-    return module if hasattr(module, "score") else None
-
-
-def _check_judge(key: str, value: str) -> None:
-    if value not in OF_TEXT and not judge_of_own(value):
-        raise ConfigError(
-            f"{key}={value}: valid values are {' and '.join(OF_TEXT)}, and a module src/judges/{value}.py of your own "
-            "with a function score"
-        )
-
-
-OF_TEXT = ("programs", "match")
-Judged = Annotated[str, Check(_check_judge)]  # how right is told, of text
 
 
 def short(target: str) -> str:

@@ -92,6 +92,11 @@ def configuration_key(shape: dict[str, Any], replicate: int) -> str:
     return content_key([settings_key(shape), chosen])
 
 
+def checks_noise(config: Config) -> bool:
+    """Whether the judge says what the denoiser learns from."""
+    return bool(getattr(config.pretraining, "broken", False))
+
+
 def of_trainer(trainer: Trainer) -> dict[str, Any]:
     """What weights in the store depend on of the trainer group: the precision, and what a person gave Lightning."""
     added = plain(trainer.lightning)
@@ -103,6 +108,7 @@ def denoiser_key(config: Config) -> str:
     node = config.plain()
     kept = _without(node, [*keys_where(Config, node, _of_no_denoiser)])
     groups = [kept[key] for key in ("task", "tokenizer", "noise", "model", "pretraining")]
+    groups += [without_silent(node)["judge"]] if checks_noise(config) else []
     return content_key([*groups, config.store, config.finetuning.depth, of_trainer(config.trainer)])
 
 
@@ -123,8 +129,11 @@ def beginning(config: Config) -> dict[str, Any]:
     mode, optim = config.finetuning, config.optim
     assert not isinstance(optim, FullBatch)  # which has no branch
     later = [*_OF_LATER]
-    if mode.start_from != "denoiser" and not (mode.denoising_weight or mode.fisher):
+    reads_denoiser = mode.start_from == "denoiser" or mode.denoising_weight or mode.fisher
+    if not reads_denoiser:
         later += ["denoiser", "pretraining", "noise"]
+    if not (reads_denoiser and checks_noise(config)):
+        later.append("judge")
     smoothing, moves = getattr(optim, "label_smoothing", 0.0), mode.base_weight_end is not None
     if not (optim.decay == "linear" or isinstance(smoothing, list) or len(mode.stages) > 1 or moves):
         later.append("optim.updates")  # nothing before the branch depends on how many there are in all

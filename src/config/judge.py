@@ -1,19 +1,161 @@
-"""How outputs are judged: what shapes no verdict."""
+"""How right and wrong are told: a judge, and what shapes its verdicts; how it runs shapes no number."""
 
-from dataclasses import dataclass
-from typing import Annotated, Any
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from composed.config.groups import Group
-from composed.config.rules import Unit, above
+from composed.config.groups import Group, setting
+from composed.config.options import options
+from composed.config.rules import Check, Choice, Rest, Silent, Unit, above
+from composed.config.structure import plain
+from composed.config.whole import Whole
+from composed.errors import ConfigError
+from composed.judges import interface
+
+OF_TEXT = frozenset({"text"})
+TRAIN = "train"  # of judge.labels: those of the training pairs
+
+Workers = Annotated[int, above(0), Unit("processes"), Silent()]
+Seconds = Annotated[float, above(0), Unit("seconds")]
+Memory = Annotated[int, above(0), Unit("MiB")]
+Switch = Annotated[bool, Silent()]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judge(Group):
-    workers: Annotated[int, above(0), Unit("processes")] | None
-    unsafe: bool
-    shared: bool
-    reuse: bool
+class AnyJudge(Group):
+    """What every judge says. `validity`: whether it can tell valid outputs from others without a target."""
+
+    validity: ClassVar[bool] = True
+    name: str
+
+    def keys(self, targets: Sequence[str] = ()) -> dict[str, Any]:
+        """What the class of the judge takes, where the training pairs have these targets."""
+        return {key: value for key, value in plain(self).items() if key != "name"}
+
+    @property
+    def reads_targets(self) -> bool:
+        """Whether the targets of the training pairs shape verdicts."""
+        return False
+
+    def running(self, **keys: Any) -> Self:
+        """With others of the keys that say how it runs, of those that it has."""
+        return dataclasses.replace(self, **{key: value for key, value in keys.items() if key in vars(self)})
 
     def containment(self) -> dict[str, Any]:
-        """How programs are run, for `composed.judges`."""
-        return {"workers": self.workers, "unsafe": self.unsafe, "shared": self.shared}
+        """How programs of the data are run, for `composed.judges`, as far as this judge says so."""
+        return {key: getattr(self, key) for key in ("workers", "unsafe", "shared") if key in vars(self)}
+
+    def files(self) -> Iterator[tuple[str, list[Path]]]:
+        """What shapes verdicts by its content: a dotted key, and the files that it names."""
+        return iter(())
+
+
+def opened(judge: AnyJudge, targets: Sequence[str] = (), *, workers: int | None = None) -> Any:
+    """The judge itself, with as many workers where the config does not say. Raises JudgeError."""
+    keys = judge.keys(targets)
+    if keys.get("workers", 0) is None:
+        keys["workers"] = workers
+    return interface.open_judge(judge.name, keys)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Programs(AnyJudge):
+    outputs: ClassVar[frozenset[str]] = OF_TEXT
+    compare: Literal["exact", "tokens"]
+    seconds: Seconds
+    memory: Memory
+    workers: Workers | None
+    unsafe: Switch
+    shared: Switch
+    reuse: Switch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Match(AnyJudge):
+    outputs: ClassVar[frozenset[str]] = OF_TEXT
+    labels: str | None
+    pattern: str | None
+
+    @property
+    def validity(self) -> bool:  # type: ignore[override]
+        return self.labels is not None or self.pattern is not None
+
+    @property
+    def reads_targets(self) -> bool:
+        return self.labels == TRAIN
+
+    def keys(self, targets: Sequence[str] = ()) -> dict[str, Any]:
+        return {"labels": [*targets] if self.reads_targets else self.labels, "pattern": self.pattern}
+
+    def files(self) -> Iterator[tuple[str, list[Path]]]:
+        if self.labels and not self.reads_targets:
+            yield "judge.labels", [path for path in [Path(self.labels)] if path.is_file()]
+
+    def agree(self, config: Whole) -> None:
+        if self.labels and not self.reads_targets and not Path(self.labels).is_file():
+            raise ConfigError(
+                f"judge.labels={self.labels}: no such file. Valid values are null, {TRAIN} (the targets of the "
+                "training pairs) and a file of valid outputs, one a line"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Images(AnyJudge):
+    outputs: ClassVar[frozenset[str]] = frozenset({"image"})
+    validity: ClassVar[bool] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Numbers(AnyJudge):
+    outputs: ClassVar[frozenset[str]] = frozenset({"staircase"})
+    validity: ClassVar[bool] = False
+
+
+def _check_own(key: str, name: str) -> None:
+    if name not in SCHEMAS and interface.class_of(name) is None:
+        raise ConfigError(
+            f"{key}={name}: valid values are {', '.join(SCHEMAS)}, and a module src/judges/{name}.py of your own with "
+            "a class Judge"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnJudge(AnyJudge):
+    """A judge of a person's own: its class says what keys there are, not this package."""
+
+    name: Annotated[str, Check(_check_own)]
+    settings: Annotated[Mapping[str, Any], Rest()] = field(default_factory=dict)
+
+    def __getattr__(self, name: str) -> Any:
+        """A setting, by its name. Raises AttributeError where there is none."""
+        return setting(self, name)
+
+    @property
+    def validity(self) -> bool:  # type: ignore[override]
+        return hasattr(interface.class_of(self.name), "faults")
+
+    def running(self, **keys: Any) -> Self:
+        known = {key: value for key, value in keys.items() if key in self.settings}
+        return dataclasses.replace(self, settings={**self.settings, **known})
+
+
+SCHEMAS: dict[str, type[AnyJudge]] = {"programs": Programs, "match": Match, "images": Images, "numbers": Numbers}
+
+
+def _select(node: Mapping[str, Any]) -> type:
+    return SCHEMAS.get(str(node.get("name")), OwnJudge)
+
+
+Judge = Annotated[Programs | Match | Images | Numbers | OwnJudge, Choice(_select)]
+
+
+def check_validity(config: Whole, asks: str) -> None:
+    """Raises ConfigError where the judge cannot say which outputs are valid, which `asks` needs."""
+    if not config.judge.validity:
+        raise ConfigError(
+            f"{asks}: judge={config.judge.name} tells no valid output from another; "
+            + ("give it judge.labels or judge.pattern, or " if isinstance(config.judge, Match) else "")
+            + f"choose another of judge={', '.join(options('judge'))}"
+        )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 from composed.config.groups import Group
+from composed.config.judge import check_validity
 from composed.config.model import Model
 from composed.config.optim import DenoiserOfImages, OptimOfText
 from composed.config.rules import Choice, Dropout, Seed, Silent, Unit, at_least, within
@@ -34,9 +35,11 @@ class Denoise(Group):
     def agree(self, config: Whole) -> None:
         if self.broken and self.fresh:
             raise ConfigError(
-                "pretraining.broken=true: programs are compiled once, but pretraining.fresh=true corrupts them in "
+                "pretraining.broken=true: outputs are checked once, but pretraining.fresh=true corrupts them in "
                 "every update; set one of them to false"
             )
+        if self.broken:
+            check_validity(config, "pretraining.broken=true keeps invalid outputs of the noise")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from composed.config.groups import EVERY, Group, Judged, Outputs, is_kind, setting
+from composed.config.groups import EVERY, Group, Outputs, is_kind, setting
 from composed.config.options import options, read_option
 from composed.config.rules import Choice, Rest, Seed, Silent, Tokens, Unit, above
 from composed.config.structure import LEFT_OUT, LeftOut, plain, text
@@ -43,7 +43,6 @@ class AnyTask(Group):
 
     name: str
     kind: str
-    judge: Judged
     title: Title
 
     def unread(self, config: Whole) -> Iterator[tuple[str, Iterable[str]]]:
@@ -113,7 +112,6 @@ class AtMost:
 @dataclass(frozen=True, kw_only=True)
 class Spoc(OfText):
     cases: Literal["hidden", "public", "all"]
-    seconds: Annotated[float, above(0), Unit("seconds")]
     unannotated: Literal["code", "omit"]
     unlabeled: str | None
     skip_bad: bool
@@ -140,7 +138,6 @@ class FontsSizes:
 @dataclass(frozen=True, kw_only=True)
 class Fonts(AnyTask):
     kind: Outputs
-    judge: Literal["images"]
     data: Folder
     faces: str
     count: Faces
@@ -175,7 +172,6 @@ class Fonts(AnyTask):
 @dataclass(frozen=True, kw_only=True)
 class Staircase(AnyTask):
     kind: Outputs
-    judge: Literal["numbers"]
     staircases: list[tuple[int, float, float]]
     points: Annotated[int, above(0), Unit("points")]
     beyond: Annotated[int, above(0), Unit("steps")]

@@ -11,8 +11,13 @@ class Task(Protocol):
     @property
     def kind(self) -> str: ...
 
+
+class Judge(Protocol):
     @property
-    def judge(self) -> str: ...
+    def name(self) -> str: ...
+
+    @property
+    def validity(self) -> bool: ...
 
 
 class Stage(Protocol):
@@ -114,6 +119,9 @@ class Whole(Protocol):
 
     @property
     def decoding(self) -> Decoding: ...
+
+    @property
+    def judge(self) -> Judge: ...
 
     @property
     def trainer(self) -> Trainer: ...

@@ -1,13 +1,13 @@
-"""What a text task answers: its splits, its tests, and how its lines become C++ and pseudocode becomes its sources.
+"""What a text task answers: its splits, what they are judged by, how its lines become what is judged, and back.
 
 A task `NAME` of kind text is a package `composed.datamodules.NAME` with a function `load(settings, execute)` that
 returns this. Left out: tokens (tokenizers.py) and batches (batching.py).
 """
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 PRELUDE = "#include <bits/stdc++.h>\n#include <string>\nusing namespace std;\n\n"
 
@@ -35,24 +35,18 @@ Execute = Callable[[list[str], list[Sequence[str]]], Sequence[Outcome]]
 
 
 @dataclass(frozen=True)
-class Rules:
-    """How a program is judged: what it prints against the expected output, in CPU seconds for each test.
-
-    With `gold` the programs of the test sets are judged too, where they are of people and the judge may reject some.
-    """
-
-    compare: Literal["exact", "tokens"] = "exact"
-    seconds: float = 2.0
-    gold: bool = False
-
-
-@dataclass(frozen=True)
 class Split:
-    """Examples in the order of the data: pseudocode, program, tests. `sources` and `targets` are single lines."""
+    """Examples in the order of the data: input, gold output, tests. `sources` and `targets` are single lines.
+
+    `tests` and `records` are what the judge reads of an example, where it reads more than the gold output: tests of a
+    program, and further keys of its row of predictions, such as the `database` of a query. None is as many as there
+    are examples, or empty.
+    """
 
     sources: list[str]
     targets: list[str]
-    tests: list[Tests]
+    tests: list[Tests] = field(default_factory=list)
+    records: list[Mapping[str, Any]] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -64,18 +58,18 @@ def up_to_blanks(line: str) -> str:
 
 @dataclass(frozen=True)
 class TextData:
-    """A text task's data. A program is one line of words between blanks, `$` between its lines."""
+    """A text task's data. An output is one line of words between blanks; of a program, `$` stands between its lines."""
 
     train: Split
     val: Split
     tests: dict[str, Split]  # by the name they have in results: id, ood, ...
-    unlabeled: list[str]  # programs for the denoiser; none: there is nothing to train it on
+    unlabeled: list[str]  # outputs for the denoiser; none: there is nothing to train it on
     unlabeled_val: list[str]
-    to_cpp: Callable[[str], str]  # of a target, or of a prediction in its format
-    as_source: Callable[[str], str]  # of a line of pseudocode that a person wrote
-    normal_form: Callable[[str], str] = up_to_blanks  # of a program: the same for those that differ in style alone
+    as_output: Callable[[str], str] = str  # of a target or prediction: the text that is judged, such as a program
+    as_source: Callable[[str], str] = up_to_blanks  # of a line of input that a person wrote
+    normal_form: Callable[[str], str] = up_to_blanks  # of an output: the same for those that differ in style alone
     checker: Callable[[Any], Any] | None = None  # a tokenizer -> the `Guide` of decoding=constrained; none: no grammar
     vocabulary: Sequence[str] = ()  # texts that a tokenizer is trained on; none: those of the training pairs
-    rules: Rules = Rules()
+    judge_gold: bool = False  # the gold outputs of the test sets too: of people, so the judge may reject some
     about: str = ""  # which data these are, for the title of results
     notes: tuple[str, ...] = ()  # what a person should be told before these data are used

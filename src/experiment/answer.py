@@ -5,17 +5,31 @@ from pathlib import Path
 from typing import Any
 
 from composed.config import Config
-from composed.errors import ConfigError
+from composed.config.judge import opened
+from composed.errors import ComposedError, ConfigError
+from composed.judges.records import JudgeError
 from composed.runs.folder import RunFolder
 
 
 def programs(path: Path, lines: Sequence[str]) -> list[dict[str, str]]:
-    """The C++ of `base`, of `composition` where there is a denoiser, and of `own`, the mode's, for each line.
+    """The output of `base`, of `composition` where there is a denoiser, and of `own`, the mode's, for each line.
 
     Raises DataError for an empty line, for words that the vocabulary does not have, and for a run that is not finished.
     """
     run, config = _trained(path, "lines", "it takes --font N --text T -o FILE.png")
     return _answer(run, config, lines=lines)
+
+
+def verdicts(path: Path, outputs: Sequence[str]) -> list[str]:
+    """What the judge of a run says of outputs that have no target, for a person. Raises ComposedError."""
+    run, config = _trained(path, "lines", "its outputs have no judge of texts")
+    facts = run.facts()
+    rows = [{"id": str(row), "text": output, "code": output} for row, output in enumerate(outputs)]
+    try:
+        told: list[str] = opened(config.judge, facts.more.get("labels", ())).tell(rows)
+    except JudgeError as error:
+        raise ComposedError(str(error)) from error
+    return told
 
 
 def picture(path: Path, text: str, face: int, out: Path, *, show_base: bool) -> None:

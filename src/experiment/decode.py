@@ -53,7 +53,7 @@ def decoded_run(
         say(f"{run.path} is finished already (--predict predicts again)")
         return run, Result.read(run.result)
     kept = [word for word in origin.overrides() if word.partition("=")[0].partition(".")[0] != "decoding"]
-    config = replace(config, judge=replace(config.judge, unsafe=unsafe))
+    config = replace(config, judge=config.judge.running(unsafe=unsafe))
     with run.claimed(config, [*kept, f"decoding={option}", *words], wait=False) as work:
         if work and not run.predicted():
             decode_anew(origin, run, config)

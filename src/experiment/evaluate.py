@@ -4,19 +4,19 @@ import dataclasses
 import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from composed import judges
 from composed.config import Config
 from composed.config.decoding import decoding_word
-from composed.config.groups import judge_of_own
 from composed.config.identity import seeds_of, settings_key
+from composed.config.judge import opened
 from composed.config.structure import plain
-from composed.datamodules.text import Rules
 from composed.errors import ComposedError, DataError
-from composed.judges.shares import score
+from composed.judges.interface import Record, Row, TextJudge
+from composed.judges.records import JudgeError, Verdict
 from composed.judges.scores import Scores
 from composed.reporting.runs import split_word
 from composed.runs.facts import Facts
@@ -33,6 +33,7 @@ SAID = {
     "correct": "correct",
     "strict": "are the gold ones",
     "compile error": "do not compile",
+    "invalid": "are invalid",
 }  # of shares, in a summary
 
 
@@ -64,74 +65,75 @@ def conclude(run: RunFolder, config: Config) -> Result:
     return result
 
 
-def _judged(run: RunFolder, facts: Facts, config: Config) -> Scores:
-    """Judges the programs of every test set, writes their verdicts, returns what these come to."""
-    predictions, verdicts = {}, {}
-    for split in facts.splits:
-        predictions[split] = rows = list(read_lines(run.predictions(split)))
-        try:
-            programs = [
-                judges.Program(row["id"], row["code"], tuple(judges.Test(**test) for test in row["tests"]))
-                for row in rows
-            ]
-        except (KeyError, TypeError, AttributeError) as error:
-            raise DataError(f"{run.predictions(split)}: a line is no prediction ({error!r}); predict again with\n"
-                            f"  composed-evaluate --predict {run.path}") from error  # fmt: skip
-        beside = _verdicts_beside(run, split, config) if config.judge.reuse else []
-        verdicts[split] = _judge(run, programs, facts.rules or Rules(), config, beside)
-        if main_process():
-            write_lines(run.verdicts(split), map(dataclasses.asdict, verdicts[split]))
-        for verdict in verdicts[split]:
-            if verdict.verdict == "not_judged":
-                say(f"the judge failed on {verdict.id} of {split}, which counts as not correct: {verdict.diagnostics}")
-    try:
-        return score(predictions, verdicts)
-    except (ValueError, KeyError) as error:
-        problem = f"a prediction without {error}" if isinstance(error, KeyError) else error
-        again = f"composed-evaluate --predict {run.path}"
-        raise DataError(f"{run.path}: {problem}; predict again with\n  {again}") from error
+@dataclass(frozen=True)
+class _Predicted:
+    """The predictions of a run, as judges read them."""
 
+    run: RunFolder
+    tests: Sequence[str]
+    facts: Mapping[str, Any]
 
-def _matched(run: RunFolder, facts: Facts, _config: Config) -> Scores:
-    """Text, by the gold outputs; writes a verdict for each prediction."""
-    from composed.judges import match
+    def rows(self, test: str) -> list[dict[str, Any]]:
+        return list(read_lines(self.run.predictions(test)))
 
-    predictions = {test: list(read_lines(run.predictions(test))) for test in facts.splits}
-    try:
-        for test, rows in predictions.items():
-            if main_process():
-                write_lines(run.verdicts(test), map(dataclasses.asdict, match.judge(rows)))
-        return match.score(predictions)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{run.path}: a line is no prediction ({error!r}); predict again with\n"
-                        f"  composed-evaluate --predict {run.path}") from error  # fmt: skip
-
-
-def _measured(run: RunFolder, facts: Facts, _config: Config) -> Scores:
-    """Images, by their distance from the targets."""
-    from composed.judges import images
-
-    return images.score({test: run.path / f"predictions-{test}.npz" for test in facts.splits}, facts.more["norm"])
+    def arrays(self, test: str) -> Path:
+        return self.run.path / f"predictions-{test}.npz"
 
 
 def _scores(run: RunFolder, facts: Facts, config: Config) -> Scores:
-    """By the judge that the task chooses. Another one is a module of `composed.judges` whose `score` takes the rows of
-    predictions by test set. Raises DataError for a word that is none, which a run folder may say.
+    """By the judge of the config; one of text gives each prediction a verdict, which is written down.
+
+    Raises DataError for predictions that it cannot read.
     """
-    name = config.task.judge
-    ours = {"programs": _judged, "match": _matched, "images": _measured}
-    if name in ours:
-        return ours[name](run, facts, config)
-    if (judge := judge_of_own(name)) is None:
-        raise DataError(f"{run.path}: task.judge is {name!r}; there is no such judge")
-    return judge.score({test: list(read_lines(run.predictions(test))) for test in facts.splits})
+    predicted = _Predicted(run, facts.splits, facts.more)
+    with _told(run, run.path):
+        cores = processes.cores(config.trainer.num_nodes)
+        judge = opened(config.judge, facts.more.get("labels", ()), workers=cores)
+        if not isinstance(judge, TextJudge):
+            return judge.score(predicted)
+        rows = {test: predicted.rows(test) for test in facts.splits}
+        return judge.score(rows, {test: _verdicts(run, test, rows[test], judge, config) for test in rows})
+
+
+@contextmanager
+def _told(run: RunFolder, place: Path) -> Iterator[None]:
+    """What a judge raises, as errors of ours that say how to go on; `place`: of the predictions."""
+    try:
+        yield
+    except JudgeError as error:
+        raise ComposedError(
+            f"{error}\nThe training is safe: judge its predictions later with\n  {_again(run)}"
+        ) from error
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        problem = error if isinstance(error, ValueError) else f"a line is no prediction ({error!r})"
+        again = f"composed-evaluate --predict {run.path}"
+        raise DataError(f"{place}: {problem}; predict again with\n  {again}") from error
+
+
+def _verdicts(run: RunFolder, test: str, rows: Sequence[Row], judge: TextJudge, config: Config) -> list[Verdict]:
+    """Of one test set, written down; joined processes share the rows."""
+    record = Record(earlier=_verdicts_beside(run, test, config))
+
+    def work(mine: Sequence[Row]) -> list[Verdict]:
+        with _told(run, run.predictions(test)):
+            return judge.judge(mine, record)
+
+    verdicts = processes.share(rows, work)
+    if main_process():
+        write_lines(run.verdicts(test), map(dataclasses.asdict, verdicts))
+    for verdict in verdicts:
+        if verdict.verdict == "not_judged":
+            say(f"the judge failed on {verdict.id} of {test}, which counts as not correct: {verdict.diagnostics}")
+    return verdicts
 
 
 def warn_of_no_judge(config: Config, run: RunFolder) -> None:
     """Before a training, not after it: says why nothing can be judged on this machine."""
     try:
-        judges.containment(unsafe=config.judge.unsafe)
-    except judges.JudgeError as error:
+        judge = opened(config.judge)
+        if isinstance(judge, TextJudge):
+            judge.check()
+    except JudgeError as error:
         say(
             f"warning: {error}\nThe training goes on, but its predictions cannot be judged here. Later, or on another "
             f"machine:\n  {_again(run)}"
@@ -148,28 +150,6 @@ def _verdicts_beside(run: RunFolder, split: str, config: Config) -> list[Path]:
     """
     pattern = f"*-r{config.replicate}-*/{run.verdicts(split).name}"
     return [path for path in sorted(run.path.parent.glob(pattern)) if path.parent != run.path]
-
-
-def _judge(
-    run: RunFolder, programs: list[judges.Program], rules: Rules, config: Config, beside: Sequence[Path]
-) -> list[judges.Verdict]:
-    def work(mine: Sequence[judges.Program]) -> list[judges.Verdict]:
-        try:
-            return judges.judge(
-                mine,
-                limits=judges.Limits(cpu=rules.seconds),
-                compare=rules.compare,
-                workers=config.judge.workers or processes.cores(config.trainer.num_nodes),
-                unsafe=config.judge.unsafe,
-                shared=config.judge.shared,
-                earlier=beside,
-            )
-        except judges.JudgeError as error:
-            raise ComposedError(
-                f"{error}\nThe training is safe: judge its predictions later with\n  {_again(run)}"
-            ) from error
-
-    return processes.share(programs, work)
 
 
 def _title(config: Config, about: str, scores: Scores) -> str:

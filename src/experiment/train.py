@@ -29,7 +29,7 @@ def train_and_predict(folder: RunFolder, config: Config, loggers: Sequence[Any])
     Raises ComposedError, and Interrupted; the last good checkpoint stays then.
     """
     task, command = open_task(config), folder.command(denoiser="auto")
-    if config.task.judge == "programs" and main_process():
+    if main_process():
         warn_of_no_judge(config, folder)
     weights = denoiser_weights(task, command)
     pi = frozen_denoiser(task, weights)

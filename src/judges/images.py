@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from composed.judges.interface import Predictions
 from composed.judges.scores import OUTPUTS, Measure, Scores, digest
 
 Images = NDArray[np.floating]
@@ -95,6 +96,14 @@ MEASURES = (
     Measure("sharpness"),  # noise is sharp too
     Measure(NORM, "lower"),
 )
+
+
+class Judge:
+    """By the distance of images from their targets."""
+
+    def score(self, predictions: Predictions) -> Scores:
+        paths = {test: predictions.arrays(test) for test in predictions.tests}
+        return score(paths, predictions.facts["norm"])
 
 
 def score(predictions: Mapping[str, Path], norm: float) -> Scores:

@@ -1,49 +1,66 @@
-"""Text that is right where it equals the gold output, blanks apart: labels, SMILES, queries, anything that has one."""
+"""Text that is right where it equals the gold output, blanks apart: labels, and whatever has one right form."""
 
-import json
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar
 
-from composed.judges.records import Verdict
-from composed.judges.scores import OUTPUTS, Measure, Scores, digest
+from composed.judges.interface import Row, TextJudge
+from composed.judges.records import Class, JudgeError
 
-MEASURES = (Measure("correct", "higher", "%", part=True), Measure("wrong output", "", "%", part=True))
-METHOD = "outputs compared with the gold ones, blanks apart"
-
-
-def judge(rows: Sequence[Mapping[str, Any]]) -> list[Verdict]:
-    """One for each prediction (`id`, `text`, `target`), in their order."""
-    right = (row["text"].split() == row["target"].split() for row in rows)
-    return [Verdict(row["id"], "correct" if same else "wrong_output") for row, same in zip(rows, right, strict=True)]
+LONGEST = 100_000  # characters that a pattern is asked about
 
 
-def score(predictions: Mapping[str, Sequence[Mapping[str, Any]]]) -> Scores:
-    """Per cent of each class, of the predictions of each test set (`output`, `source` and what `judge` reads)."""
-    values: dict[str, dict[str, dict[str, float]]] = {}
-    counts: dict[str, dict[str, dict[str, int]]] = {}
-    outcomes: dict[str, dict[str, dict[str, list[float]]]] = {}
-    for test, rows in predictions.items():
-        for output in OUTPUTS:
-            words = [verdict.verdict for verdict in judge([row for row in rows if row["output"] == output])]
-            seen = Counter(words)
-            if not seen:
-                continue
-            number = {"n": seen.total(), "correct": seen["correct"], "wrong_output": seen["wrong_output"]}
-            counts.setdefault(output, {})[test] = number
-            shares = {measure.name: 100 * number[measure.name.replace(" ", "_")] / number["n"] for measure in MEASURES}
-            values.setdefault(output, {})[test] = shares
-            outcomes.setdefault(output, {})[test] = _of_classes(words)
-    base = {test: [row for row in rows if row["output"] == "base"] for test, rows in predictions.items()}
-    tests = {
-        test: digest(json.dumps([[row["source"], row["target"]] for row in rows]).encode())
-        for test, rows in base.items()
-    }
-    examples = {test: len(rows) for test, rows in base.items()}
-    return Scores(MEASURES, values, examples, tests, {"verdicts": counts}, method=METHOD, outcomes=outcomes)
+@dataclass(frozen=True, kw_only=True)
+class Judge(TextJudge):
+    """labels: valid outputs, or a file with one a line; pattern: what the whole of a valid output matches.
+
+    None of either asks for nothing: every output is valid.
+    """
+
+    method: ClassVar[str] = "outputs compared with the gold ones, blanks apart"
+    strict: ClassVar[bool] = False
+
+    labels: Sequence[str] | str | None = None
+    pattern: str | None = None
+
+    @property
+    def validity(self) -> bool:  # type: ignore[override]
+        return self.labels is not None or self.pattern is not None
+
+    def verdict(self, row: Row) -> Class:
+        return "correct" if row["text"].split() == row["target"].split() else "wrong"
+
+    def fault(self, row: Row) -> str:
+        text = " ".join(row["text"].split())
+        if self.labels is not None and text not in self._known:
+            return f"{_quoted(text)} is no label"
+        if self.pattern is not None:
+            if len(text) > LONGEST:
+                return f"longer than {LONGEST} characters"
+            if not self._pattern.fullmatch(text):
+                return f"{_quoted(text)} does not match {self.pattern}"
+        return ""
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        if not isinstance(self.labels, str):
+            return frozenset(" ".join(label.split()) for label in self.labels or ())
+        try:
+            lines = Path(self.labels).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise JudgeError(f"judge.labels={self.labels}: no file of lines in UTF-8 ({error})") from error
+        return frozenset(filter(None, (" ".join(line.split()) for line in lines)))
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        try:
+            return re.compile(self.pattern or "", re.DOTALL)
+        except (re.error, RecursionError, OverflowError) as error:
+            raise JudgeError(f"judge.pattern={self.pattern}: no regular expression ({error})") from error
 
 
-def _of_classes(verdicts: Sequence[str]) -> dict[str, list[float]]:
-    """Of each class a number for every output: 100 where it is of that class, else 0."""
-    names = [measure.name for measure in MEASURES]
-    return {name: [100.0 * (verdict == name.replace(" ", "_")) for verdict in verdicts] for name in names}
+def _quoted(text: str) -> str:
+    return repr(text if len(text) <= 80 else f"{text[:77]}...")

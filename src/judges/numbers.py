@@ -6,9 +6,17 @@ from typing import Any
 
 import numpy as np
 
+from composed.judges.interface import Predictions
 from composed.judges.scores import OUTPUTS, Measure, Scores, digest
 
 MEASURES = tuple(Measure(name, "lower") for name in ("error", "wrong steps, %", "complexity", "turns"))
+
+
+class Judge:
+    """By the distance of numbers from their targets."""
+
+    def score(self, predictions: Predictions) -> Scores:
+        return score({test: predictions.rows(test) for test in predictions.tests})
 
 
 def score(predictions: Mapping[str, Sequence[Mapping[str, Any]]]) -> Scores:

@@ -10,6 +10,8 @@ from typing import Literal, get_args
 
 Class = Literal[
     "correct",
+    "invalid",
+    "wrong",
     "compile_error",
     "wrong_output",
     "runtime_error",
@@ -49,7 +51,9 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of one program; `not_judged` is a fault of the judge's, and `diagnostics` says which.
+    """What became of one output; `not_judged` is a fault of the judge's, and `diagnostics` says which.
+
+    A judge of programs says in which way an output is invalid (compile_error) or wrong; others have the two words.
 
     Seconds are summed over the tests up to the deciding one; `peak_memory` is in bytes. `exit` is the exit
     code, or minus the signal's number, of the deciding test (of the compiler for a compile error), `key` a hash of all

@@ -35,8 +35,8 @@ class Writer(Protocol):
         They are the samples number `first`, `first + 1`, ... of the example: the same whatever else is asked for.
         """
 
-    def compiles(self, texts: Sequence[str]) -> list[bool]:
-        """Whether the compiler takes them."""
+    def valid(self, outputs: Sequence[tuple[int, str]]) -> list[bool]:
+        """Whether the judge takes them for valid outputs: an example and a text each."""
 
 
 class Decoder(Protocol):
@@ -89,7 +89,7 @@ def elected(samples: Sequence[Sample]) -> str:
 
 @dataclass(frozen=True)
 class Resample:
-    """Greedy; where the compiler refuses that, the first sample that it takes, and the greedy one where there is none.
+    """Greedy; where that is invalid, the first sample that is not, and the greedy one where there is none.
 
     Args:
         draws: outputs that are tried, the greedy one among them.
@@ -116,9 +116,9 @@ class Resample:
 
 
 def _refused(writer: Writer, texts: ByExample) -> dict[str, set[int]]:
-    """Of each output the examples whose text does not compile; all are compiled together."""
+    """Of each output the examples whose text is invalid; all are checked together."""
     asked = [(output, example) for output, of_output in texts.items() for example in of_output]
-    takes = writer.compiles([texts[output][example] for output, example in asked])
+    takes = writer.valid([(example, texts[output][example]) for output, example in asked])
     refused: dict[str, set[int]] = {output: set() for output in texts}
     for (output, example), taken in zip(asked, takes, strict=True):
         if not taken:

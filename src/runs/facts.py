@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 from composed.config.rules import Rest
 from composed.config.structure import LEFT_OUT, LeftOut, plain, structure
-from composed.datamodules.text import Rules
 from composed.errors import ConfigError, DataError
 from composed.system.files import read_json, write_json
 
@@ -25,9 +24,8 @@ class Facts:
     quality: how good Pi is, by names that say the unit; none without a Pi.
     splits: the names of the test sets.
     about: what the data say of themselves, for the title.
-    rules: how programs are judged.
     decoded_from: the name of the run beside it whose weights these outputs were decoded with, where it is another.
-    more: what the kind of output adds, for its own judge.
+    more: what the kind of output adds, for its judge.
     """
 
     updates: int
@@ -39,7 +37,6 @@ class Facts:
     splits: list[str]
     began: Mapping[str, Any] | LeftOut = LEFT_OUT
     about: str | LeftOut = LEFT_OUT
-    rules: Rules | LeftOut = LEFT_OUT
     decoded_from: str | LeftOut = LEFT_OUT
     more: Annotated[Mapping[str, Any], Rest()] = field(default_factory=dict)
 

@@ -114,7 +114,7 @@ class RunFolder:
             raise DataError(
                 f"{self.path} is not trained to its end; go on with the command that began it:\n  {self.command()}"
             )
-        return replace(config, judge=replace(config.judge, unsafe=False))
+        return replace(config, judge=config.judge.running(unsafe=False))
 
     def facts(self) -> Facts:
         """What its training left for its judging. Raises DataError."""

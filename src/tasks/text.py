@@ -2,8 +2,8 @@
 
 import functools
 import random
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any, Self
 
@@ -13,8 +13,9 @@ from torch import nn
 
 from composed import judges
 from composed.config import Config
-from composed.config.identity import content_key, of_trainer
+from composed.config.identity import checks_noise, content_key, of_trainer, without_silent
 from composed.config.instantiate import instantiate
+from composed.config.judge import opened
 from composed.config.model import HuggingFace, models_of
 from composed.config.optim import Adam
 from composed.config.options import options
@@ -169,20 +170,32 @@ class TextTask(Task):
         return Pairs(encode(self.tokenizer, noised), targets, pad)
 
     def broken(self, clean: Sequence[str], noised: Sequence[str]) -> list[int]:
-        """The rows that noise left as they were, or made into programs that do not compile."""
-        say(f"compiling {len(noised)} corrupted programs")
-        compiled = self.compiles(noised)
-        return [row for row, fine in enumerate(compiled) if not fine or noised[row] == clean[row]]
+        """The rows that noise left as they were, or made into invalid outputs."""
+        say(f"checking {len(noised)} corrupted outputs")
+        valid = self.valid(noised)
+        return [row for row, fine in enumerate(valid) if not fine or noised[row] == clean[row]]
 
-    def compiles(self, texts: Sequence[str]) -> list[bool]:
-        """Whether the compiler takes them. Raises DataError where nothing can be compiled here."""
-        programs = [judges.Program(str(row), self.data.to_cpp(text)) for row, text in enumerate(texts)]
-        limits = judges.Limits(cpu=0.05, wall=1.0)  # what compiles is run on no input, and its verdict does not matter
+    def valid(self, texts: Sequence[str], records: Sequence[Mapping[str, Any]] = ()) -> list[bool]:
+        """Whether the judge takes them for valid outputs, each of an example with such further keys.
+
+        Raises DataError where it cannot tell here.
+        """
+        rows = [
+            {**record, "id": str(row), "text": text, "code": self.data.as_output(text)}
+            for row, (text, record) in enumerate(zip(texts, records or [{}] * len(texts), strict=True))
+        ]
         try:
-            verdicts = judges.judge(programs, limits=limits, **self.config.judge.containment())
+            return [not fault for fault in self._judge.faults(rows)]
         except JudgeError as error:
             raise DataError(str(error)) from error
-        return [verdict.verdict != "compile_error" for verdict in verdicts]
+
+    @functools.cached_property
+    def _judge(self) -> Any:
+        return opened(self.config.judge, self._labels)
+
+    @property
+    def _labels(self) -> list[str]:
+        return sorted({*self.data.train.targets})
 
     def denoising_stages(self, *, seed: int, fresh: bool) -> list[tuple[float, Examples]]:
         """With pretraining.linewise, the lines of the programs before whole programs."""
@@ -209,6 +222,7 @@ class TextTask(Task):
             "noise": plain(self.config.noise),
             "model": model_shape(self.config),
             "pretraining": {key: value for key, value in pretraining.items() if key != "classifier"},
+            **({"judge": without_silent(self.config.plain())["judge"]} if checks_noise(self.config) else {}),
             **of_trainer(self.config.trainer),
         }
 
@@ -234,12 +248,23 @@ class TextTask(Task):
 
     # -- predictions --------------------------------------------------------------------------------------------
 
-    def decode(self, pairs: Pairs, f: Any, composition: Composition | None) -> dict[str, list[str]]:
-        """The texts that f, and the composition, write for the sources of some pairs: by the name of the output."""
-        decoder: Decoder = instantiate(self.config.decoding)
-        return decoder(self._writing(pairs, f, composition))
+    def decode(
+        self, pairs: Pairs, f: Any, composition: Composition | None, records: Sequence[Mapping[str, Any]] = ()
+    ) -> dict[str, list[str]]:
+        """The texts that f, and the composition, write for the sources of some pairs: by the name of the output.
 
-    def _writing(self, pairs: Pairs, f: Any, composition: Composition | None) -> Writing:
+        `records`: further keys of each example, which may say what is valid.
+        """
+        decoder: Decoder = instantiate(self.config.decoding)
+        return decoder(self._writing(pairs, f, composition, records))
+
+    def _writing(
+        self, pairs: Pairs, f: Any, composition: Composition | None, records: Sequence[Mapping[str, Any]] = ()
+    ) -> Writing:
+        def takes(outputs: Sequence[tuple[int, str]]) -> list[bool]:
+            of_each = [records[example] for example, _ in outputs] if records else ()
+            return self.valid([text for _, text in outputs], of_each)
+
         return Writing(
             pairs,
             f,
@@ -247,21 +272,22 @@ class TextTask(Task):
             self.tokenizer,
             self.max_length,
             seed=self.config.seed,
-            takes=self.compiles,
+            takes=takes,
             guide=self.data.checker and functools.partial(self.data.checker, self.tokenizer),
         )
 
     def predict(self, folder: RunFolder, f: Any, composition: Composition | None) -> None:
         f.eval()
         for name, split in self.data.tests.items():
-            rows = list(self._predictions(split, self.decode(self.pairs(split), f, composition)))
+            rows = list(self._predictions(split, self.decode(self.pairs(split), f, composition, split.records)))
             if main_process():
                 write_lines(folder.predictions(name), rows)
 
     def _predictions(self, split: Split, texts: dict[str, list[str]]) -> Iterator[dict[str, Any]]:
         """A row for each example and output, in the data's order."""
-        if self.data.rules.gold:
+        if self.data.judge_gold:
             texts["gold"] = split.targets
+        tests = split.tests or [()] * len(split)
         gold = [self.data.normal_form(line) for line in split.targets]
         known = {self.data.normal_form(line) for line in self.data.train.targets}
         for output, lines in texts.items():
@@ -275,12 +301,14 @@ class TextTask(Task):
                     "text": text,
                     "known": gold[example] in known,
                     "strict": self.data.normal_form(text) == gold[example],
-                    "code": self.data.to_cpp(text),
-                    "tests": [{"input": given, "output": expected} for given, expected in split.tests[example]],
+                    "code": self.data.as_output(text),
+                    "tests": [{"input": given, "output": expected} for given, expected in tests[example]],
+                    **(split.records[example] if split.records else {}),
                 }
 
     def facts(self, f: nn.Module) -> dict[str, Any]:
-        return {"splits": [*self.data.tests], "about": self.data.about, "rules": asdict(self.data.rules)}
+        labels = {"labels": self._labels} if self.config.judge.reads_targets else {}
+        return {"splits": [*self.data.tests], "about": self.data.about, **labels}
 
     def quality(self, pi: Any) -> dict[str, float]:
         """By greedy decoding, of at most QUALITY_OF validation outputs and as many gold ones of each test set."""
@@ -307,7 +335,7 @@ class TextTask(Task):
         """For each line the program of `base`, of `composition` where there is one, and of `own`, the mode's."""
         rows = encode(self.tokenizer, self.sources(request.lines))
         texts = self.decode(Pairs(rows, rows, self.tokenizer.pad), f.eval(), composition)
-        codes = {output: [self.data.to_cpp(text) for text in lines] for output, lines in texts.items()}
+        codes = {output: [self.data.as_output(text) for text in lines] for output, lines in texts.items()}
         codes["own"] = codes["composition" if self.config.finetuning.predict_through else "base"]
         return [dict(zip(codes, row, strict=True)) for row in zip(*codes.values(), strict=True)]
 

@@ -30,7 +30,7 @@ Decode = Callable[[Sequence[int], Tensor], Sequence[Tensor]]
 
 @dataclass(frozen=True)
 class Writing:
-    """A `Writer`. `seed`: of samples; `takes`: which texts the compiler takes; `guide`: what the grammar allows."""
+    """A `Writer`. `seed`: of samples; `takes`: which texts of examples are valid; `guide`: what the grammar allows."""
 
     pairs: Pairs
     f: Any
@@ -38,7 +38,7 @@ class Writing:
     tokenizer: Tokenizer
     max_length: int
     seed: int
-    takes: Callable[[Sequence[str]], list[bool]]
+    takes: Callable[[Sequence[tuple[int, str]]], list[bool]]
     guide: Callable[[], Guide] | None = None
 
     @property
@@ -86,8 +86,8 @@ class Writing:
             raise ConfigError("decoding=constrained: this task has no grammar to go by; it is for task=sanstype")
         return self.guide()
 
-    def compiles(self, texts: Sequence[str]) -> list[bool]:
-        return processes.share(texts, self.takes)
+    def valid(self, outputs: Sequence[tuple[int, str]]) -> list[bool]:
+        return processes.share(outputs, self.takes)
 
     def _denoised(self, rows: Tensor) -> Tensor:
         """What Pi reads in rows of f, each once: many samples are the same."""

@@ -54,7 +54,7 @@ def load(settings: Mapping[str, Any], execute: Execute) -> TextData:
         tests={name: splits[split] for name, split in tests.items() if split in splits},
         unlabeled=splits["unlabeled"].targets if "unlabeled" in splits else [],
         unlabeled_val=splits["unlabeled_val"].targets if "unlabeled_val" in splits else [],
-        to_cpp=to_cpp,
+        as_output=to_cpp,
         as_source=as_source,
         normal_form=normal_form,
         checker=Checker,

@@ -15,7 +15,7 @@ from composed.datamodules.spoc import release, sample
 from composed.datamodules.spoc.code import as_source, normal_form, to_cpp
 from composed.datamodules.spoc.folder import programs_below
 from composed.datamodules.spoc.release import PARTS, Program, Skipped
-from composed.datamodules.text import Execute, Rules, Split, Tests, TextData
+from composed.datamodules.text import Execute, Split, Tests, TextData
 from composed.errors import DataError
 
 HELD_OUT = 0.05  # share of the submissions that validate where the eval part has to train
@@ -90,10 +90,10 @@ def load(settings: Mapping[str, Any], execute: Execute) -> TextData:
         tests=tests_by_name,
         unlabeled=list(dict.fromkeys(unlabeled)),
         unlabeled_val=list(dict.fromkeys(program.target for program in val)),
-        to_cpp=to_cpp,
+        as_output=to_cpp,
         as_source=as_source,
         normal_form=normal_form,
-        rules=Rules("tokens", settings["seconds"], gold=True),
+        judge_gold=True,
         about="; ".join([*_lengths(settings["longest"]), trained_on, *_no_more(settings["unlabeled"]), judged_on]),
         notes=tuple(notes),
     )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from composed.errors import DataError
-from composed.judges.shares import CLASS_OF_VERDICT
+from composed.judges.shares import class_among
 from composed.reporting.background import Configuration, side_by_side
 from composed.reporting.exhibits.programs import Example, Token, compared, pseudocode, read_examples
 from composed.reporting.runs import Run, split_name
@@ -109,17 +109,17 @@ def _sample(mode: str, run: Run, example: Example) -> Sample:
         split_name(example.split),
         example.number,
         example.fate,
-        _class(example, run.own_output),
+        _class(run, example, run.own_output),
         pseudocode(example.source),
         [
-            Output(output, _class(example, output), lines, _diagnostics(example, output))
+            Output(output, _class(run, example, output), lines, _diagnostics(example, output))
             for output, lines in compared(example).items()
         ],
     )
 
 
-def _class(example: Example, output: str) -> str:
-    return CLASS_OF_VERDICT[example.verdicts[output]]
+def _class(run: Run, example: Example, output: str) -> str:
+    return class_among(example.verdicts[output], [measure.name for measure in run.scores.measures])
 
 
 def _diagnostics(example: Example, output: str) -> str:
