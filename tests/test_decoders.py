@@ -49,7 +49,8 @@ class Written:
             for output, rows in self.outputs.items()
         }
 
-    def valid(self, texts):
+    def valid(self, outputs):
+        texts = [text for _, text in outputs]
         self.compiled += texts
         return [text in self.compiling for text in texts]
 
