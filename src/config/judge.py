@@ -73,6 +73,17 @@ class Programs(AnyJudge):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Python(AnyJudge):
+    outputs: ClassVar[frozenset[str]] = OF_TEXT
+    compare: Literal["exact", "tokens"]
+    seconds: Seconds
+    memory: Memory
+    workers: Workers | None
+    unsafe: Switch
+    reuse: Switch
+
+
+@dataclass(frozen=True, kw_only=True)
 class Match(AnyJudge):
     outputs: ClassVar[frozenset[str]] = OF_TEXT
     labels: str | None
@@ -141,14 +152,20 @@ class OwnJudge(AnyJudge):
         return dataclasses.replace(self, settings={**self.settings, **known})
 
 
-SCHEMAS: dict[str, type[AnyJudge]] = {"programs": Programs, "match": Match, "images": Images, "numbers": Numbers}
+SCHEMAS: dict[str, type[AnyJudge]] = {
+    "programs": Programs,
+    "python": Python,
+    "match": Match,
+    "images": Images,
+    "numbers": Numbers,
+}
 
 
 def _select(node: Mapping[str, Any]) -> type:
     return SCHEMAS.get(str(node.get("name")), OwnJudge)
 
 
-Judge = Annotated[Programs | Match | Images | Numbers | OwnJudge, Choice(_select)]
+Judge = Annotated[Programs | Python | Match | Images | Numbers | OwnJudge, Choice(_select)]
 
 
 def check_validity(config: Whole, asks: str) -> None:

@@ -67,6 +67,29 @@ class Result:
     errors: bytes
 
 
+@dataclass(frozen=True)
+class Interpreter:
+    """`command`: its file and words; `paths`: what it reads; `hidden`: folders in these that nobody reads."""
+
+    command: Sequence[str]
+    paths: Sequence[str]
+    hidden: Sequence[str] = ()
+
+    def rights(self, tier: Tier) -> list[str]:
+        """Words for the supervisor. Landlock alone hides nothing of a folder that it shows: there, a folder with
+        something hidden is listed only, and what lies beside that is named one by one.
+        """
+        around = {str(parent) for path in self.hidden for parent in Path(path).parents} if tier != "A" else {}
+        words: list[str] = []
+        left = [*self.paths]
+        while left:
+            path = left.pop()
+            words += ["-d" if path in around else "-x", path]
+            if path in around:
+                left += sorted(str(entry) for entry in Path(path).iterdir() if str(entry) not in self.hidden)
+        return words
+
+
 class Box:
     """The best tier that is possible, or the one asked for; `unsafe` is taken only where A and B are impossible.
 
@@ -168,6 +191,15 @@ class Box:
         words = [*start, *(["-p"] if static else []), *_rights(paths), "-x", binary, "--", binary]
         return self._supervise([*self._confined(binary.parent, self._for_program), *words], binary.parent, jobs)
 
+    def interpret(self, interpreter: Interpreter, jobs: Iterable[Job], limits: Limits) -> Iterator[Result]:
+        """Runs an interpreter afresh for each job, whose input begins with the program. Else as `run`."""
+        start = [self.toolchain.supervisor, "interpret", limits.cpu, limits.wall]
+        start += [limits.memory, limits.output, limits.stack, _FLAGS[self.tier]]
+        words = [*start, *interpreter.rights(self.tier), "--", *interpreter.command]
+        folder = self.toolchain.folder
+        confined = self._confined(folder, interpreter.paths, hidden=interpreter.hidden)
+        return self._supervise([*confined, *words], folder, jobs)
+
     def stop(self) -> None:
         """Ends whatever runs; nothing can be started any more."""
         with self._lock:
@@ -192,13 +224,17 @@ class Box:
                     os.kill(int(child), signal.SIGKILL)
             process.kill()
 
-    def _confined(self, folder: Path, paths: Iterable[str], writable: bool = False) -> list[str]:
+    def _confined(
+        self, folder: Path, paths: Iterable[str], writable: bool = False, hidden: Iterable[str] = ()
+    ) -> list[str]:
         if self.tier != "A":
             return []
         assert self._bwrap is not None
         words = [self._bwrap, "--unshare-all", "--uid", "65534", "--gid", "65534", "--new-session", "--die-with-parent"]
         for path in [*paths, str(self.toolchain.supervisor)]:
             words += ["--ro-bind-try", path, path]
+        for path in hidden:
+            words += ["--tmpfs", path]
         words += ["--bind" if writable else "--ro-bind", str(folder), str(folder), "--proc", "/proc"]
         words += ["--dev-bind", "/dev/null", "/dev/null"]
         return [*words, "--remount-ro", "/", "--chdir", str(folder), "--"]

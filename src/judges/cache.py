@@ -8,7 +8,8 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -75,6 +76,31 @@ class Cache:
         if self._file:
             self._file.write(verdict.to_json().encode() + b"\n")
             self._file.flush()
+
+    def judged(
+        self,
+        programs: Sequence[Program],
+        work: Callable[[Iterable[int]], Iterator[tuple[int, Verdict]]],
+        progress: Callable[[int, int], None] | None = None,
+    ) -> list[Verdict]:
+        """One verdict for each, in their order: those that are known, and what `work` says of the others' numbers.
+
+        Equal programs with equal tests are worked on once. `progress` is called with (finished, all).
+        """
+        same: dict[str, list[int]] = defaultdict(list)
+        for number, program in enumerate(programs):
+            same[self.key(program)].append(number)
+        verdicts = {n: verdict for key, numbers in same.items() if (verdict := self.get(key)) for n in numbers}
+        if progress:
+            progress(len(verdicts), len(programs))
+        for number, verdict in work([numbers[0] for numbers in same.values() if numbers[0] not in verdicts]):
+            program = programs[number]
+            verdict = dataclasses.replace(verdict, id=program.id, key=self.key(program))
+            self.put(verdict)
+            verdicts |= dict.fromkeys(same[verdict.key], verdict)
+            if progress:
+                progress(len(verdicts), len(programs))
+        return [dataclasses.replace(verdicts[number], id=program.id) for number, program in enumerate(programs)]
 
     def close(self) -> None:
         if self._file:

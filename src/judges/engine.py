@@ -6,9 +6,7 @@ test is a process of its own, confined before the first instruction of the unit,
 
 from __future__ import annotations
 
-import dataclasses
 import os
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, closing
@@ -17,23 +15,18 @@ from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 
-from composed.judges.box import ENDED, MEMORY_LIMIT, OUTPUT_LIMIT, TIME_LIMIT, Box, Job, Result, SupervisorError, Tier
+from composed.judges.box import TIME_LIMIT, Box, Job, Result, SupervisorError, Tier
 from composed.judges.cache import Cache
-from composed.judges.grouping import Item, equal, units
+from composed.judges.grouping import Item, units
 from composed.judges.lexer import PRELUDE, shareable
-from composed.judges.records import Class, Compare, Execution, JudgeError, Limits, Program, Verdict
+from composed.judges.outcome import Outcome, encoded, outcome, shortened
+from composed.judges.records import Compare, Execution, JudgeError, Limits, Program, Verdict
 from composed.judges.scratch import Folder, Workplace
 from composed.judges.toolchain import in_use, open_toolchain
 from composed.judges.translation_unit import FIRST_LINE, Names
-from composed.printable import printable
 
 PROGRAMS_A_SUPERVISOR = 64
 _DEFAULT_LIMITS = Limits()
-_LIMIT_CLASSES: dict[int, Class] = {
-    TIME_LIMIT: "time_limit",
-    MEMORY_LIMIT: "memory_limit",
-    OUTPUT_LIMIT: "output_limit",
-}
 _ENDED_EARLY = ("runtime_error", "time_limit", "memory_limit")
 
 
@@ -72,28 +65,12 @@ def judge(
     """
     programs = list(programs)
     with _Bench(limits, workers, tier, unsafe, shared, compare) as bench, closing(bench.cache(cache, earlier)) as known:
-        same: dict[str, list[int]] = defaultdict(list)
-        for number, program in enumerate(programs):
-            same[known.key(program)].append(number)
-        verdicts: dict[int, Verdict] = {}
-        tasks = []
-        for key, numbers in same.items():
-            if verdict := known.get(key):
-                verdicts |= dict.fromkeys(numbers, verdict)
-                continue
-            program = programs[numbers[0]]
-            inputs, expected = [test.input for test in program.tests], [test.output for test in program.tests]
-            tasks.append(bench.task(numbers[0], program.code, inputs or [""], expected))
-        if progress:
-            progress(len(verdicts), len(programs))
-        for number, (verdict, _) in bench.work(tasks):
-            program = programs[number]
-            verdict = dataclasses.replace(verdict, id=program.id, key=known.key(program))
-            known.put(verdict)
-            verdicts |= dict.fromkeys(same[verdict.key], verdict)
-            if progress:
-                progress(len(verdicts), len(programs))
-    return [dataclasses.replace(verdicts[number], id=program.id) for number, program in enumerate(programs)]
+
+        def work(numbers: Iterable[int]) -> Iterator[tuple[int, Verdict]]:
+            for number, (verdict, _) in bench.work([bench.of_program(number, programs[number]) for number in numbers]):
+                yield number, verdict
+
+        return known.judged(programs, work, progress)
 
 
 def execute(
@@ -127,18 +104,9 @@ def containment(tier: Tier | None = None, unsafe: bool = False) -> Tier:
     return Box(open_toolchain(), tier, unsafe).tier
 
 
-# A verdict (without its id) and what each test up to the deciding one printed, if that is asked for. A step of the work
-# gives outcomes, each with its task's number, and the steps to do next.
-_Outcome = tuple[Verdict, tuple[bytes, ...]]
-_Done = tuple[list[tuple[int, _Outcome]], list["_Step"]]
+# A step of the work gives outcomes, each with its task's number, and the steps to do next.
+_Done = tuple[list[tuple[int, Outcome]], list["_Step"]]
 _Step = Callable[[], _Done]
-
-
-def _bytes(text: str) -> bytes:
-    try:
-        return text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "surrogatepass")
 
 
 class _Bench:
@@ -175,13 +143,17 @@ class _Bench:
         context = [self.toolchain.folder.name, self.compare, self.box.tier, "shared" if self.shared else "alone"]
         return Cache(path, " ".join(map(str, context)), self.limits, earlier)
 
+    def of_program(self, number: int, program: Program) -> Item:
+        inputs, expected = [test.input for test in program.tests], [test.output for test in program.tests]
+        return self.task(number, program.code, inputs or [""], expected)
+
     def task(self, number: int, code: str, inputs: Iterable[str], expected: Iterable[str] = ()) -> Item:
         part = shareable(code, self.toolchain.header_names) if self.shared else None
         if part and not self.toolchain.paths.static:  # the loader has to read the unit, so its programs can, too
             part = part._replace(confined=False)
-        return Item(number, code, part, [*map(_bytes, inputs)], [*map(_bytes, expected)])
+        return Item(number, code, part, [*map(encoded, inputs)], [*map(encoded, expected)])
 
-    def work(self, tasks: list[Item]) -> Iterator[tuple[int, _Outcome]]:
+    def work(self, tasks: list[Item]) -> Iterator[tuple[int, Outcome]]:
         """Each task's number and outcome as soon as it is known."""
         pool = ThreadPoolExecutor(self.workers)
         try:
@@ -218,9 +190,9 @@ class _Bench:
             reason = f"{type(error).__name__}: {error}"
         if not again:
             return [], [partial(self._alone, task, again=True)]
-        return [(task.number, (Verdict("", "not_judged", diagnostics=self._diagnostics(reason)), ()))], []
+        return [(task.number, (Verdict("", "not_judged", diagnostics=shortened(reason, self.limits)), ()))], []
 
-    def _judged_alone(self, task: Item) -> _Outcome:
+    def _judged_alone(self, task: Item) -> Outcome:
         """Compiles a program exactly as it is written, but for the prelude, which was compiled before, and runs it.
 
         It is linked statically, so that it needs no file; one that cannot be, for instance because it has a function
@@ -233,7 +205,7 @@ class _Bench:
             arguments += ["-include", self.toolchain.prelude]
         arguments += ["program.cpp", self.toolchain.main, "-Wl,--wrap=main", "-o", "program"]
         with self.workplace.folder() as folder:
-            (folder / "program.cpp").write_bytes(_bytes(code))
+            (folder / "program.cpp").write_bytes(encoded(code))
             static = self.toolchain.paths.static
             compiled = self.box.compile(folder, [*arguments, *(["-static"] if static else [])], self.limits)
             if static and compiled.exit and b"ld returned" in compiled.errors:
@@ -296,7 +268,7 @@ class _Bench:
 
     def _compile_unit(self, folder: Path, tasks: list[Item], names: Names, *checking: str) -> tuple[Result, str]:
         texts = {task.number: task.shareable.text for task in tasks if task.shareable}
-        (folder / "unit.cpp").write_bytes(_bytes(names.unit(texts, guarded=bool(checking))))
+        (folder / "unit.cpp").write_bytes(encoded(names.unit(texts, guarded=bool(checking))))
         # Columns would be those of the shared text.
         options = ["-fdiagnostics-color=never", "-fno-diagnostics-show-caret", "-fno-show-column", "-Wuninitialized"]
         linking = ["-static"] if self.toolchain.paths.static else []
@@ -327,43 +299,12 @@ class _Bench:
                 pass
         return outcomes, self._each_alone(left.values())
 
-    def _compile_error(self, compiled: Result, messages: str) -> _Outcome:
-        text = self._diagnostics(messages)
+    def _outcome(self, task: Item, results: Iterable[Result], names: Names | None = None) -> Outcome | None:
+        readable = names.readable if names else str
+        return outcome(results, len(task.inputs), task.expected, self.compare, self.limits, readable)
+
+    def _compile_error(self, compiled: Result, messages: str) -> Outcome:
+        text = shortened(messages, self.limits)
         if compiled.reason == TIME_LIMIT:
             text += "\nthe compiler took too long"
         return Verdict("", "compile_error", exit=compiled.exit, diagnostics=text), ()
-
-    def _diagnostics(self, text: str) -> str:
-        return printable(text[: self.limits.diagnostics])[: self.limits.diagnostics]
-
-    def _outcome(self, task: Item, results: Iterable[Result], names: Names | None = None) -> _Outcome | None:
-        """What the first test that failed decides, or that none did; None if tests are missing. Reads all results."""
-        cpu = wall = 0.0
-        peak = 0
-        outcome = None
-        printed: list[bytes] = []
-        for result in results:
-            if outcome:
-                continue
-            if not self.compare:  # else compared already: outputs can be large
-                printed.append(result.output)
-            cpu += result.cpu_seconds
-            wall += result.wall_seconds
-            peak = max(peak, result.peak_memory)
-            verdict = self._class(task, result)
-            if verdict != "correct" or result.test == len(task.inputs) - 1:
-                failed = None if verdict == "correct" else result.test
-                said = result.errors.decode("utf-8", "replace")
-                text = self._diagnostics(names.readable(said) if names else said)
-                outcome = Verdict("", verdict, cpu, wall, peak, result.exit, failed, text), tuple(printed)
-        return outcome
-
-    def _class(self, task: Item, result: Result) -> Class:
-        if result.reason != ENDED:
-            return _LIMIT_CLASSES[result.reason]
-        if result.exit:
-            return "runtime_error"
-        if not task.expected:
-            return "correct"
-        same = equal(result.output, task.expected[result.test], self.compare or "exact")
-        return "correct" if same else "wrong_output"

@@ -5,13 +5,14 @@
 // indirect functions, static initialisers and main of a generated program all run in the same box, and nothing that
 // they can write to has a say in how strict it is. What an output is compared with is not known on this side of the pipe.
 //
-//     supervisor compile|run|serve CPU_S WALL_S MEMORY OUTPUT STACK -l|-n|-u [-p] [-x PATH]... [-w PATH]... -- COMMAND...
+//     supervisor TASK CPU_S WALL_S MEMORY OUTPUT STACK -l|-n|-u [-p] [-x|-w|-d PATH]... -- COMMAND...
 //     supervisor probe -l|-n
 //
-// run executes COMMAND once for each job; serve gives it the job's program, a number, as its only argument. Sizes are in
-// bytes. -l: Landlock is needed; -n: namespaces confine already, Landlock if the kernel has it; -u: unsafe, rlimits
+// TASK is compile, run, serve or interpret. run executes COMMAND once for each job; serve gives it the job's program, a number, as its only argument; interpret
+// gives it all of COMMAND's words, lets it list the folders that it may read, and has hashes of Python the same each time.
+// Sizes are in bytes. -l: Landlock is needed; -n: namespaces confine already, Landlock if the kernel has it; -u: unsafe, rlimits
 // only. -p: a program needs no paths and may use none. Below -x PATH files may be read and executed, below -w PATH read
-// and written; in mode -l all other paths look as if they did not exist. The kernel has to be 5.5 or later.
+// and written, below -d PATH folders listed; in mode -l all other paths look as if they did not exist. The kernel has to be 5.5 or later.
 
 #define _GNU_SOURCE
 #include <elf.h>
@@ -84,14 +85,14 @@ struct result {
 };
 
 static struct {
-    enum { COMPILE, RUN, SERVE } task;
+    enum { COMPILE, RUN, SERVE, INTERPRET } task;
     double cpu_seconds, wall_seconds;
     uint64_t memory, output, stack, image;
     pid_t pid;
     char mode;            // l, n or u
     int pathless;         // the program may use no path
     int ruleset;          // Landlock's, or -1
-    char *const *rights;  // the words -x PATH and -w PATH
+    char *const *rights;  // the words -x PATH, -w PATH and -d PATH
     char *const *command;
     int binary;           // the command's file
     int ended;            // readable when a child has ended
@@ -147,8 +148,10 @@ static int landlock_ruleset(void) {
     int ruleset = syscall(CREATE_RULESET, &handled, size[abi], 0);
     if (ruleset < 0) die("Landlock");
     for (char *const *words = setup.rights; words < setup.command - 1; words += 2) {
-        uint64_t rights = READ_FILE | READ_DIR;
-        rights |= words[0][1] == 'x' ? EXECUTE : WRITE_FILE | TRUNCATE | CREATE_AND_REMOVE;
+        uint64_t rights = READ_DIR;
+        if (words[0][1] != 'd') rights |= READ_FILE;
+        if (words[0][1] == 'x') rights |= EXECUTE;
+        if (words[0][1] == 'w') rights |= WRITE_FILE | TRUNCATE | CREATE_AND_REMOVE;
         int fd = open(words[1], O_PATH | O_CLOEXEC);
         struct stat status;
         if (fd < 0 || fstat(fd, &status)) continue;  // not every system has every folder
@@ -190,8 +193,11 @@ static void install(const struct sock_filter *filter, size_t size) {
 // nobody but itself and talks to nobody. The supervisor lets it execute once, which is how it begins.
 static void filter_program(void) {
     const uint32_t myself = getpid();
+    const int lists = setup.task == INTERPRET;
+    const uint32_t refused = WRITING | O_PATH | (lists ? 0 : O_DIRECTORY);
     const struct sock_filter filter[] = {
         CALLS,
+        IF_EQUAL(__NR_getdents64, 0, 1), RETURN(lists ? SECCOMP_RET_ALLOW : SECCOMP_RET_ERRNO | EPERM),
         ALLOW(read), ALLOW(write), ALLOW(readv), ALLOW(writev), ALLOW(lseek), ALLOW(pread64), ALLOW(pwrite64),
         ALLOW(brk), ALLOW(munmap), ALLOW(mprotect), ALLOW(execveat),
         ALLOW(exit), ALLOW(exit_group), ALLOW(rt_sigaction), ALLOW(rt_sigprocmask), ALLOW(rt_sigreturn),
@@ -217,7 +223,7 @@ static void filter_program(void) {
         RETURN(SECCOMP_RET_ALLOW), FAIL(EPERM),
         IF_EQUAL(__NR_prlimit64, 0, 8), LOAD(ARGUMENT(0)), IF_EQUAL(0, 0, 5), LOAD(ARGUMENT(2)), IF_EQUAL(0, 0, 3),
         LOAD(ARGUMENT(2) + 4), IF_EQUAL(0, 0, 1), RETURN(SECCOMP_RET_ALLOW), FAIL(EPERM),  // asked for, not set
-        IF_EQUAL(__NR_openat, 0, 4), LOAD(ARGUMENT(2)), IF_ANY(WRITING | O_PATH | O_DIRECTORY, 0, 1), FAIL(EACCES),
+        IF_EQUAL(__NR_openat, 0, 4), LOAD(ARGUMENT(2)), IF_ANY(refused, 0, 1), FAIL(EACCES),
         RETURN(SECCOMP_RET_ALLOW), FAIL(EPERM),
     };
     install(filter, sizeof filter);
@@ -336,8 +342,10 @@ static _Noreturn void child(const struct job *job, int input, int output, int er
         snprintf(number, sizeof number, "%u", job->program);
         snprintf(found, sizeof found, "LD_LIBRARY_PATH=%s", libraries ? libraries : "");
         char *const words[] = {"program", setup.task == SERVE ? number : NULL, NULL};
-        char *const environment[] = {"LC_ALL=C", libraries ? found : NULL, NULL};
-        syscall(__NR_execveat, EXECUTED, "", words, environment, AT_EMPTY_PATH);
+        const int interprets = setup.task == INTERPRET;
+        char *environment[] = {"LC_ALL=C", libraries ? found : NULL, NULL, NULL};
+        if (interprets) environment[libraries ? 2 : 1] = "PYTHONHASHSEED=0";
+        syscall(__NR_execveat, EXECUTED, "", interprets ? setup.command : words, environment, AT_EMPTY_PATH);
     }
     fail("exec");
 }
@@ -645,7 +653,12 @@ static void read_arguments(int count, char **words) {
         errno = EINVAL;
         die("arguments");
     }
-    setup.task = !strcmp(words[1], "compile") ? COMPILE : !strcmp(words[1], "serve") ? SERVE : RUN;
+    const char *const tasks[] = {[COMPILE] = "compile", [RUN] = "run", [SERVE] = "serve", [INTERPRET] = "interpret"};
+    for (setup.task = COMPILE; setup.task <= INTERPRET && strcmp(words[1], tasks[setup.task]);) setup.task++;
+    if (setup.task > INTERPRET) {
+        errno = EINVAL;
+        die(words[1]);
+    }
     setup.cpu_seconds = atof(words[2]);
     setup.wall_seconds = atof(words[3]);
     setup.memory = strtoull(words[4], NULL, 10);

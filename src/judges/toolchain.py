@@ -48,7 +48,7 @@ int __wrap_main(int count, char **words, char **environment) {{
 _SUPERVISOR = Path(__file__).with_name("supervisor.c")
 _MONTH = 30 * 24 * 3600.0
 _VERSIONS_KEPT = 3
-_SYSTEM = ("/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32", "/usr/lib64", "/etc/ld.so.cache")
+SYSTEM = ("/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32", "/usr/lib64", "/etc/ld.so.cache")
 
 
 @dataclass(frozen=True)
@@ -212,7 +212,7 @@ def _read_by_compiler(compiler: Path, run: Callable[..., subprocess.CompletedPro
     folders = [path for line in searched.splitlines() for path in line.partition(": ")[2].lstrip("=").split(":")]
     told = run("-x", "c++", "-E", "-v", "-o", os.devnull, os.devnull).stderr
     drivers = [shutil.which(name) or name for name in _DRIVER.findall(told)]  # the one behind a wrapper
-    return _both([*_wrapper(compiler), *drivers, *programs, *_INCLUDED.findall(told), *folders, *_SYSTEM])
+    return _both([*_wrapper(compiler), *drivers, *programs, *_INCLUDED.findall(told), *folders, *SYSTEM])
 
 
 def _wrapper(compiler: Path) -> list[str]:
