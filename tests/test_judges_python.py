@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from composed.judges import python
 from composed.judges.box import Box, SupervisorError
-from composed.judges.interface import Record
+from composed.judges.interface import NO_RECORD, Record
 from composed.judges.python import Judge
 from composed.printable import printable
 from tests.judges import each_tier, require
@@ -25,7 +25,7 @@ def row(name: str, code: str, *tests: tuple[str, str]) -> dict:
     return {"id": name, "code": code, "tests": [{"input": given, "output": expected} for given, expected in tests]}
 
 
-def verdicts(*rows: dict, judge: Judge = QUICK, record: Record = Record()) -> list[str]:
+def verdicts(*rows: dict, judge: Judge = QUICK, record: Record = NO_RECORD) -> list[str]:
     return [each.verdict for each in judge.judge(rows, record)]
 
 
@@ -141,7 +141,7 @@ def test_verdicts_are_kept_and_looked_up(tmp_path, monkeypatch):
     assert verdicts(*rows, record=record) == ["correct", "wrong_output", "correct"]
     assert told[0] == (0, 3)
     assert told[-1] == (3, 3)
-    monkeypatch.setattr(python._Bench, "_run", None)
+    monkeypatch.setattr(python._Bench, "_run", lambda *of, check: pytest.fail("known already"))
     assert verdicts(*rows, record=record) == ["correct", "wrong_output", "correct"]
     assert verdicts(*rows, record=Record(earlier=[tmp_path / "kept"])) == ["correct", "wrong_output", "correct"]
 

@@ -3,7 +3,6 @@
 @HOME@ is a folder of the user with precious.txt, @PORT@ a port that somebody listens on.
 """
 
-RIGHT = "import os, sys\n"
 HOSTILE: dict[str, tuple[str, str]] = {
     "busy_loop": ("time_limit", "while True: pass"),
     "sleeps": ("time_limit", "import time\ntime.sleep(1000)"),
