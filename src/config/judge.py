@@ -20,6 +20,7 @@ TRAIN = "train"  # of judge.labels: those of the training pairs
 Workers = Annotated[int, above(0), Unit("processes"), Silent()]
 Seconds = Annotated[float, above(0), Unit("seconds")]
 Memory = Annotated[int, above(0), Unit("MiB")]
+Longest = Annotated[int, above(0), Unit("characters")]
 Switch = Annotated[bool, Silent()]
 
 
@@ -81,6 +82,17 @@ class Python(AnyJudge):
     workers: Workers | None
     unsafe: Switch
     reuse: Switch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sql(AnyJudge):
+    outputs: ClassVar[frozenset[str]] = OF_TEXT
+    compare: Literal["bag", "set"]
+    seconds: Seconds
+    memory: Memory
+    longest: Longest
+    rows: Annotated[int, above(0), Unit("rows")]
+    workers: Workers | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +167,7 @@ class OwnJudge(AnyJudge):
 SCHEMAS: dict[str, type[AnyJudge]] = {
     "programs": Programs,
     "python": Python,
+    "sql": Sql,
     "match": Match,
     "images": Images,
     "numbers": Numbers,
@@ -165,7 +178,7 @@ def _select(node: Mapping[str, Any]) -> type:
     return SCHEMAS.get(str(node.get("name")), OwnJudge)
 
 
-Judge = Annotated[Programs | Python | Match | Images | Numbers | OwnJudge, Choice(_select)]
+Judge = Annotated[Programs | Python | Sql | Match | Images | Numbers | OwnJudge, Choice(_select)]
 
 
 def check_validity(config: Whole, asks: str) -> None:
