@@ -12,7 +12,7 @@ from composed.config.rules import Check, Choice, Rest, Silent, Unit, above
 from composed.config.structure import plain
 from composed.config.whole import Whole
 from composed.errors import ConfigError
-from composed.judges import interface
+from composed.judges import command, interface
 
 OF_TEXT = frozenset({"text"})
 TRAIN = "train"  # of judge.labels: those of the training pairs
@@ -96,6 +96,36 @@ class Sql(AnyJudge):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Molecule(AnyJudge):
+    outputs: ClassVar[frozenset[str]] = OF_TEXT
+    longest: Longest
+    seconds: Seconds
+    workers: Workers | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command(AnyJudge):
+    outputs: ClassVar[frozenset[str]] = OF_TEXT
+    program: str | None
+    seconds: Seconds
+    memory: Memory
+    reads: Annotated[list[str], Silent()]
+    workers: Workers | None
+    unsafe: Switch
+    reuse: Switch
+
+    def files(self) -> Iterator[tuple[str, list[Path]]]:
+        if self.program and (named := command.files(self.program)):
+            yield "judge.program", named
+
+    def agree(self, config: Whole) -> None:
+        if not self.program:
+            raise ConfigError(
+                'judge.program=null: judge=command runs a program of yours; name it, as "python3 check.py"'
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Match(AnyJudge):
     outputs: ClassVar[frozenset[str]] = OF_TEXT
     labels: str | None
@@ -168,6 +198,8 @@ SCHEMAS: dict[str, type[AnyJudge]] = {
     "programs": Programs,
     "python": Python,
     "sql": Sql,
+    "molecule": Molecule,
+    "command": Command,
     "match": Match,
     "images": Images,
     "numbers": Numbers,
@@ -178,7 +210,7 @@ def _select(node: Mapping[str, Any]) -> type:
     return SCHEMAS.get(str(node.get("name")), OwnJudge)
 
 
-Judge = Annotated[Programs | Python | Sql | Match | Images | Numbers | OwnJudge, Choice(_select)]
+Judge = Annotated[Programs | Python | Sql | Molecule | Command | Match | Images | Numbers | OwnJudge, Choice(_select)]
 
 
 def check_validity(config: Whole, asks: str) -> None:

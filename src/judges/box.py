@@ -200,6 +200,18 @@ class Box:
         confined = self._confined(folder, interpreter.paths, hidden=interpreter.hidden)
         return self._supervise([*confined, *words], folder, jobs)
 
+    def tool(self, folder: Path, words: Sequence[str], given: bytes, limits: Limits, paths: Iterable[str]) -> Result:
+        """Runs a program of the user's in `folder`, all that it can write to, with the limits of the compiler.
+
+        It reads `paths`, and `given` on its standard input.
+        """
+        start = [self.toolchain.supervisor, "compile", limits.compile_cpu, limits.compile_wall]
+        start += [limits.compile_memory, limits.compile_output, 64 << 20, _FLAGS[self.tier]]
+        rights = [*_rights(paths), "-w", "/dev/null", "-w", folder]
+        confined = self._confined(folder, paths, writable=True)
+        (result,) = self._supervise([*confined, *start, *rights, "--", *words], folder, [Job(0, 0, given)])
+        return result
+
     def stop(self) -> None:
         """Ends whatever runs; nothing can be started any more."""
         with self._lock:
