@@ -14,10 +14,19 @@ from pathlib import Path
 from typing import NoReturn
 
 from composed.judges.engine import containment, judge
-from composed.judges.files import InputError, read_programs, write_verdicts
+from composed.judges.files import InputError, read_programs, read_rows, write_verdicts
+from composed.judges.interface import Record
 from composed.judges.records import MEBIBYTE, JudgeError, Limits, Verdict
 from composed.printable import printable
 
+CPP = "programs"  # the judge that the flags are about
+_FLAGS_OF_CPP = {
+    "cpu": Limits().cpu,
+    "memory": Limits().memory // MEBIBYTE,
+    "alone": False,
+    "compare": "exact",
+    "tier": None,
+}
 _MOST = 1e9  # seconds, MiB, workers: more is a slip
 _TIERS = {
     "A": "bubblewrap's namespaces, seccomp, Landlock and resource limits",
@@ -60,7 +69,23 @@ def _judge(options: argparse.Namespace, partial: Path | None) -> int:
         _say(message)
         unreadable.append(message)
 
-    programs = read_programs(options.predictions, skip if options.keep_going else None)
+    work = _programs if options.judge == CPP else _others
+    verdicts, noun, seconds = work(options, partial, skip if options.keep_going else None)
+    write_verdicts(verdicts, options.out)
+    if partial:
+        partial.unlink(missing_ok=True)
+    faults = _tell(verdicts, noun, seconds)
+    return 1 if unreadable or faults else 0
+
+
+_Judged = tuple[list[Verdict], str, float]  # the verdicts, what was judged, in the plural, and the seconds
+
+
+def _programs(options: argparse.Namespace, partial: Path | None, skip: Callable[[str], None] | None) -> _Judged:
+    """Programs in C++, by the flags."""
+    if options.set:
+        raise JudgeError("--set: programs in C++ are judged by the other flags; --judge programs_tokens takes settings")
+    programs = read_programs(options.predictions, skip)
     tier = containment(options.tier, options.unsafe)
     _say(f"tier {tier}: {_TIERS[tier]}")
     started = time.monotonic()
@@ -80,18 +105,36 @@ def _judge(options: argparse.Namespace, partial: Path | None) -> int:
             tier=tier,
             shared=not options.alone,
         )
-    write_verdicts(verdicts, options.out)
-    if partial:
-        partial.unlink(missing_ok=True)
-    faults = _tell(verdicts, time.monotonic() - started)
-    return 1 if unreadable or faults else 0
+    return verdicts, "programs", time.monotonic() - started
 
 
-def _tell(verdicts: Sequence[Verdict], seconds: float) -> int:
-    """Says what they come to; returns how many programs the judge failed on."""
+def _others(options: argparse.Namespace, partial: Path | None, skip: Callable[[str], None] | None) -> _Judged:
+    """Outputs of any kind, by a judge of conf/judge."""
+    from composed.config.judge import named, opened
+    from composed.errors import ComposedError
+
+    for flag, default in _FLAGS_OF_CPP.items():
+        if getattr(options, flag) != default:
+            raise JudgeError(f"--{flag}: is for programs in C++; --judge {options.judge} takes --set KEY=VALUE")
+    try:
+        config = named(options.judge, options.set)
+    except ComposedError as error:
+        raise JudgeError(str(error)) from error
+    by = opened(config.running(unsafe=options.unsafe), workers=options.workers)
+    rows = read_rows(options.predictions, by.needs, skip)
+    by.check()
+    started = time.monotonic()
+    with _progress(len(rows)) as progress:
+        earlier = [options.out] if options.out else []
+        verdicts = by.judge(rows, Record(partial, earlier, progress)) if rows else []
+    return verdicts, by.noun, time.monotonic() - started
+
+
+def _tell(verdicts: Sequence[Verdict], noun: str, seconds: float) -> int:
+    """Says what they come to; returns how many outputs the judge failed on."""
     classes = Counter(verdict.verdict for verdict in verdicts)
     counts = ", ".join(f"{count} {name}" for name, count in classes.most_common())
-    _say(f"{len(verdicts)} programs in {seconds:.1f} s: {counts or 'nothing to judge'}")
+    _say(f"{len(verdicts)} {noun} in {seconds:.1f} s: {counts or 'nothing to judge'}")
     faults = [verdict for verdict in verdicts if verdict.verdict == "not_judged"]
     for verdict in faults[:20]:
         _say(f"the judge failed on {verdict.id} (its line's key is {verdict.key}): {verdict.diagnostics}")
@@ -99,10 +142,21 @@ def _tell(verdicts: Sequence[Verdict], seconds: float) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="composed-judge", description="Compiles, runs and judges C++ programs.")
+    parser = argparse.ArgumentParser(
+        prog="composed-judge", description="Judges predictions: compiles and runs C++ programs, or what --judge says."
+    )
     parser.add_argument(
         "predictions",
-        help='a file of lines {"id", "code", "tests": [{"input", "output"}]}, or - for standard input',
+        help='a file of lines {"id", "code", "tests": [{"input", "output"}]}, or - for standard input; of other judges '
+        '{"id", "text", "target"} and what they read',
+    )
+    parser.add_argument("--judge", default=CPP, metavar="NAME", help="an option of conf/judge (%(default)s)")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="of a judge other than programs, such as seconds=5",
     )
     parser.add_argument("--out", type=_to_write, help="where the verdicts go (standard output); run again, it resumes")
     parser.add_argument("--keep-going", action="store_true", help="leave out lines that cannot be read")
@@ -160,7 +214,7 @@ def _told_now_and_then(seconds: float = 30.0) -> Callable[[int, int], None]:
         nonlocal told
         if time.monotonic() - told > seconds:
             told = time.monotonic()
-            _say(f"{finished} of {total} programs judged")
+            _say(f"{finished} of {total} judged")
 
     return tell
 

@@ -4,12 +4,14 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, cast
+
+import yaml
 
 from composed.config.groups import Group, setting
-from composed.config.options import options
+from composed.config.options import options, read_option
 from composed.config.rules import Check, Choice, Rest, Silent, Unit, above
-from composed.config.structure import plain
+from composed.config.structure import plain, structure
 from composed.config.whole import Whole
 from composed.errors import ConfigError
 from composed.judges import command, interface
@@ -59,6 +61,26 @@ def opened(judge: AnyJudge, targets: Sequence[str] = (), *, workers: int | None 
     if keys.get("workers", 0) is None:
         keys["workers"] = workers
     return interface.open_judge(judge.name, keys)
+
+
+def named(option: str, words: Sequence[str] = ()) -> AnyJudge:
+    """The option of conf/judge with what the words KEY=VALUE say. Raises ConfigError for what there is not."""
+    if option not in options("judge"):
+        raise ConfigError(f"--judge {option}: valid values are {', '.join(options('judge'))}")
+    node = read_option("judge", option)
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or key not in node or key == "name":
+            keys = ", ".join(f"{name}=VALUE" for name in node if name != "name")
+            raise ConfigError(f"--set {word}: --judge {option} takes {keys or 'no settings'}")
+        node[key] = yaml.safe_load(value)
+    judge: AnyJudge = structure(Judge, node, "judge")  # type: ignore[arg-type]
+    if not judge.outputs & OF_TEXT:
+        raise ConfigError(f"--judge {option}: judges no lines of text")
+    if judge.reads_targets:
+        raise ConfigError("judge.labels=train: there is no training here; give --set labels=FILE, with a label a line")
+    judge.agree(cast(Any, None))  # which asks nothing of the rest
+    return judge
 
 
 @dataclass(frozen=True, kw_only=True)

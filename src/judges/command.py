@@ -42,6 +42,7 @@ class Judge(TextJudge):
     """
 
     method: ClassVar[str] = "verdicts of a program of your own"
+    needs = ()
 
     program: str
     seconds: float

@@ -70,6 +70,7 @@ class TextJudge:
     classes: what each verdict counts as, in the order of a table's columns.
     strict: whether the share of outputs that are the gold ones says more than `correct` does.
     validity: whether it can tell valid outputs from others without a target.
+    needs: the keys of a row beside `id` and the output.
     """
 
     noun: ClassVar[str] = "outputs"
@@ -78,6 +79,7 @@ class TextJudge:
     classes: ClassVar[Mapping[str, str]] = KINDS
     strict: ClassVar[bool] = True
     validity: bool = True
+    needs: ClassVar[tuple[str, ...]] = ("target",)
 
     def judge(self, rows: Sequence[Row], record: Record = NO_RECORD) -> list[Verdict]:
         """One for each row, in their order. Raises JudgeError where nothing can be judged here; KeyError or TypeError

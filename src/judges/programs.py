@@ -27,6 +27,8 @@ class Judge(TextJudge):
     remark: ClassVar[str] = "Runtime error includes the time, memory and output limits."
     classes = CPP
 
+    needs = ("tests",)
+
     compare: Compare
     seconds: float
     memory: int

@@ -60,6 +60,8 @@ class Judge(TextJudge):
     )
     classes = SCRIPTS
 
+    needs = ("tests",)
+
     compare: Compare
     seconds: float
     memory: int
