@@ -121,6 +121,7 @@ bench-scaling: $(EXTRAS)  ## updates a second in one process and in two; wants t
 
 bench-judge: $(EXTRAS)  ## the judge against one g++ per program; SPOC=FOLDER of the SPoC release adds its programs
 	$(BIN)/python benchmarks/judge.py $(if $(SPOC),--spoc $(SPOC))
+	$(BIN)/python benchmarks/judge_others.py
 
 clean:  ## remove .venv and everything that tools cache; runs, store, data and results stay
 	rm -rf .venv build *.egg-info .pytest_cache .hypothesis .ruff_cache .mypy_cache
