@@ -221,7 +221,7 @@ def test_a_full_disk_is_known_by_its_free_space(folder, capsys, monkeypatch, roo
 def test_where_there_is_no_terminal_progress_is_told_now_and_then(capsys):
     tell = command._told_now_and_then(seconds=-1.0)
     tell(3, 8)
-    assert "3 of 8 programs judged" in capsys.readouterr().err
+    assert "3 of 8 judged" in capsys.readouterr().err
 
 
 def test_bytes_that_are_no_utf8_are_a_bad_line(folder, capsys):
