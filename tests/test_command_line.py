@@ -228,7 +228,7 @@ def test_a_key_without_effect_is_refused_with_the_reason(arguments, why):
     [
         (["estimator=vimco", "estimator.samples=1"], "vimco compares samples"),
         (["task=fonts", "finetuning=baseline", "trainer.gradient_checkpointing=true"], "task=fonts has no transformer"),
-        (["pretraining.broken=true", "pretraining.fresh=true"], "pretraining.broken=true: programs are compiled once"),
+        (["pretraining.broken=true", "pretraining.fresh=true"], "pretraining.broken=true: outputs are checked once"),
         (["noise=infilling", "noise.span=0.5"], "noise.span=0.5: must be from 1"),
         (["noise=mixture", "noise.weights.masking=-1"], "masking=-1: must be at least 0"),
         (["noise=mixture", "noise.parts.masking.probability=2"], "must be from 0 to 1"),
