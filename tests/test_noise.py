@@ -21,8 +21,8 @@ from composed.datamodules.noise import (
     Mixture,
     RandomDeletion,
     TemplateNoise,
-    _poisson,
     corrupt,
+    poisson,
 )
 from composed.datamodules.noise_code import CodeErrors
 from composed.datamodules.sanstype.grammar import FOOTER, HEADER, generate
@@ -161,7 +161,7 @@ def test_infilling_covers_spans_of_the_mean_that_is_asked_for():
 
 def test_poisson_numbers_have_the_mean_and_the_variance_of_their_distribution():
     rng = random.Random(0)
-    drawn = [_poisson(3.0, rng) for _ in range(20_000)]
+    drawn = [poisson(3.0, rng) for _ in range(20_000)]
     mean = sum(drawn) / len(drawn)
     assert mean == pytest.approx(3.0, abs=5 * sqrt(3 / len(drawn)))
     assert sum((x - mean) ** 2 for x in drawn) / len(drawn) == pytest.approx(3.0, rel=0.05)

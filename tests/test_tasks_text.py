@@ -71,7 +71,7 @@ def test_how_long_outputs_may_be_is_what_training_says_and_what_is_longer_is_tol
     TextTask({}, tested, task.tokenizer, tokens + 1).tell_too_long()
     assert capsys.readouterr().err == ""
     TextTask({}, tested, task.tokenizer, tokens).tell_too_long()
-    assert f"1 of {len(PROGRAMS)} gold programs of id are longer" in (said := capsys.readouterr().err)
+    assert f"1 of {len(PROGRAMS)} gold outputs of id are longer" in (said := capsys.readouterr().err)
     assert f"task.max_length={tokens + 1} has room" in said
 
 

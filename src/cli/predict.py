@@ -15,7 +15,7 @@ from typing import TextIO
 
 from composed.cli.frame import framed
 from composed.errors import ConfigError, DataError
-from composed.experiment.answer import picture, programs, verdicts
+from composed.experiment.answer import mistakes, picture, programs, verdicts
 from composed.judges import PRELUDE
 from composed.printable import printable
 from composed.system.console import say
@@ -31,6 +31,11 @@ def main(arguments: list[str] | None = None) -> int:
         action="store_true",
         help="what the judge says of each output, on standard error",
     )
+    parser.add_argument(
+        "--errors",
+        action="store_true",
+        help="instead: write f's outputs for validation examples, for noise=from_errors",
+    )
     parser.add_argument("--font", type=int, metavar="N", help="of a run of task=fonts: the number of a face")
     parser.add_argument("--text", metavar="T", help="what to write in it")
     parser.add_argument("-o", "--out", type=Path, metavar="FILE", help="the picture to write")
@@ -41,6 +46,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _predict(options: argparse.Namespace) -> None:
+    if options.errors:
+        path, count, wrong = mistakes(options.run)
+        say(f"{path}: f has {wrong} of {count} validation outputs wrong; noise=from_errors noise.run={options.run}")
+        return None
     wanted = (options.font, options.text, options.out)
     if any(option is not None for option in wanted):
         if any(option is None for option in wanted):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from composed.config import Config
 from composed.config.model import HuggingFace, models_of
+from composed.config.noise import error_files
 from composed.system.files import digest, plain_files
 
 
@@ -78,6 +79,7 @@ def contents(config: Config) -> dict[str, str]:
 def _files(config: Config) -> Iterator[tuple[str, list[Path]]]:
     yield from config.task.files()
     yield from config.judge.files()
+    yield from error_files(config.noise)
     if file := config.tokenizer.file:
         yield "tokenizer.file", [path for path in [Path(file)] if path.is_file()]
     for key, model in models_of(config).items():

@@ -12,7 +12,7 @@ from composed.config.whole import Whole
 
 Outputs = Literal["text", "image", "staircase"]  # what an output is
 EVERY: frozenset[str] = frozenset(get_args(Outputs))
-NO_KINDS = ("loss", "module", "task", "threads", "tokenizer", "writing")  # of the modules of composed.tasks
+NO_KINDS = ("loss", "mistakes", "module", "task", "threads", "tokenizer", "writing")  # of the modules of composed.tasks
 
 
 class Group:

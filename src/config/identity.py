@@ -65,6 +65,12 @@ def run_name(config: Config) -> str:
     return f"{name}-{content_key(shape)[:8]}"
 
 
+def noise_shape(config: Config) -> dict[str, Any]:
+    """What a noise is; content stands for the files that it learns from."""
+    noise: dict[str, Any] = _put({"noise": plain(config.noise)}, contents(config))["noise"]
+    return noise
+
+
 def seeds_of(shape: dict[str, Any]) -> dict[str, int]:
     """The seeds that shape a run, by their keys."""
     seeds = {}

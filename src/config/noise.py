@@ -1,8 +1,9 @@
 """How outputs are corrupted to make denoising pairs. Staircases, whose denoiser is not trained, read no noise."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
 
 from composed.config.groups import Group, Own, by_target
 from composed.config.rules import PURE, Share, Unit, Weight, above, at_least, within
@@ -11,6 +12,7 @@ from composed.errors import ConfigError
 
 OF_TEXT = frozenset({"text", "staircase"})
 OF_IMAGES = frozenset({"image", "staircase"})
+ERRORS = "errors.jsonl"  # of a run: what its f writes for validation examples
 ALL_ZERO = "noise.weights: all are 0, so there is no noise; raise one, or choose another noise="
 
 
@@ -44,6 +46,53 @@ class Infilling(Group):
     span: Annotated[float, within(1, 100), Unit("tokens")]
 
 
+TextUnit = Literal["word", "character"]  # what noise for text of any kind counts
+
+
+@dataclass(frozen=True, kw_only=True)
+class HiddenUnits(Group):
+    """deletion and swap."""
+
+    outputs: ClassVar[frozenset[str]] = OF_TEXT
+    _target_: str
+    unchanged: Share
+    probability: Probability
+    unit: TextUnit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spans(Group):
+    outputs: ClassVar[frozenset[str]] = OF_TEXT
+    _target_: str
+    unchanged: Share
+    probability: Share
+    span: Annotated[float, within(1, 100), Unit("words or characters")]
+    unit: TextUnit
+
+
+@dataclass(frozen=True, kw_only=True)
+class FromErrors(Group):
+    outputs: ClassVar[frozenset[str]] = OF_TEXT
+    _target_: str
+    run: str
+    unchanged: Share | None
+    unit: TextUnit
+
+    @property
+    def file(self) -> Path:
+        """What `composed-predict RUN --errors` writes."""
+        return Path(self.run) / ERRORS
+
+    def agree(self, config: Whole) -> None:
+        if not (Path(self.run) / "config.yaml").is_file():
+            raise ConfigError(f"noise.run={self.run}: no folder of a run; name one that was trained on the same data")
+        if not self.file.is_file():
+            raise ConfigError(
+                f"noise.run={self.run}: there is no {ERRORS}, from which mistakes are learned; write it with\n"
+                f"  composed-predict {self.run} --errors"
+            )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Mixture(Group):
     outputs: ClassVar[frozenset[str]] = OF_TEXT
@@ -54,6 +103,8 @@ class Mixture(Group):
     def agree(self, config: Whole) -> None:
         if not any(self.weights.values()):
             raise ConfigError(ALL_ZERO)
+        for part in self.parts.values():
+            part.agree(config)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +165,10 @@ SCHEMAS: dict[str, type] = {
     "composed.datamodules.noise.Infilling": Infilling,
     "composed.datamodules.noise.Mixture": Mixture,
     "composed.datamodules.noise_code.CodeErrors": CodeErrors,
+    "composed.datamodules.noise_text.Deletion": HiddenUnits,
+    "composed.datamodules.noise_text.Swap": HiddenUnits,
+    "composed.datamodules.noise_text.Spans": Spans,
+    "composed.datamodules.noise_errors.FromErrors": FromErrors,
     "composed.datamodules.fonts.noise.Blur": Blur,
     "composed.datamodules.fonts.noise.Contrast": Contrast,
     "composed.datamodules.fonts.noise.Emboss": Emboss,
@@ -121,7 +176,15 @@ SCHEMAS: dict[str, type] = {
 }
 
 
-Noise = Annotated[
-    TemplateNoise | HiddenTokens | Infilling | Mixture | CodeErrors | Blur | Contrast | Emboss | Chain | Own,
-    by_target(SCHEMAS),
-]
+OfText = TemplateNoise | HiddenTokens | Infilling | CodeErrors | HiddenUnits | Spans | FromErrors | Mixture
+OfImages = Blur | Contrast | Emboss | Chain
+Noise = Annotated[OfText | OfImages | Own, by_target(SCHEMAS)]
+
+
+def error_files(noise: Any, key: str = "noise") -> Iterator[tuple[str, list[Path]]]:
+    """The files that noises learn from, with the dotted keys that name their runs."""
+    if isinstance(noise, FromErrors):
+        yield f"{key}.run", [path for path in [noise.file] if path.is_file()]
+    elif isinstance(noise, Mixture):
+        for name, part in noise.parts.items():
+            yield from error_files(part, f"{key}.parts.{name}")

@@ -55,7 +55,14 @@ def read_option(group: str, option: str) -> dict[str, Any]:
                 elif (inner := f"{group}/{place}") in INNER:
                     merged[place] = read_option(inner, name if name in options(inner) else options(inner)[0])
     keys = keys.get(group, keys) if path.read_text("utf-8").startswith("# @package _global_") else keys
-    return merged | keys
+    return _merged(merged, keys)
+
+
+def _merged(base: dict[str, Any], keys: dict[str, Any]) -> dict[str, Any]:
+    """With the keys of the second, as Hydra merges options: mappings that both have are merged, too."""
+    both = {key: _merged(base[key], value) for key, value in keys.items()
+            if isinstance(value, dict) and isinstance(base.get(key), dict)}  # fmt: skip
+    return base | keys | both
 
 
 def with_own_options(arguments: Sequence[str]) -> list[str]:

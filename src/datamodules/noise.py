@@ -76,7 +76,7 @@ class TemplateNoise:
     max_draws: int = 3
 
     def __post_init__(self) -> None:
-        _check_probability("unchanged", self.unchanged)
+        check_probability("unchanged", self.unchanged)
         if self.max_draws < 1:
             raise ConfigError(f"noise.max_draws={self.max_draws}: must be at least 1")
 
@@ -102,8 +102,8 @@ class RandomDeletion:
     probability: float = 0.15
 
     def __post_init__(self) -> None:
-        _check_probability("unchanged", self.unchanged)
-        _check_probability("probability", self.probability)
+        check_probability("unchanged", self.unchanged)
+        check_probability("probability", self.probability)
 
     def __call__(self, program: str, rng: random.Random) -> str:
         segments = _segments(program)
@@ -125,8 +125,8 @@ class Masking:
     probability: float = 0.15
 
     def __post_init__(self) -> None:
-        _check_probability("unchanged", self.unchanged)
-        _check_probability("probability", self.probability)
+        check_probability("unchanged", self.unchanged)
+        check_probability("probability", self.probability)
 
     def __call__(self, program: str, rng: random.Random) -> str:
         first, tokens, last = _body(program)
@@ -149,8 +149,8 @@ class Infilling:
     span: float = 3.0
 
     def __post_init__(self) -> None:
-        _check_probability("unchanged", self.unchanged)
-        _check_probability("probability", self.probability)
+        check_probability("unchanged", self.unchanged)
+        check_probability("probability", self.probability)
         if not 1 <= self.span < 100:
             raise ConfigError(f"noise.span={self.span}: a mean number of tokens, must be from 1 to below 100")
 
@@ -159,7 +159,7 @@ class Infilling:
         left = round(self.probability * len(tokens)) if rng.random() >= self.unchanged else 0
         spans: list[int | None] = [None] * (len(tokens) - left)  # None: a token that stays
         while left:
-            spans.append(min(_poisson(self.span, rng), left))
+            spans.append(min(poisson(self.span, rng), left))
             left -= spans[-1] or 0
         rng.shuffle(spans)
         source = iter(tokens)
@@ -229,7 +229,7 @@ def _body(program: str) -> tuple[list[str], list[str], list[str]]:
     return segments[0].split(), _TOKEN.findall(f"$ {' $ '.join(segments[1:-1])} $"), segments[-1].split()
 
 
-def _poisson(mean: float, rng: random.Random) -> int:
+def poisson(mean: float, rng: random.Random) -> int:
     """Knuth 1969: how many uniform numbers it takes until their product is below exp(-mean), less one."""
     count, product, end = 0, rng.random(), math.exp(-mean)
     while product > end:
@@ -251,6 +251,6 @@ def _line(segments: Sequence[str]) -> str:
     return " ".join(" $ ".join(segments).split())
 
 
-def _check_probability(name: str, value: float) -> None:
+def check_probability(name: str, value: float) -> None:
     if not 0 <= value <= 1:
         raise ConfigError(f"noise.{name}={value}: a probability, must be from 0 to 1")

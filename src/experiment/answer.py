@@ -6,9 +6,11 @@ from typing import Any
 
 from composed.config import Config
 from composed.config.judge import opened
+from composed.config.noise import ERRORS
 from composed.errors import ComposedError, ConfigError
 from composed.judges.records import JudgeError
 from composed.runs.folder import RunFolder
+from composed.system.files import write_lines
 
 
 def programs(path: Path, lines: Sequence[str]) -> list[dict[str, str]]:
@@ -30,6 +32,23 @@ def verdicts(path: Path, outputs: Sequence[str]) -> list[str]:
     except JudgeError as error:
         raise ComposedError(str(error)) from error
     return told
+
+
+def mistakes(path: Path) -> tuple[Path, int, int]:
+    """Writes what f alone says of the validation examples into the folder of a run, for noise=from_errors.
+
+    Returns the file, how many outputs it has, and how many of them are not the gold ones. Raises ComposedError.
+    """
+    run, config = _trained(path, "lines", "its outputs are no text")
+    from composed.experiment.evaluate import load_run
+    from composed.tasks.mistakes import rows
+
+    task: Any
+    task, f, _, _ = load_run(run, config)
+    texts = task.decode(task.examples("val"), f.eval(), None, task.data.val.records)["base"]
+    head, *written = rows(config, task.data, task.tokenizer, texts)
+    write_lines(run.path / ERRORS, [head, *written])
+    return run.path / ERRORS, len(written), sum(row["text"] != row["target"] for row in written)
 
 
 def picture(path: Path, text: str, face: int, out: Path, *, show_base: bool) -> None:

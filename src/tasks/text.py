@@ -13,7 +13,7 @@ from torch import nn
 
 from composed import judges
 from composed.config import Config
-from composed.config.identity import checks_noise, content_key, of_trainer, without_silent
+from composed.config.identity import checks_noise, content_key, noise_shape, of_trainer, without_silent
 from composed.config.instantiate import instantiate
 from composed.config.judge import opened
 from composed.config.model import HuggingFace, models_of
@@ -38,6 +38,7 @@ from composed.runs.folder import RunFolder
 from composed.system.console import main_process, say
 from composed.system.files import write_lines
 from composed.tasks.loss import TEXT
+from composed.tasks.mistakes import check_mistakes
 from composed.tasks.module import Optim, Training
 from composed.tasks.task import Request, Task
 from composed.tasks.tokenizer import longest_output, make_tokenizer
@@ -66,6 +67,7 @@ class TextTask(Task):
         for note in data.notes:
             say(note)
         tokenizer = make_tokenizer(config, data)
+        check_mistakes(config, data, tokenizer)
         length = getattr(config.task, "max_length", None)  # a task of a person's own may leave it out
         task = cls(config, data, tokenizer, length or longest_output(tokenizer, data))
         task.tell_too_long()
@@ -85,7 +87,7 @@ class TextTask(Task):
             lengths = [len(self.tokenizer.encode(line)) + 1 for line in split.targets]
             if too_long := sum(length > self.max_length for length in lengths):
                 say(
-                    f"warning: {too_long} of {len(split)} gold programs of {name} are longer than a prediction may be, "
+                    f"warning: {too_long} of {len(split)} gold outputs of {name} are longer than a prediction may be, "
                     f"{self.max_length} tokens; task.max_length={max(lengths)} has room for all of them"
                 )
 
@@ -210,7 +212,7 @@ class TextTask(Task):
         for name in ("unlabeled", "unlabeled_val"):
             if not getattr(self.data, name):
                 raise DataError(
-                    f"the data have no {name} programs, which the denoiser is trained on (a file {name}.tgt, one per "
+                    f"the data have no {name} outputs, which the denoiser is trained on (a file {name}.tgt, one per "
                     "line). Add them, give denoiser=PATH, or use finetuning=baseline pretraining=none."
                 )
 
@@ -219,7 +221,7 @@ class TextTask(Task):
         return {
             "data": content_key({"unlabeled": self.data.unlabeled, "unlabeled_val": self.data.unlabeled_val}),
             "vocabulary": self.tokenizer.hash,
-            "noise": plain(self.config.noise),
+            "noise": noise_shape(self.config),
             "model": model_shape(self.config),
             "pretraining": {key: value for key, value in pretraining.items() if key != "classifier"},
             **({"judge": without_silent(self.config.plain())["judge"]} if checks_noise(self.config) else {}),
@@ -327,7 +329,7 @@ class TextTask(Task):
         for number, source in enumerate(sources, 1):
             words = dict.fromkeys(self.tokenizer.bare(w) for w in source.split() if self.tokenizer.lacks(w))
             if not source.replace("$", "").strip() or words:
-                problem = f"no such words in the training data: {', '.join(words)}" if words else "no statement"
+                problem = f"no such words in the training data: {', '.join(words)}" if words else "empty"
                 raise DataError(f"line {number} of the input: {problem}")
         return sources
 
