@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 from importlib.util import find_spec
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -31,15 +32,21 @@ from composed.tasks.staircase import StaircaseTask
 from composed.tasks.text import TextTask
 from composed.training.fit import check_trainer
 
+ROOT = Path(__file__).parents[1]
 PROGRAM = "int main () { int var_0; var_0 = 3; cout << var_0; return 0; }"
 ALL = [(group, option) for group in GROUPS for option in options(group)]
 SMALL_T5 = "{d_model: 16, d_kv: 8, d_ff: 16, num_layers: 1, num_decoder_layers: 1, num_heads: 2}"
 RANDOM_T5 = ("name=t5", "pretrained=false", "own_tokenizer=false", f"settings={SMALL_T5}")
+# A task, with the folder that it asks for.
+OF_TASK = {task: [f"task={task}"] for task in options("task")}
+OF_TASK["files"].append("task.folder=.")
 # What an option needs beside it.
 COMPANIONS = {
     ("pretraining", "none"): ["finetuning=baseline"],
     ("trainer", "gpu"): [] if torch.cuda.is_available() else ["trainer.accelerator=cpu"],
-    **{("sizes", option): [f"task={option.partition('_')[0]}"] for option in options("sizes")},
+    **{("sizes", option): OF_TASK[option.partition("_")[0]] for option in options("sizes")},
+    ("task", "files"): OF_TASK["files"],
+    ("noise", "from_errors"): [f"noise.run={ROOT / 'tests' / 'errors'}"],
     ("estimator", "pathwise"): ["task=staircase"],
     ("judge", "images"): ["task=fonts"],
     ("judge", "numbers"): ["task=staircase"],
@@ -124,7 +131,7 @@ def test_every_option_builds_under_the_smoke_profile(group, option):
 @pytest.mark.parametrize("finetuning", options("finetuning"))
 def test_every_mode_of_a_task_is_accepted_under_every_profile_and_no_other(profile, task, finetuning):
     """Only outputs that are inputs too let f start from the denoiser."""
-    settings = node(f"profile={profile}", f"task={task}", f"finetuning={finetuning}")
+    settings = node(f"profile={profile}", *OF_TASK[task], f"finetuning={finetuning}")
     modes = {
         "image": ("baseline", "composed_pathwise", "composed_from_scratch"),
         "staircase": ("baseline", "composed_pathwise"),

@@ -15,6 +15,7 @@ from composed.errors import ConfigError
 from composed.system.files import plain_files
 
 Programs = Annotated[int, above(0), Unit("programs")]
+Questions = Annotated[int, above(0), Unit("questions")]
 Images = Annotated[int, above(0), Unit("images")]
 Faces = Annotated[int, above(0), Unit("faces")]
 Characters = Annotated[int, above(0), Unit("characters")]
@@ -23,6 +24,7 @@ Title = Annotated[str, Silent("denoiser")]
 MaxLength = Annotated[Tokens | None, Silent("denoiser")]
 Named = tuple[str, list[Path]]  # a dotted key that names files, and these
 Inputs = Annotated[int, above(0), Unit("inputs"), Silent("denoiser")]
+TEMPLATE = "composed.datamodules.noise.TemplateNoise"
 FONTS = (".ttf", ".otf", ".pfb", ".ttc", ".woff", ".woff2", ".t1")
 OF_STAIRCASES = ("threads",)  # what of the trainer they read
 # What a mode may be about where outputs are no text; the rest has to be as in finetuning=baseline.
@@ -122,6 +124,62 @@ class Spoc(OfText):
         yield from _data(self, self.folder)
         if self.unlabeled:
             yield "task.unlabeled", sorted(Path(self.unlabeled).rglob("*.cpp"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfFolder(AnyTask):
+    """What a task says whose examples are lines of a person's own files."""
+
+    kind: Outputs
+    folder: str | None
+    tests: list[str] | None
+    seed: Seed
+    max_length: MaxLength
+
+    def files(self) -> Iterator[Named]:
+        return _data(self, self.folder)
+
+    def agree(self, config: Whole) -> None:
+        if self.folder is not None and not Path(self.folder).is_dir():
+            raise ConfigError(f"task.folder={self.folder}: no such folder")
+        if self.tests == []:
+            raise ConfigError("task.tests=[]: nothing would be tested; name a test set, or null for all that are there")
+        if getattr(config.noise, "_target_", "") == TEMPLATE:
+            raise ConfigError(
+                f"noise=template: it knows the statements of task=sanstype, and leaves what task={self.name} has as it "
+                "is; valid for any text are noise=words, characters, deletion, swap and spans"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Files(OfFolder):
+    def agree(self, config: Whole) -> None:
+        if self.folder is None:
+            raise ConfigError(
+                "task=files has no data of its own: name a folder with train.src, train.tgt, test.src and test.tgt, or "
+                "train.jsonl and test.jsonl, as task.folder=FOLDER"
+            )
+        super().agree(config)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelsSizes:
+    train: Questions
+    val: Questions
+    test: Questions
+    ood: Questions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labels(OfFolder):
+    labels: Literal["coarse", "fine"]
+    sizes: LabelsSizes
+
+    def unread(self, config: Whole) -> Iterator[tuple[str, Iterable[str]]]:
+        if self.folder:
+            yield f"task.folder={self.folder} has data of its own", ("task.sizes",)
+        else:
+            yield "task.folder=null generates the test sets id and ood", ("task.tests",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,14 +292,21 @@ class OwnTask(AnyTask):
         return _data(self, self.settings.get("folder"))
 
 
-SCHEMAS: dict[str, type] = {"sanstype": SansType, "spoc": Spoc, "fonts": Fonts, "staircase": Staircase}
+SCHEMAS: dict[str, type] = {
+    "sanstype": SansType,
+    "spoc": Spoc,
+    "files": Files,
+    "labels": Labels,
+    "fonts": Fonts,
+    "staircase": Staircase,
+}
 
 
 def _select(node: Mapping[str, Any]) -> type:
     return SCHEMAS.get(str(node.get("name")), OwnTask)
 
 
-Task = Annotated[SansType | Spoc | Fonts | Staircase | OwnTask, Choice(_select)]
+Task = Annotated[SansType | Spoc | Files | Labels | Fonts | Staircase | OwnTask, Choice(_select)]
 
 
 def _check_mode(task: Fonts | Staircase | OwnTask, config: Whole) -> None:

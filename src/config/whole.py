@@ -69,6 +69,11 @@ class Pretraining(Protocol):
     def name(self) -> str: ...
 
 
+class Noise(Protocol):
+    @property
+    def outputs(self) -> Set[str]: ...
+
+
 class Model(Protocol):
     @property
     def abilities(self) -> Set[str]: ...
@@ -110,6 +115,9 @@ class Whole(Protocol):
 
     @property
     def pretraining(self) -> Pretraining: ...
+
+    @property
+    def noise(self) -> Noise: ...
 
     @property
     def model(self) -> Model: ...

@@ -167,7 +167,7 @@ class BpeTokenizer(Tokenizer):
                 unk_piece=SPECIALS[cls.unk],
             )
         except RuntimeError as error:
-            raise ConfigError(f"tokenizer size={size}: no BPE vocabulary can be trained ({error})") from error
+            raise ConfigError(f"tokenizer.size={size}: {_too_small(error)}") from error
         return cls(base64.b64encode(model.getvalue()).decode())
 
     def rest(self) -> object:
@@ -242,6 +242,13 @@ def train(kind: str, texts: Iterable[str], size: int = 600, outputs: Sequence[st
     raise ConfigError(
         f"tokenizer kind={kind!r}: unknown; valid are {', '.join(sorted(tokenizer.kind for tokenizer in _TRAINED))}"
     )
+
+
+def _too_small(error: RuntimeError) -> str:
+    """What sentencepiece says in words, with the least that it asks for where it says so."""
+    if least := re.search(r"smaller than required_chars\. \d+ vs (\d+)", str(error)):
+        return f"every character of the data needs a piece; set tokenizer.size={least[1]} or more"
+    return f"no BPE vocabulary can be trained ({error})"
 
 
 def _words(text: str) -> list[str]:
