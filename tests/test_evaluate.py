@@ -17,7 +17,7 @@ from composed.experiment import evaluate as results
 from composed.judges import engine
 from composed.runs.folder import RunFolder
 from composed.system.files import write_json, write_lines
-from composed.tasks.text import loader
+from composed.tasks.reading import loader
 from tests.test_configs import node
 
 NODE = node("profile=smoke", "seed=1", "logger=csv", "judge=programs_tokens", "judge.seconds=1.5")

@@ -13,7 +13,8 @@ from composed.datamodules.text import Split, TextData
 from composed.datamodules.tokenizers import train
 from composed.errors import ConfigError, DataError
 from composed.models.identity import Identity
-from composed.tasks import text
+from composed.tasks import reading
+from composed.tasks.reading import prediction_rows
 from composed.tasks.text import TextTask
 from composed.tasks.tokenizer import longest_output, make_tokenizer
 from tests.test_configs import config
@@ -78,7 +79,7 @@ def test_how_long_outputs_may_be_is_what_training_says_and_what_is_longer_is_tol
 @pytest.mark.parametrize("kind", ["word", "bpe"])
 def test_labels_do_not_decide_which_denoiser_there_is(tmp_path, monkeypatch, kind):
     monkeypatch.setattr(
-        text.judges,
+        reading.judges,
         "execute",
         lambda codes, inputs, **how: [SimpleNamespace(verdict="correct", printed=[b""] * len(each)) for each in inputs],
     )
@@ -191,13 +192,13 @@ def test_a_prediction_says_whether_it_is_the_gold_program_up_to_what_the_data_ca
     written = [PROGRAMS[0].upper(), PROGRAMS[1].replace(" $ ", " $  "), PROGRAMS[1]]
     for normal_form, strict in ((None, [False, True, False]), (str.upper, [True, False, False])):
         data = task.data if normal_form is None else replace(task.data, normal_form=normal_form)
-        rows = TextTask(task.config, data, task.tokenizer, 60)._predictions(split, {"base": written})
+        rows = prediction_rows(data, split, {"base": written})
         assert [row["strict"] for row in rows] == strict
 
 
 def test_a_prediction_says_whether_its_gold_program_is_a_target_of_the_training(task):
     split = Split(PROGRAMS[:2], ["other", f"{PROGRAMS[7]} "], [()] * 2)
-    assert [row["known"] for row in task._predictions(split, {"base": ["", ""]})] == [False, True]
+    assert [row["known"] for row in prediction_rows(task.data, split, {"base": ["", ""]})] == [False, True]
 
 
 def test_a_denoiser_that_repairs_nothing_has_that_quality(task):

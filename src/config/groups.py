@@ -12,7 +12,8 @@ from composed.config.whole import Whole
 
 Outputs = Literal["text", "image", "staircase"]  # what an output is
 EVERY: frozenset[str] = frozenset(get_args(Outputs))
-NO_KINDS = ("loss", "mistakes", "module", "task", "threads", "tokenizer", "writing")  # of the modules of composed.tasks
+# Modules of composed.tasks that are none.
+NO_KINDS = ("loss", "mistakes", "module", "reading", "task", "threads", "tokenizer", "writing")
 
 
 class Group:

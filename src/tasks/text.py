@@ -2,23 +2,20 @@
 
 import functools
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib import import_module
 from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import nn
 
-from composed import judges
 from composed.config import Config
 from composed.config.identity import checks_noise, content_key, noise_shape, of_trainer, without_silent
 from composed.config.instantiate import instantiate
 from composed.config.judge import opened
 from composed.config.model import HuggingFace, models_of
 from composed.config.optim import Adam
-from composed.config.options import options
 from composed.config.pretraining import Denoise
 from composed.config.structure import narrowed, plain
 from composed.datamodules import tokenizers
@@ -26,7 +23,7 @@ from composed.datamodules.batching import Examples, Pairs, Redrawn, encode
 from composed.datamodules.noise import corrupt
 from composed.datamodules.repairs import quality
 from composed.datamodules.text import Split, TextData
-from composed.errors import ConfigError, DataError
+from composed.errors import DataError
 from composed.judges.records import JudgeError
 from composed.models.composition import Composition
 from composed.models.decoders import Decoder
@@ -40,6 +37,7 @@ from composed.system.files import write_lines
 from composed.tasks.loss import TEXT
 from composed.tasks.mistakes import check_mistakes
 from composed.tasks.module import Optim, Training
+from composed.tasks.reading import prediction_rows, read_data
 from composed.tasks.task import Request, Task
 from composed.tasks.tokenizer import longest_output, make_tokenizer
 from composed.tasks.writing import Writing
@@ -281,32 +279,9 @@ class TextTask(Task):
     def predict(self, folder: RunFolder, f: Any, composition: Composition | None) -> None:
         f.eval()
         for name, split in self.data.tests.items():
-            rows = list(self._predictions(split, self.decode(self.pairs(split), f, composition, split.records)))
+            texts = self.decode(self.pairs(split), f, composition, split.records)
             if main_process():
-                write_lines(folder.predictions(name), rows)
-
-    def _predictions(self, split: Split, texts: dict[str, list[str]]) -> Iterator[dict[str, Any]]:
-        """A row for each example and output, in the data's order."""
-        if self.data.judge_gold:
-            texts["gold"] = split.targets
-        tests = split.tests or [()] * len(split)
-        gold = [self.data.normal_form(line) for line in split.targets]
-        known = {self.data.normal_form(line) for line in self.data.train.targets}
-        for output, lines in texts.items():
-            for example, text in enumerate(lines):
-                yield {
-                    "id": f"{example}-{output}",
-                    "example": example,
-                    "output": output,
-                    "source": split.sources[example],
-                    "target": split.targets[example],
-                    "text": text,
-                    "known": gold[example] in known,
-                    "strict": self.data.normal_form(text) == gold[example],
-                    "code": self.data.as_output(text),
-                    "tests": [{"input": given, "output": expected} for given, expected in tests[example]],
-                    **(split.records[example] if split.records else {}),
-                }
+                write_lines(folder.predictions(name), prediction_rows(self.data, split, texts))
 
     def facts(self, f: nn.Module) -> dict[str, Any]:
         labels = {"labels": self._labels} if self.config.judge.reads_targets else {}
@@ -340,31 +315,6 @@ class TextTask(Task):
         codes = {output: [self.data.as_output(text) for text in lines] for output, lines in texts.items()}
         codes["own"] = codes["composition" if self.config.finetuning.predict_through else "base"]
         return [dict(zip(codes, row, strict=True)) for row in zip(*codes.values(), strict=True)]
-
-
-def read_data(config: Config) -> TextData:
-    """The data of the config, made where they are missing. Raises DataError."""
-
-    @functools.cache
-    def tell() -> None:
-        say("running the gold programs for their expected outputs, once for these data")
-
-    def execute(codes: list[str], inputs: list[Sequence[str]]) -> list[judges.Execution]:
-        tell()
-        return judges.execute(codes, inputs, **config.judge.containment())
-
-    try:
-        return loader(config.task.name)(plain(config.task), execute)
-    except (JudgeError, OSError) as error:
-        raise DataError(str(error)) from error
-
-
-def loader(name: str) -> Callable[..., TextData]:
-    """What reads the data of a task of conf/task. Raises ConfigError for another name, which a run folder may tell."""
-    load = getattr(import_module(f"composed.datamodules.{name}"), "load", None) if name in options("task") else None
-    if load is None:
-        raise ConfigError(f"task.name={name}: no task of text has this name")
-    return load
 
 
 def model_settings(config: Config) -> Any:
