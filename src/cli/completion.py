@@ -30,7 +30,7 @@ _composed() {{
 }}
 _composed_overrides() {{ _composed "$1" overrides; }}
 _composed_files() {{ _composed "$1" files; }}
-complete -o default -F _composed_overrides composed-train composed-table
+complete -o default -F _composed_overrides composed-train composed-table composed-check
 complete -o default -F _composed_files composed-evaluate composed-report composed-predict composed-judge composed-doctor
 complete -W 'bash zsh' composed-completion
 """
