@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 
 from composed.datamodules.noise import RandomDeletion, TemplateNoise, corrupt
 from composed.datamodules.sanstype.grammar import generate
-from composed.datamodules.tokenizers import BpeTokenizer, Tokenizer, WordTokenizer, train
+from composed.datamodules.tokenizers import (
+    MARK,
+    BpeTokenizer,
+    ByteBpeTokenizer,
+    Tokenizer,
+    WordTokenizer,
+    most_pieces,
+    train,
+)
 from composed.errors import ConfigError, DataError
 
 EXAMPLES = generate(1000, seed=0, split="train")
@@ -185,3 +193,15 @@ def test_characters_that_training_lacks_come_back_from_bytes():
     assert tokenizer.unk not in tokenizer.encode(text)
     assert tokenizer.decode(tokenizer.encode(text)) == text
     assert tokenizer.encode("a <unk> b").count(tokenizer.unk) == 1
+
+
+def test_few_texts_get_few_pieces_and_are_not_learned_by_heart():
+    """Or each would be a piece, and no other text would be spelled as these are."""
+    dates = [f"{1900 + n}-{n % 12 + 1:02}-{n % 28 + 1:02}" for n in range(300)]
+    size = most_pieces("bpe_bytes", dates, 4000, 100)
+    assert size == 4 + 256 + len({*"0123456789-", MARK}) + 300 * len(dates[0]) // 100
+    seen, other = (ByteBpeTokenizer.train(dates, most) for most in (4000, size))
+    assert max(len(seen.encode(date)) for date in dates[:150]) < min(len(other.encode(date)) for date in dates)
+    lengths = [len(other.encode(date)) for date in [*dates, "2377-01-31"]]
+    assert max(lengths) <= 2 * min(lengths)
+    assert most_pieces("bpe", ["a" * 100_000], 300, 100) == 300

@@ -70,6 +70,7 @@ class TextData:
     normal_form: Callable[[str], str] = up_to_blanks  # of an output: the same for those that differ in style alone
     checker: Callable[[Any], Any] | None = None  # a tokenizer -> the `Guide` of decoding=constrained; none: no grammar
     vocabulary: Sequence[str] = ()  # texts that a tokenizer is trained on; none: those of the training pairs
+    characters_per_piece: int | None = None  # of these texts, at least, for each piece of a tokenizer; none: any
     judge_gold: bool = False  # the gold outputs of the test sets too: of people, so the judge may reject some
     about: str = ""  # which data these are, for the title of results
     notes: tuple[str, ...] = ()  # what a person should be told before these data are used

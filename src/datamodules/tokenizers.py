@@ -226,6 +226,16 @@ _KINDS: dict[str, type[WordTokenizer] | type[BpeTokenizer] | type[DictionaryToke
 }
 
 
+def most_pieces(kind: str, texts: Iterable[str], size: int, characters: int) -> int:
+    """`size`, or fewer where texts are few: one for every so many `characters`, beside those that spell all of them.
+
+    More of them would be whole texts, which occur nowhere else.
+    """
+    everything = "".join(texts)
+    spelled = len(SPECIALS) + len({*everything, MARK}) + (256 if kind == ByteBpeTokenizer.kind else 0)
+    return min(size, spelled + len(everything) // characters)
+
+
 def train(kind: str, texts: Iterable[str], size: int = 600, outputs: Sequence[str] = ()) -> Tokenizer:
     """Train a tokenizer of `kind` on texts of a task; `size` does not count for `word`, which takes every word.
 

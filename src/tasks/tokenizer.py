@@ -26,7 +26,10 @@ def make_tokenizer(config: Config, data: TextData) -> tokenizers.Tokenizer:
     if settings.file is not None:
         return tokenizers.Tokenizer.load(Path(settings.file))
     texts = data.vocabulary or [*data.train.sources, *data.train.targets]
-    return tokenizers.train(settings.kind, texts, settings.size, outputs=data.unlabeled)
+    size = settings.size
+    if data.characters_per_piece:
+        size = tokenizers.most_pieces(settings.kind, texts, size, data.characters_per_piece)
+    return tokenizers.train(settings.kind, texts, size, outputs=data.unlabeled)
 
 
 def _check_spelling(tokenizer: tokenizers.Tokenizer, name: str, split: Split) -> None:

@@ -10,6 +10,8 @@ from composed.datamodules.files.reading import ENDS, TESTS, read_outputs, read_s
 from composed.datamodules.marks import from_line, to_line
 from composed.datamodules.text import Execute, TextData, up_to_blanks
 
+CHARACTERS_PER_PIECE = 100  # of all texts: what is rarer is spelled in smaller pieces
+
 
 class _Lines(Layout):
     """As `Layout`, where `SPLIT.tests.jsonl` is no split of its own."""
@@ -30,7 +32,8 @@ def load(settings: Mapping[str, Any], execute: Execute) -> TextData:
     """The data by the settings of conf/task/files.yaml. Raises DataError."""
     data = read_folder(Path(settings["folder"]), LAYOUT, tests=settings["tests"], seed=settings["seed"])
     texts = [*data.train.sources, *data.train.targets, *data.unlabeled]
-    return replace(data, as_output=from_line, as_source=as_source, vocabulary=texts)
+    how = {"as_output": from_line, "as_source": as_source, "characters_per_piece": CHARACTERS_PER_PIECE}
+    return replace(data, vocabulary=texts, **how)
 
 
 def as_source(line: str) -> str:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from composed.datamodules.files import CHARACTERS_PER_PIECE
 from composed.datamodules.files.folder import read_folder
 from composed.datamodules.labels.files import layout
 from composed.datamodules.labels.questions import Sizes, generate
@@ -33,6 +34,7 @@ def load(settings: Mapping[str, Any], execute: Execute) -> TextData:
     return replace(
         data,
         as_source=up_to_blanks,
+        characters_per_piece=CHARACTERS_PER_PIECE,
         unlabeled=data.train.targets,
         unlabeled_val=data.val.targets,
         about="; ".join([*filter(None, [data.about]), f"{len(known)} labels"]),
