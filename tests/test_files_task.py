@@ -75,7 +75,7 @@ def test_a_folder_of_json_keeps_lines_blanks_and_further_keys(tmp_path):
     assert (data.as_output(source), data.as_output(target)) == (row["source"], program)
     assert "\n" not in source + target
     assert data.tests["test"].tests == [[("1\n", "1\n")]]
-    assert data.tests["test"].records == [{"database": row["database"]}]
+    assert data.tests["test"].records == [{"gold": program, "database": row["database"]}]
     assert data.train.tests == []
     assert data.train.records == []
     assert {data.as_output(text) for text in data.unlabeled} < {f"{program}{n}" for n in range(9)}

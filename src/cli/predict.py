@@ -68,7 +68,7 @@ def _predict(options: argparse.Namespace) -> None:
 def _lines(stream: TextIO) -> list[str]:
     lines = stream_lines(stream)
     if not lines:
-        raise DataError("nothing on standard input; give pseudocode, a program per line")
+        raise DataError("nothing on standard input; give inputs, one per line")
     return lines
 
 

@@ -56,7 +56,7 @@ def picture(path: Path, text: str, face: int, out: Path, *, show_base: bool) -> 
 
     Raises DataError for a run that is not finished, and for characters and faces that f does not know.
     """
-    run, config = _trained(path, "text", "it takes pseudocode on standard input")
+    run, config = _trained(path, "text", "it takes lines of input on standard input")
     if out.suffix.lower() not in ("", ".png"):
         raise ConfigError(f"-o {out}: the picture is a PNG; name it {out.with_suffix('.png').name}")
     images = _answer(run, config, text=text, face=face)

@@ -25,7 +25,7 @@ def read_split(folder: Path, name: str) -> Split:
         path = folder / f"{name}.jsonl"
         rows = [*_objects(path)]
         sources, targets = (texts(path, [_text(path, n, row, key) for n, row in rows]) for key in ("source", "target"))
-        records = [{key: row[key] for key in row if key not in ("source", "target")} for _, row in rows]
+        records = [_record(row) for _, row in rows]
     else:
         (src, sources), (tgt, targets) = ((path := folder / f"{name}{end}", _lines(path)) for end in (".src", ".tgt"))
         _as_many(src, sources, tgt, targets)
@@ -37,6 +37,12 @@ def read_split(folder: Path, name: str) -> Split:
     tests = [_tests(path, number, record) for number, record in enumerate(records, 1)]
     records = [{key: record[key] for key in record if key != "tests"} for record in records]
     return Split(sources, targets, tests if any(tests) else [], records if any(records) else [])
+
+
+def _record(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Its further keys, and `gold`, the gold output as it is, where that is no line of its own."""
+    further = {key: row[key] for key in row if key not in ("source", "target")}
+    return further if to_line(row["target"]) == row["target"] else {"gold": row["target"], **further}
 
 
 def read_outputs(folder: Path, name: str) -> list[str]:
