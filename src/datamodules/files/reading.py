@@ -51,6 +51,8 @@ def read_outputs(folder: Path, name: str) -> list[str]:
         path = folder / f"{name}.jsonl"
         return texts(path, [_text(path, number, row, "target") for number, row in _objects(path)])
     path = folder / f"{name}.tgt"
+    if not path.exists() and (folder / f"{name}.src").exists():
+        raise DataError(f"{path}: no such file, but {name}.src is there; outputs are in {name}.tgt: rename it")
     return texts(path, map(up_to_blanks, _lines(path))) if path.exists() else []
 
 
@@ -60,6 +62,8 @@ def texts(path: Path, said: Iterable[str]) -> list[str]:
     for number, text in enumerate(said, 1):
         if not text.strip():
             raise DataError(f"{path}:{number}: empty; drop this example from all files of the split")
+        if "\0" in text:
+            raise DataError(f"{path}:{number}: a NUL character, which no token spells; take it out")
         try:
             lines.append(to_line(text))
         except ValueError as error:
@@ -69,10 +73,10 @@ def texts(path: Path, said: Iterable[str]) -> list[str]:
 
 def _is_json(folder: Path, name: str) -> bool:
     """Raises DataError where both formats are there."""
-    path, others = folder / f"{name}.jsonl", [f"{name}{end}" for end in (".src", ".tgt")]
+    path, others = folder / f"{name}.jsonl", [f"{name}{end}" for end in (".src", ".tgt", TESTS)]
     beside = [other for other in others if (folder / other).exists()]
     if path.exists() and beside:
-        raise DataError(f"{path}: {' and '.join(beside)} too; a split is one or the other, move one of them away")
+        raise DataError(f"{path}: {' and '.join(beside)} too; a split is one or the other: move one of them away")
     return path.exists()
 
 
@@ -103,9 +107,14 @@ def _objects(path: Path) -> list[tuple[int, Mapping[str, Any]]]:
 
 def _json(path: Path, number: int, line: str) -> Any:
     try:
-        return json.loads(line)
+        value = json.loads(line)
+        if "\\u" in line:
+            json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise DataError(f"{path}:{number}: half of a surrogate pair, which is no character ({error.reason})") from None
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}:{number}: no JSON ({error}); write one object on every line") from None
+    return value
 
 
 def _object(path: Path, number: int, line: str) -> Mapping[str, Any]:
