@@ -16,4 +16,4 @@ def test_the_next_command_writes_what_the_run_knows_and_is_quoted(tmp_path, char
     words = ["composed-predict", str(folder), "--font", "0", "--text", text, "-o", "hello.png"]
     assert shlex.split(train._uses(folder)) == words
     (folder / "verdicts-id.jsonl").touch()
-    assert shlex.split(train._uses(folder)) == ["composed-predict", str(folder), "<", "PSEUDOCODE"]
+    assert shlex.split(train._uses(folder)) == ["composed-predict", str(folder), "<", "INPUTS"]

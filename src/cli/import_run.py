@@ -1,7 +1,7 @@
 """`composed-import fairseq CHECKPOINT OUT --dict dict.txt`: another library's model becomes a finished run of ours.
 
     composed-import fairseq checkpoint_best.pt runs/theirs --dict dict.txt --trust profile=quick task.folder=data-bin
-    composed-predict runs/theirs < PSEUDOCODE
+    composed-predict runs/theirs < INPUTS
 
 OUT is then what composed-predict and composed-evaluate --predict take, and `denoiser=` and `finetuning.start_from=`.
 The words with `=` choose the task, whose data say how long an output may be, as for composed-train.
@@ -44,7 +44,7 @@ def _import(options: argparse.Namespace, overrides: list[str]) -> None:
         sentencepiece=options.sentencepiece, trust=options.trust,
     )  # fmt: skip
     like, out = shlex.join([*overrides, *words]), shlex.quote(str(options.out))
-    say(f"next:\n  composed-predict {out} < PSEUDOCODE\n  composed-evaluate {out} --predict")
+    say(f"next:\n  composed-predict {out} < INPUTS\n  composed-evaluate {out} --predict")
     say(f"or as f or Pi of a training:\n  composed-train {like} finetuning.start_from={out} ...")
     say(f"  composed-train {like} denoiser={out} ...")
 

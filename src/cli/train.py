@@ -66,7 +66,7 @@ def _uses(path: Path) -> str:
     """How to use what a run has learned, where there is a command for what its folder holds."""
     command = f"\n  composed-predict {shlex.quote(str(path))}"
     if any(path.glob("verdicts-*.jsonl")):
-        return f"{command} < PSEUDOCODE"
+        return f"{command} < INPUTS"
     if not (path / "pictures").exists():
         return ""
     known = RunFolder(path).config()["task"]["characters"]

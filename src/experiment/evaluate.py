@@ -153,21 +153,20 @@ def _verdicts_beside(run: RunFolder, split: str, config: Config) -> list[Path]:
 
 
 def _title(config: Config, about: str, scores: Scores) -> str:
-    gold = scores.extra.get("gold", {})
-    known = scores.extra.get("known", {})
-    about = "; ".join([*filter(None, [about]), *map(_accepted, gold.items()), *map(_known, known.items())])
+    accepted = [_accepted(test, counts, scores.noun) for test, counts in scores.extra.get("gold", {}).items()]
+    # Of labels, all are.
+    known = {} if config.judge.reads_targets else scores.extra.get("known", {})
+    recurring = [
+        f"{counts['base']['n']} gold {scores.noun} of {split_word(test)} are targets of the training too"
+        for test, counts in known.items()
+    ]
+    about = "; ".join([*filter(None, [about]), *accepted, *recurring])
     title = f"{config.task.title}, {config.profile.name} profile"
     return f"{title}: {about}" if about else title
 
 
-def _accepted(gold: tuple[str, dict[str, int]]) -> str:
-    split, counts = gold
-    return f"the judge accepts {counts['correct'] / counts['n']:.1%} of the gold programs of {split_word(split)}"
-
-
-def _known(known: tuple[str, dict[str, dict[str, int]]]) -> str:
-    test, by_output = known
-    return f"{by_output['base']['n']} gold programs of {split_word(test)} are targets of the training too"
+def _accepted(test: str, counts: dict[str, int], noun: str) -> str:
+    return f"the judge accepts {counts['correct'] / counts['n']:.1%} of the gold {noun} of {split_word(test)}"
 
 
 def metrics(result: Result) -> dict[str, float]:

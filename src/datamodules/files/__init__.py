@@ -32,8 +32,13 @@ def load(settings: Mapping[str, Any], execute: Execute) -> TextData:
     """The data by the settings of conf/task/files.yaml. Raises DataError."""
     data = read_folder(Path(settings["folder"]), LAYOUT, tests=settings["tests"], seed=settings["seed"])
     texts = [*data.train.sources, *data.train.targets, *data.unlabeled]
-    how = {"as_output": from_line, "as_source": as_source, "characters_per_piece": CHARACTERS_PER_PIECE}
-    return replace(data, vocabulary=texts, **how)
+    return replace(
+        data,
+        as_output=from_line,
+        as_source=as_source,
+        vocabulary=texts,
+        characters_per_piece=CHARACTERS_PER_PIECE,
+    )
 
 
 def as_source(line: str) -> str:
