@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -72,11 +74,11 @@ def test_outputs_without_room_are_told(check):
     assert "1 of 4 gold outputs of test are longer than a prediction may be, 20 tokens; task.max_length=" in said
 
 
-def test_a_judge_that_reads_what_is_not_there_says_so(check):
-    contents = {name: content for name, content in SMALL.items() if not name.startswith("test")}
-    code, _, said = check({**contents, "test.jsonl": rows(2)}, "--judge", "sql")
-    assert code in (1, 2)
-    assert "sql" in said
+def test_a_judge_that_is_not_for_such_outputs_refuses_the_gold_ones(check):
+    code, out, said = check(SMALL, "--judge", "sql")
+    assert code == 1
+    assert "judge=sql: 0 of 4 gold outputs of test are correct" in out
+    assert "4 of 4 gold outputs of test are not correct: examples 1, 2, 3, 4\n" in said
 
 
 @pytest.mark.parametrize(
@@ -99,6 +101,13 @@ def test_a_fault_of_a_file_is_told_as_training_would_tell_it(check):
     code, out, said = check({**SMALL, "val.src": ["one"]})
     assert (code, out) == (1, "")
     assert "val.src:1: the last line, but val.tgt has 3" in said
+
+
+def test_it_loads_no_torch(tmp_path):
+    folder = write(tmp_path, SMALL)
+    code = f"import sys; from composed.cli.check import main; main([{str(folder)!r}]); sys.exit('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_it_runs_as_a_command_on_a_folder_with_a_strange_name(tmp_path):

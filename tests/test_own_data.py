@@ -48,6 +48,8 @@ def test_labels_go_from_generated_questions_to_a_result(config):
     parts = [measure.name for measure in result.scores.measures if measure.part]
     assert {"correct", "invalid"} <= {*parts}
     assert sum(shares[name] for name in parts) == pytest.approx(100)
+    assert "5 labels" in result.title
+    assert "targets of the training" not in result.title
     gold = {row["target"] for row in read_lines(folder.predictions("ood"))}
     assert gold <= {"PLACE", "PERSON", "NUMBER", "THING", "REASON"}
 
