@@ -50,8 +50,11 @@ def read_option(group: str, option: str) -> dict[str, Any]:
         elif isinstance(base, dict):
             for place, name in base.items():
                 other, _, package = place.removeprefix("/").partition("@")
-                if place.startswith("/") and package and "." not in package and other in GROUPS:
-                    merged[package] = read_option(other, name)
+                if place.startswith("/") and package and other in GROUPS:
+                    inner_keys = read_option(other, name)
+                    for part in reversed(package.split(".")):
+                        inner_keys = {part: inner_keys}
+                    merged = _merged(merged, inner_keys)
                 elif (inner := f"{group}/{place}") in INNER:
                     merged[place] = read_option(inner, name if name in options(inner) else options(inner)[0])
     keys = keys.get(group, keys) if path.read_text("utf-8").startswith("# @package _global_") else keys
