@@ -7,6 +7,7 @@ import pytest
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
+from composed.cli.check import main as composed_check
 from composed.config import Config
 from composed.config.command_line import check
 from composed.config.identity import noise_shape, run_name
@@ -105,3 +106,14 @@ def test_what_any_text_cannot_have_is_refused_before_anything_is_read(config, tm
     ):
         with pytest.raises(ConfigError, match=says):
             config(*words)
+
+
+def test_queries_of_several_lines_are_judged_on_the_database_of_their_example(tmp_path, capsys):
+    query = "SELECT name\nFROM city\nWHERE n > 1 -- more than one\nORDER BY name"
+    database = {"city": [{"name": "a", "n": 1}, {"name": "b", "n": 2}]}
+    row = json.dumps({"source": "which have more than one", "target": query, "database": database})
+    write(tmp_path, {"train.jsonl": [row] * 12 + rows(2), "val.jsonl": [row], "test.jsonl": [row]})
+    assert composed_check([str(tmp_path), "--judge", "sql", "profile=smoke", "task.max_length=200"]) == 1
+    told = capsys.readouterr().out
+    assert "judge=sql: 12 of 14 gold outputs of train are correct" in told  # the others are no queries
+    assert "judge=sql: 1 of 1 gold outputs of test are correct" in told

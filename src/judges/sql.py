@@ -66,12 +66,13 @@ class Judge(TextJudge):
     workers: int | None = None
 
     def judge(self, rows: Sequence[Row], record: Record = NO_RECORD) -> list[Verdict]:
-        for row in rows:
-            if not isinstance(row["target"], str):
-                raise TypeError(f"the gold query is {row['target']!r}")
+        gold = [row.get("gold", row["target"]) for row in rows]  # as it is, where the target is a line with marks
+        for query in gold:
+            if not isinstance(query, str):
+                raise TypeError(f"the gold query is {query!r}")
         return [
             Verdict(row["id"], word, diagnostics=reason)  # type: ignore[arg-type]
-            for row, (word, reason) in zip(rows, self._answers(rows, [row["target"] for row in rows]), strict=True)
+            for row, (word, reason) in zip(rows, self._answers(rows, gold), strict=True)
         ]
 
     def faults(self, rows: Sequence[Row]) -> list[str]:
