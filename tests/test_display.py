@@ -15,7 +15,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def test_without_a_terminal_a_line_comes_every_ten_seconds(
+def test_without_a_terminal_a_line_comes_soon_and_then_every_ten_seconds(
     clock: list[float], capsys: pytest.CaptureFixture[str]
 ) -> None:
     shown = Display("composed", 0, 100, "tokens")
@@ -26,8 +26,8 @@ def test_without_a_terminal_a_line_comes_every_ten_seconds(
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.splitlines() == [
-        "composed  22/100 updates  loss 0.5000  1,000 tokens/s  0:39 left",
-        "composed  44/100 updates  loss 0.5000  1,000 tokens/s  0:28 left",
+        "composed  6/100 updates  loss 0.5000  1,000 tokens/s  0:47 left",
+        "composed  28/100 updates  loss 0.5000  1,000 tokens/s  0:36 left",
     ]
 
 

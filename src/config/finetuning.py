@@ -63,6 +63,11 @@ class FineTuning(Group):
         """Why nothing reads how a denoiser is trained through, where none is."""
         return f"finetuning={self.name} does not train through a denoiser"
 
+    @property
+    def trains_with_denoiser(self) -> bool:
+        """Whether f starts from the denoiser's weights or is trained through it."""
+        return "denoiser" in (self.start_from, self.train_through)
+
     def agree(self, config: Whole) -> None:
         self._check_denoiser(config)
         self._check_weights(config)

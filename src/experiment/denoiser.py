@@ -19,6 +19,8 @@ from composed.tasks.module import Stage, Training
 from composed.tasks.task import Task
 from composed.training.fit import train
 
+KIND = "denoiser"  # of entries of the store
+
 
 def denoiser_weights(task: Task, command: str) -> Path | None:
     """The denoiser's file: of the store (trained first where it is missing), of a path. None: there is none, for there
@@ -39,8 +41,18 @@ def denoiser_weights(task: Task, command: str) -> Path | None:
     task.check_unlabeled()
     make = (lambda folder: _pretrain(task, folder)) if config.denoiser == "auto" else None
     return Store(Path(config.store)).find(
-        "denoiser", "best.safetensors", task.identity_of_denoiser(), make, command, leads=main_process()
+        KIND, "best.safetensors", task.identity_of_denoiser(), make, command, leads=main_process()
     )
+
+
+def has_to_be_trained(task: Task) -> bool:
+    """Whether `denoiser_weights` would train it now, or wait for another run that does. Raises DataError as that."""
+    task = task.as_denoiser_sees()
+    config = task.config
+    if config.denoiser != "auto" or not task.learns_denoiser or config.pretraining.name == "none":
+        return False
+    task.check_unlabeled()
+    return not Store(Path(config.store)).has(KIND, task.identity_of_denoiser())
 
 
 def frozen_denoiser(task: Task, weights: Path | None) -> Any:

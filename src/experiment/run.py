@@ -50,6 +50,7 @@ def run(config: Config, overrides: list[str], *, wait: bool = False) -> RunFolde
                 train_and_predict(folder, started, loggers)
             processes.barrier()  # for what one of them has written
             if main_process() or processes.joined():
+                say("judging the predictions")
                 result = evaluate.conclude(folder, config)
                 for logger in loggers:
                     logger.log_metrics(evaluate.metrics(result), step=result.updates)

@@ -10,13 +10,13 @@ from composed.config import Config
 from composed.config.identity import shaping
 from composed.errors import ComposedError
 from composed.experiment.beginning import begun
-from composed.experiment.denoiser import composition, denoiser_weights, frozen_denoiser
+from composed.experiment.denoiser import composition, denoiser_weights, frozen_denoiser, has_to_be_trained
 from composed.experiment.evaluate import warn_of_no_judge
 from composed.experiment.fine_tuning import fine_tuning
 from composed.models.composition import fingerprint
 from composed.runs.facts import Facts
 from composed.runs.folder import RunFolder, provenance
-from composed.system.console import main_process
+from composed.system.console import main_process, say
 from composed.system.files import read_json
 from composed.tasks import open_task
 from composed.tasks.task import Task, Trained
@@ -26,18 +26,24 @@ from composed.training.fit import train
 def train_and_predict(folder: RunFolder, config: Config, loggers: Sequence[Any]) -> None:
     """Leaves weights, metrics, predictions and training.json, which says that all of them are there.
 
-    Raises ComposedError, and Interrupted; the last good checkpoint stays then.
+    A denoiser that is missing, and that f is not trained with, is trained after f: another run of a sweep may make it
+    meanwhile. Raises ComposedError, and Interrupted; the last good checkpoint stays then.
     """
     task, command = open_task(config), folder.command(denoiser="auto")
     if main_process():
         warn_of_no_judge(config, folder)
-    weights = denoiser_weights(task, command)
+    later = not config.finetuning.trains_with_denoiser and has_to_be_trained(task)
+    weights = None if later else denoiser_weights(task, command)
     pi = frozen_denoiser(task, weights)
     started = time.monotonic()
     trained = task.train_itself(folder, loggers) or _fine_tune(task, pi, folder, loggers)
     seconds = {"training": round(time.monotonic() - started + trained.elsewhere, 1)}
+    if later:
+        weights = denoiser_weights(task, command)
+        pi = frozen_denoiser(task, weights)
     composed = composition(task, trained.f, pi, command)
     started = time.monotonic()
+    say("predicting the test sets")
     task.predict(folder, trained.f, composed)
     seconds["prediction"] = round(time.monotonic() - started, 1)
     quality = {} if pi is None else task.quality(pi)
@@ -55,6 +61,7 @@ def _fine_tune(task: Task, pi: nn.Module | None, folder: RunFolder, loggers: Seq
     tuning = fine_tuning(task, pi, folder.command(denoiser="auto"))
     resumed = (folder.checkpoints / "last.ckpt").exists()
     val, stage = task.examples("val"), config.finetuning.name
+    say(f"fine-tuning f: {stage}")
     metadata = {"vocabulary": task.signature, "what": "base predictor", **provenance(shaping(config))}
     with begun(task, tuning, folder, stage=stage, metadata=metadata, loggers=loggers) as beginning:
         best = train(

@@ -67,6 +67,10 @@ class Store:
                 write_json(done, {"file": file})
         return path
 
+    def has(self, kind: str, shape: dict[str, Any]) -> bool:
+        """Whether `find` would find an entry, now."""
+        return (self._folder(kind, shape) / "done.json").exists()
+
     @contextmanager
     def passed_on(
         self,

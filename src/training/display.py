@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from composed.system.console import main_process, say
 
 SECONDS = 10  # between two lines where there is no terminal
+FIRST = 2  # before the first, which says how long it will take
 
 
 class Display:
@@ -24,7 +25,8 @@ class Display:
         self.stage, self.total, self.unit = stage, total, unit
         self._ends = sorted({change for change in changes if done < change < total} | {total})
         self._first = done  # of the updates that take as long as this one
-        self._began = self._since = self._said = time.monotonic()
+        self._began = self._since = time.monotonic()
+        self._said = self._began - SECONDS + FIRST
         self._told = False  # whether any validation was
         self._bar = None
         if main_process() and sys.stderr.isatty():
