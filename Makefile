@@ -29,7 +29,8 @@ update:  ## write the lock files in requirements/ anew: the newest that the rang
 	PYTHON="$(PYTHON)" scripts/update_lock.sh
 
 demo: $(INSTALLED)  ## the main job in minutes: train, judge, print the table; PROFILE=smoke in seconds
-	$(BIN)/composed-train -m task=sanstype profile=$(PROFILE) finetuning=baseline,standard,composed replicate=0 runs=runs/demo
+	$(BIN)/composed-train -m hydra/launcher=composed hydra.launcher.jobs=2 hydra.launcher.follow=true \
+		task=sanstype profile=$(PROFILE) finetuning=baseline,standard,composed replicate=0 runs=runs/demo
 	$(BIN)/composed-report runs/demo --out runs/demo/report --programs 3 --wandb offline
 	@echo "Open runs/demo/report/report.html"
 

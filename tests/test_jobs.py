@@ -33,6 +33,14 @@ signal.signal(signal.SIGTERM, stop)
 if words["do"] == "hang":
     (folder / "hanging").touch()
     time.sleep(60)
+if words["do"] == "speak":
+    print("first", flush=True)
+    print("last")
+if words["do"] == "wait":
+    deadline = time.monotonic() + 30
+    while os.sched_getaffinity(0) != os.sched_getaffinity(os.getppid()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    (folder / "cores").write_text(str(sorted(os.sched_getaffinity(0))))
 if words["do"] == "fail":
     raise RuntimeError("the reason")
 if words["do"] == "refuse":
@@ -108,6 +116,28 @@ def test_the_words_of_an_earlier_failure_are_not_those_of_this_one(job, capfd):
     (failed,) = run_jobs([job(0, "die")])
     assert "killed by SIGKILL" in failed.failure()
     assert "in words" not in failed.failure()
+
+
+def test_what_jobs_say_is_told_behind_their_names_where_it_is_asked_for(job, capfd):
+    (job(0).folder.path).mkdir(parents=True)
+    job(0).folder.log.write_text("of an earlier start\n")
+    run_jobs([job(0, "speak"), job(1, "speak"), job(0, decoding="beam")], at_a_time=2, follow=True)
+    said = [line for line in capfd.readouterr().err.splitlines() if " | " in line]
+    mode = CONFIG.finetuning.name
+    names = [each.name for each in (job(0), job(1), job(0, decoding="beam"))]
+    width = max(map(len, names))
+    assert sorted(said) == sorted(f"{name:{width}} | {word}" for name in names[:2] for word in ("first", "last"))
+    run_jobs([job(2, "speak")])
+    assert " | " not in capfd.readouterr().err
+    run_jobs([job(2, "speak", redo=True)], follow=True)
+    assert f"{mode} | last" in capfd.readouterr().err
+
+
+def test_the_last_jobs_have_all_cores_for_what_they_start(job):
+    """Such as the judge's compilers: the core of a job that has ended, with none waiting for it, is theirs."""
+    run_jobs([job(0, "wait"), job(1)], at_a_time=2)
+    waited = job(0).folder.path / "cores"
+    assert set(eval(waited.read_text())) == os.sched_getaffinity(0)
 
 
 def test_a_folder_that_cannot_be_made_is_named(job, tmp_path):

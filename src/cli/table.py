@@ -24,6 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--jobs", type=int, default=1, metavar="N", help="runs at a time, each on its share of the cores"
     )
+    parser.add_argument("--follow", action="store_true", help="say what the runs say, too, not in their logs alone")
     parser.add_argument("--retry-failed", action="store_true", help="also the runs that failed before")
     parser.add_argument(
         "--dry-run", action="store_true", help="only say what there is to do, and about how long it takes"
@@ -48,7 +49,7 @@ def _make(options: argparse.Namespace) -> int:
     if options.dry_run:
         print(plan(jobs, at_a_time=options.jobs, retry_failed=options.retry_failed))
         return 0
-    failed = run_jobs(jobs, at_a_time=options.jobs, retry_failed=options.retry_failed)
+    failed = run_jobs(jobs, at_a_time=options.jobs, retry_failed=options.retry_failed, follow=options.follow)
     finished = [job.folder.path for job in jobs if job.folder.finished()]
     if finished and not options.no_report:
         out = options.out or Path("results") / table.place(options.overrides)

@@ -56,12 +56,13 @@ class Job:
         return f"{self.name}: {known['reason']}\n    {known['said']}\n    log: {self.folder.log}"
 
 
-def run_jobs(jobs: Sequence[Job], *, at_a_time: int = 1, retry_failed: bool = True) -> list[Job]:
+def run_jobs(jobs: Sequence[Job], *, at_a_time: int = 1, retry_failed: bool = True, follow: bool = False) -> list[Job]:
     """Runs what is not done, `at_a_time` of them with as large a share of the processor's cores each.
 
     Jobs of one folder, such as those of replicate=0,0, are one run. Those that decode the weights of another run come
     last, so that none stands waiting for it.
     Returns the jobs that are failed then; with `retry_failed` false, those that had failed before are not run again.
+    With `follow`, what every job says is said here too, with the name of its mode before it.
     On Interrupted every job is told to stop, writes its checkpoint and ends; a second one kills them.
     """
     jobs = [*{job.folder.path: job for job in jobs}.values()]
@@ -69,27 +70,11 @@ def run_jobs(jobs: Sequence[Job], *, at_a_time: int = 1, retry_failed: bool = Tr
     left = {"missing", "stopped"} | ({"failed"} if retry_failed else set())
     todo = [job for job, state in zip(jobs, states, strict=True) if state in left or job.config.redo]
     todo.sort(key=lambda job: not isinstance(job.config.decoding, Greedy))
-    slots: list[tuple[Job, subprocess.Popen[bytes], float] | None] = [None] * min(at_a_time, max(1, len(todo)))
-    shares = _shares(len(slots))
-    waiting, ended = todo[::-1], 0
     if todo:
-        say(f"{len(todo)} of {len(jobs)} runs to do, {len(slots)} at a time with {len(shares[0])} cores each")
-    try:
-        while waiting or any(slots):
-            for index, slot in enumerate(slots):
-                if slot is not None and slot[1].poll() is not None:
-                    job, process, began = slot
-                    slots[index], ended = None, ended + 1
-                    _kill(process)  # what it left behind, such as the helpers of a killed training
-                    word = _conclude(job, process.returncode)
-                    say(f"[{ended}/{len(todo)}] {word}  {job.name}  {_clock(time.monotonic() - began)}")
-                if slots[index] is None and waiting:
-                    job = waiting.pop()
-                    slots[index] = job, _start(job, shares[index]), time.monotonic()
-                    say(f"started  {job.name}  log: {job.folder.log}")
-            time.sleep(POLL_SECONDS)
-    finally:
-        _stop([slot[1] for slot in slots if slot is not None])
+        at_a_time = min(at_a_time, len(todo))
+        cores = len(_shares(at_a_time)[0])
+        say(f"{len(todo)} of {len(jobs)} runs to do, {at_a_time} at a time with {cores} cores each")
+        _work_off(todo, at_a_time=at_a_time, follow=follow)
     failed = [job for job in jobs if job.state == "failed"]
     done = sum(job.state == "done" for job in jobs)
     say(f"{done} done ({states.count('done')} of them before), {len(failed)} failed" + "".join(
@@ -98,12 +83,75 @@ def run_jobs(jobs: Sequence[Job], *, at_a_time: int = 1, retry_failed: bool = Tr
     return failed
 
 
-def _start(job: Job, cores: set[int]) -> subprocess.Popen[bytes]:
+@dataclass
+class _Running:
+    """A job that was started, and how much of its log was told."""
+
+    job: Job
+    process: subprocess.Popen[bytes]
+    label: str
+    began: float
+    told: int  # bytes
+
+    def tell(self) -> None:
+        """Says the lines that its log has gained."""
+        with open(self.job.folder.log, "rb") as log:
+            log.seek(self.told)
+            gained = log.read()
+        whole = gained[: gained.rfind(b"\n") + 1]
+        self.told += len(whole)
+        for line in whole.decode(errors="replace").splitlines():
+            say(f"{self.label} | {line}")
+
+
+def _work_off(todo: Sequence[Job], *, at_a_time: int, follow: bool) -> None:
+    slots: list[_Running | None] = [None] * at_a_time
+    shares, labels = _shares(at_a_time), _labels(todo)
+    waiting, ended = [*zip(todo, labels, strict=True)][::-1], 0
+    try:
+        while waiting or any(slots):
+            for index, running in enumerate(slots):
+                if running is not None:
+                    finished = running.process.poll() is not None
+                    if follow:
+                        running.tell()
+                    if finished:
+                        slots[index], ended = None, ended + 1
+                        say(f"[{ended}/{len(todo)}] {_conclude(running)}")
+                if slots[index] is None and waiting:
+                    slots[index] = started = _start(*waiting.pop(), shares[index])
+                    say(f"started  {started.job.name}  log: {started.job.folder.log}")
+                elif slots[index] is None and running is not None:
+                    _widen([other for other in slots if other is not None])
+            time.sleep(POLL_SECONDS)
+    finally:
+        _stop([running.process for running in slots if running is not None])
+
+
+def _widen(left: Sequence[_Running]) -> None:
+    """Lets the last jobs have all cores for what they start from now on, such as the judge's compilers."""
+    for running in left:
+        with suppress(ProcessLookupError):
+            os.sched_setaffinity(running.process.pid, _shares(1)[0])
+
+
+def _labels(jobs: Sequence[Job]) -> list[str]:
+    """Of each job its mode, the replicate where there are several, its whole name where that does not tell."""
+    names = [job.config.finetuning.name for job in jobs]
+    if len({*names}) < len(names):
+        names = [f"{name} r{job.config.replicate}" for name, job in zip(names, jobs, strict=True)]
+    if len({*names}) < len(names):
+        names = [job.name for job in jobs]
+    return [name.ljust(max(map(len, names))) for name in names]
+
+
+def _start(job: Job, label: str, cores: set[int]) -> _Running:
     with writing(job.folder.log):
         job.folder.path.mkdir(parents=True, exist_ok=True)
         job.folder.failed.unlink(missing_ok=True)
         with open(job.folder.log, "ab") as log:
             log.write(f"{BEGUN}{shlex.join(job.overrides)}\n".encode())
+            begun = log.tell()
     with open(job.folder.log, "ab") as log:
         process = subprocess.Popen(
             [*COMMAND, *job.overrides],
@@ -114,19 +162,25 @@ def _start(job: Job, cores: set[int]) -> subprocess.Popen[bytes]:
             start_new_session=True,  # Ctrl-C reaches it once, through this process
         )
     os.sched_setaffinity(process.pid, cores)  # long before it loads what counts the cores
-    return process
+    return _Running(job, process, label, time.monotonic(), begun)
 
 
-def _conclude(job: Job, code: int) -> str:
-    """One word for an ended job; a failed one is written down."""
-    if code == 0 and job.folder.finished():
-        return "done   "
+def _conclude(running: _Running) -> str:
+    """How a job ended, and after how long; a failed one is written down."""
+    _kill(running.process)  # what it left behind, such as the helpers of a killed training
+    job, code = running.job, running.process.returncode
+    fine = code == 0 and job.folder.finished()
+    if not fine:
+        _write_failure(job, code)
+    return f"{'done   ' if fine else 'failed '}  {job.name}  {_clock(time.monotonic() - running.began)}"
+
+
+def _write_failure(job: Job, code: int) -> None:
     log = job.folder.log.read_text(encoding="utf-8", errors="replace")
     lines = log[log.rfind(BEGUN) :].splitlines()  # of this start; an earlier one may have failed for other reasons
     reason = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
     said = next((line for line in lines[::-1] if line.startswith("error: ")), lines[-1].strip())
     write_json(job.folder.failed, {"reason": reason, "said": said})
-    return "failed "
 
 
 def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:

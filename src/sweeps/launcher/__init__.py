@@ -14,10 +14,10 @@ from composed.sweeps.jobs import Job, run_jobs
 
 
 class Launcher(HydraLauncher):
-    """`jobs` runs at a time. What is finished already is not run again."""
+    """`jobs` runs at a time; `follow`: what they say is said here, too. What is finished already is not run again."""
 
-    def __init__(self, jobs: int) -> None:
-        self.at_a_time = jobs
+    def __init__(self, jobs: int, follow: bool) -> None:
+        self.at_a_time, self.follow = jobs, follow
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.hydra_context, self.config = hydra_context, config
@@ -25,7 +25,7 @@ class Launcher(HydraLauncher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """A sweeper gets a run's validation loss; where it asks a failed run for it, the sweep ends with code 1."""
         jobs = [self._job(overrides) for overrides in job_overrides]
-        failed = {job.folder.path for job in run_jobs(jobs, at_a_time=self.at_a_time)}
+        failed = {job.folder.path for job in run_jobs(jobs, at_a_time=self.at_a_time, follow=self.follow)}
         return [_ended(job, job.folder.path not in failed) for job in jobs]
 
     def _job(self, overrides: Sequence[str]) -> Job:
