@@ -66,7 +66,7 @@ def clone(place: Path) -> Path:
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The commands, and what pages leave to each other."""
     place = tmp_path_factory.mktemp("docs")
-    for name in ("bin", "data", "store", "runs"):
+    for name in ("bin", "data", "store"):
         (place / name).mkdir()
     for path in Path(sys.executable).parent.glob("composed-*"):
         name = path.name.removeprefix("composed-")
@@ -89,10 +89,9 @@ def test_every_command_of_a_page_works_in_its_order(page: Path, shared: Path, tm
     changes_package = any(title.startswith(("src/", "conf/")) for _, title, _ in found)
     if changes_package:
         environment["PYTHONPATH"] = str(clone(tmp_path))
-    other_data = page.stem == "fairseq"
-    for name in ("data", "store", *(() if changes_package or other_data else ("runs",))):
+    for name in ("data", "store"):
         (tmp_path / name).symlink_to(shared / name)
-    if other_data:
+    if page.stem == "fairseq":
         shutil.copytree(ROOT / "tests" / "fairseq" / "data", tmp_path / "data-bin")
         shutil.copy(ROOT / "tests" / "fairseq" / "checkpoint.pt", tmp_path / "checkpoint_best.pt")
     for language, title, text in found:
