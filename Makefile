@@ -3,7 +3,7 @@
 PYTHON ?=
 PROFILE ?= quick
 TRAINER ?= cpu
-JOBS ?= 1
+JOBS ?=
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -66,13 +66,13 @@ docs: $(EXTRAS)  ## docs/ as a site in build/site, the configuration reference w
 ifdef SEEDS
 $(error SEEDS="$(SEEDS)": write REPLICATES="$(SEEDS)", which moves data and denoiser with the seed; for seeds alone, composed-table NAME seed=$(call list,$(SEEDS)))
 endif
-TABLE = $(BIN)/composed-table --jobs $(JOBS) $(if $(RETRY),--retry-failed) $(if $(DRY),--dry-run)
+TABLE = $(BIN)/composed-table $(if $(JOBS),--jobs $(JOBS)) $(if $(RETRY),--retry-failed) $(if $(DRY),--dry-run)
 SETTINGS = profile=$(PROFILE) trainer=$(TRAINER) $(if $(REPLICATES),replicate=$(call list,$(REPLICATES))) \
 	$(if $(filter-out all,$(MODES)),finetuning=$(call list,$(MODES)))
 
 tables: table-sanstype table-spoc table-fonts figure-staircase $(ABLATIONS)  ## all of these, which takes days
 
-table-sanstype: $(INSTALLED)  ## PROFILE=quick REPLICATES="0 1 2" MODES="..." or all, TRAINER=cpu, JOBS=1; RETRY=1: failed runs too; DRY=1: only says what is to do
+table-sanstype: $(INSTALLED)  ## PROFILE=quick REPLICATES="0 1 2" MODES="..." or all, TRAINER=cpu, JOBS=2 at a time; RETRY=1: failed runs too; DRY=1: only says what is to do
 	$(TABLE) sanstype$(if $(filter all,$(MODES)),-modes) $(SETTINGS)
 
 table-spoc: $(INSTALLED)  ## pseudocode of people: the same; SPOC=FOLDER of the SPoC release, data/spoc by default

@@ -15,7 +15,8 @@ import pytest
 from composed.config.decoding import named
 from composed.errors import ComposedError, Interrupted
 from composed.sweeps import jobs
-from composed.sweeps.jobs import Job, run_jobs
+from composed.sweeps.jobs import Job, as_many_as_fit, run_jobs
+from composed.system import processes
 from composed.system.console import SWEEP, end_with_parent, raise_on_signals
 from tests.test_run_folder import CONFIG
 
@@ -116,6 +117,22 @@ def test_the_words_of_an_earlier_failure_are_not_those_of_this_one(job, capfd):
     (failed,) = run_jobs([job(0, "die")])
     assert "killed by SIGKILL" in failed.failure()
     assert "in words" not in failed.failure()
+
+
+def test_by_default_each_core_has_a_run_as_far_as_memory_reaches(job, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {0, 1, 2})
+    for free, fit in ((9.5, 3), (2.5, 2), (0.1, 1)):
+        monkeypatch.setattr(processes, "free_memory", lambda free=free: free * jobs.MEMORY)
+        assert as_many_as_fit([job(0), job(1)]) == fit
+
+
+@pytest.mark.parametrize(
+    "group", [{"profile": {"name": "paper"}}, {"trainer": {"accelerator": "gpu"}}, {"trainer": {"devices": 2}}]
+)
+def test_large_runs_and_those_on_other_devices_are_alone_by_default(job, group):
+    ((name, keys),) = group.items()
+    config = replace(CONFIG, **{name: replace(getattr(CONFIG, name), **keys)})
+    assert as_many_as_fit([job(0), Job((), config)]) == 1
 
 
 def test_what_jobs_say_is_told_behind_their_names_where_it_is_asked_for(job, capfd):

@@ -63,3 +63,11 @@ def test_decoded_rows_are_the_same_for_any_number_of_processes(tmp_path):
     assert len(alone[0]) == len(pairs)
     for count in (2, 3):
         assert together(count, work, tmp_path) == [alone] * count
+
+
+def test_free_memory_is_below_all_of_it() -> None:
+    everything = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    before = processes.free_memory()
+    assert 0 < before < everything
+    taken = b"1" * 500_000_000
+    assert processes.free_memory() < everything - len(taken)

@@ -13,7 +13,7 @@ from composed.cli.frame import framed
 from composed.errors import ConfigError, Interrupted
 from composed.sweeps import slurm
 from composed.sweeps.estimate import plan
-from composed.sweeps.jobs import run_jobs
+from composed.sweeps.jobs import as_many_as_fit, run_jobs
 from composed.sweeps.table import TABLES, Table, report
 
 
@@ -22,7 +22,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("name", help=f"one of {', '.join(sorted(path.stem for path in TABLES.glob('*.yaml')))}")
     parser.add_argument("overrides", nargs="*", help="for every run, such as profile=paper replicate=0,1 trainer=gpu")
     parser.add_argument(
-        "--jobs", type=int, default=1, metavar="N", help="runs at a time, each on its share of the cores"
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="runs at a time, each on its share of the cores; by default one for each core, "
+        "but one alone with profile=paper and on GPUs",
     )
     parser.add_argument("--follow", action="store_true", help="say what the runs say, too, not in their logs alone")
     parser.add_argument("--retry-failed", action="store_true", help="also the runs that failed before")
@@ -42,14 +46,15 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _make(options: argparse.Namespace) -> int:
-    if options.jobs < 1:
+    if options.jobs is not None and options.jobs < 1:
         raise ConfigError(f"--jobs {options.jobs}: must be above 0")
     table = Table.named(options.name)
     jobs = table.jobs(options.overrides)
+    at_a_time = options.jobs or as_many_as_fit(jobs)
     if options.dry_run:
-        print(plan(jobs, at_a_time=options.jobs, retry_failed=options.retry_failed))
+        print(plan(jobs, at_a_time=at_a_time, retry_failed=options.retry_failed))
         return 0
-    failed = run_jobs(jobs, at_a_time=options.jobs, retry_failed=options.retry_failed, follow=options.follow)
+    failed = run_jobs(jobs, at_a_time=at_a_time, retry_failed=options.retry_failed, follow=options.follow)
     finished = [job.folder.path for job in jobs if job.folder.finished()]
     if finished and not options.no_report:
         out = options.out or Path("results") / table.place(options.overrides)

@@ -18,11 +18,13 @@ from functools import cached_property
 from composed.config import Config
 from composed.config.decoding import Greedy
 from composed.runs.folder import RunFolder
+from composed.system import processes
 from composed.system.console import SWEEP, say
 from composed.system.files import read_json, write_json, writing
 
 COMMAND = [sys.executable, "-m", "composed.cli.train"]
 POLL_SECONDS = 0.2
+MEMORY = 2e9  # bytes that a run of profile=quick may take: what they were seen to take, and room
 BEGUN = "$ composed-train "  # how the log of each start begins
 
 
@@ -54,6 +56,22 @@ class Job:
         """What is known of a failed job: how it ended, its last words, and where all of them are."""
         known = read_json(self.folder.failed)
         return f"{self.name}: {known['reason']}\n    {known['said']}\n    log: {self.folder.log}"
+
+
+def as_many_as_fit(jobs: Sequence[Job]) -> int:
+    """How many at a time finish soonest: on CPUs one for each core, as far as there is memory for them; else one.
+
+    A small model hardly gains from a second thread, so that a core for each run does more. One where a run asks for a
+    GPU, for several devices or for the published size, which are for the person to share out.
+    """
+    small = all(
+        (job.config.trainer.accelerator, job.config.trainer.several_devices) == ("cpu", False)
+        and job.config.profile.name != "paper"
+        for job in jobs
+    )
+    if not small:
+        return 1
+    return max(1, min(len(os.sched_getaffinity(0)), int(processes.free_memory() / MEMORY)))
 
 
 def run_jobs(jobs: Sequence[Job], *, at_a_time: int = 1, retry_failed: bool = True, follow: bool = False) -> list[Job]:

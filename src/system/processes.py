@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 from composed.errors import ComposedError, TrainingError
@@ -82,3 +83,14 @@ def leave() -> None:
     """Leaves the process group, whose threads must not outlive the interpreter."""
     if group := _group():
         group.destroy_process_group()
+
+
+def free_memory() -> int:
+    """Bytes that new processes can have: as Linux reckons, which counts what its caches would give back; elsewhere all
+    there are.
+    """
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
