@@ -24,6 +24,7 @@ class ComposedLauncher:
     """hydra/launcher=composed. Hydra itself holds its values against their types."""
 
     jobs: Annotated[int, Unit("processes")]
+    follow: bool
 
 
 @dataclass(frozen=True, kw_only=True)
