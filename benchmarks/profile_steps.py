@@ -1,5 +1,8 @@
 """Where a training step and a composed step spend their time: torch's profiler, operators by their own CPU time.
 
+Before that the limit: how many multiplications and additions a composed step has for each one of a standard step, in
+matrix products. What is below it, is not to be had without doing less.
+
     python benchmarks/profile_steps.py [--top 12] [--out results/benchmarks/profile]
 
 The quick model and batches of `race.py`, one thread; each step with compiled decoding and without it.
@@ -18,6 +21,7 @@ import composed  # noqa: F401  (sets how threads wait, before torch loads)
 # isort: split
 import torch
 from torch.profiler import ProfilerActivity, profile, record_function
+from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).parent))
 from contenders import Composed
@@ -32,6 +36,18 @@ STEPS: dict[str, dict[str, Any]] = {
 }
 
 
+def arithmetic(contender: Composed) -> list[str]:
+    """The operations in matrix products of each step, compiled decoding apart, and how many standard steps that is."""
+    counts = {}
+    for name, request in STEPS.items():
+        with FlopCounterMode(display=False) as counter:
+            contender.answer({**request, "precision": "bf16"})
+        counts[name] = counter.get_total_flops() / 8e9
+    rows = [f"| {name} | {count:.1f} | {count / counts['standard step']:.2f} |" for name, count in counts.items()]
+    head = ["", "| in matrix products, decoding apart | GFLOP a step | standard steps |", "| --- | --: | --: |"]
+    return [*head, *rows]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--top", type=int, default=12, help="operators of each step")
@@ -39,6 +55,14 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     contender = Composed(quick_setup())
+    lines = [
+        "# Where the steps spend their time",
+        "",
+        f"`python benchmarks/profile_steps.py --top {options.top}`, {datetime.date.today()}, load "
+        f"{os.getloadavg()[0]:.1f}; torch {torch.__version__}, Python {platform.python_version()}. Eight steps of "
+        "profile=quick, one thread, bf16; each operator's own CPU time, what it calls apart.",
+        *arithmetic(contender),
+    ]
     generate, applies = native.generate, native.applies
 
     def named(*arguments: Any) -> torch.Tensor:
@@ -46,13 +70,6 @@ def main() -> None:
             return generate(*arguments)
 
     native.generate = named
-    lines = [
-        "# Where the steps spend their time",
-        "",
-        f"`python benchmarks/profile_steps.py --top {options.top}`, {datetime.date.today()}, load "
-        f"{os.getloadavg()[0]:.1f}; torch {torch.__version__}, Python {platform.python_version()}. Eight steps of "
-        "profile=quick, one thread, bf16; each operator's own CPU time, what it calls apart.",
-    ]
     for compiled in (False, True):
         native.applies = applies if compiled else lambda _model: False
         for name, request in STEPS.items():
