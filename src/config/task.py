@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from composed.config.groups import EVERY, Group, Outputs, is_kind, setting
 from composed.config.options import options, read_option
-from composed.config.rules import Choice, Rest, Seed, Silent, Tokens, Unit, above
+from composed.config.rules import Choice, Rest, Seed, Silent, Tokens, Unit, above, within
 from composed.config.structure import LEFT_OUT, LeftOut, plain, text
 from composed.config.whole import Whole
 from composed.errors import ConfigError
@@ -16,6 +16,7 @@ from composed.system.files import plain_files
 
 Programs = Annotated[int, above(0), Unit("programs")]
 Questions = Annotated[int, above(0), Unit("questions")]
+Drawn = Annotated[int, above(0), Unit("molecules")]
 Images = Annotated[int, above(0), Unit("images")]
 Faces = Annotated[int, above(0), Unit("faces")]
 Characters = Annotated[int, above(0), Unit("characters")]
@@ -183,6 +184,45 @@ class Labels(OfFolder):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Nomenclature:
+    chain: Annotated[int, within(1, 10, high_open=False), Unit("carbons")]
+    substituted_chain: Annotated[int, within(1, 10, high_open=False), Unit("carbons")]
+    prefixes: Annotated[int, within(0, 4, high_open=False), Unit("prefixes")]
+    ood_prefixes: Annotated[int, within(0, 4, high_open=False), Unit("prefixes")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MoleculesSizes:
+    train: Annotated[Drawn, Silent("denoiser")]
+    val: Drawn
+    test: Drawn
+    ood: Drawn
+    unlabeled: Drawn
+    unlabeled_val: Drawn
+
+
+@dataclass(frozen=True, kw_only=True)
+class Molecules(OfFolder):
+    order: Literal["parent", "any"]
+    grammar: Nomenclature
+    sizes: MoleculesSizes
+
+    def agree(self, config: Whole) -> None:
+        super().agree(config)
+        if self.grammar.substituted_chain > self.grammar.chain:
+            raise ConfigError(
+                f"task.grammar.substituted_chain={self.grammar.substituted_chain}: no longer than "
+                f"task.grammar.chain={self.grammar.chain}, which chains without prefixes may have"
+            )
+
+    def unread(self, config: Whole) -> Iterator[tuple[str, Iterable[str]]]:
+        if self.folder:
+            yield f"task.folder={self.folder} has data of its own", ("task.grammar", "task.sizes", "task.order")
+        else:
+            yield "task.folder=null generates the test sets id and ood", ("task.tests",)
+
+
+@dataclass(frozen=True, kw_only=True)
 class FontsSizes:
     faces: Faces
     families: Annotated[int, above(0), Unit("families")]
@@ -297,6 +337,7 @@ SCHEMAS: dict[str, type] = {
     "spoc": Spoc,
     "files": Files,
     "labels": Labels,
+    "molecules": Molecules,
     "fonts": Fonts,
     "staircase": Staircase,
 }
@@ -306,7 +347,7 @@ def _select(node: Mapping[str, Any]) -> type:
     return SCHEMAS.get(str(node.get("name")), OwnTask)
 
 
-Task = Annotated[SansType | Spoc | Files | Labels | Fonts | Staircase | OwnTask, Choice(_select)]
+Task = Annotated[SansType | Spoc | Files | Labels | Molecules | Fonts | Staircase | OwnTask, Choice(_select)]
 
 
 def _check_mode(task: Fonts | Staircase | OwnTask, config: Whole) -> None:
