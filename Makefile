@@ -70,7 +70,7 @@ TABLE = $(BIN)/composed-table $(if $(JOBS),--jobs $(JOBS)) $(if $(RETRY),--retry
 SETTINGS = profile=$(PROFILE) trainer=$(TRAINER) $(if $(REPLICATES),replicate=$(call list,$(REPLICATES))) \
 	$(if $(filter-out all,$(MODES)),finetuning=$(call list,$(MODES)))
 
-tables: table-sanstype table-spoc table-fonts figure-staircase $(ABLATIONS)  ## all of these, which takes days
+tables: table-sanstype table-spoc table-fonts table-molecules figure-staircase $(ABLATIONS)  ## all of these, which takes days
 
 table-sanstype: $(INSTALLED)  ## PROFILE=quick REPLICATES="0 1 2" MODES="..." or all, TRAINER=cpu, JOBS=2 at a time; RETRY=1: failed runs too; DRY=1: only says what is to do
 	$(TABLE) sanstype$(if $(filter all,$(MODES)),-modes) $(SETTINGS)
@@ -81,6 +81,9 @@ table-spoc: $(INSTALLED)  ## pseudocode of people: the same; SPOC=FOLDER of the 
 table-fonts: $(if $(FONTS_FACES),$(EXTRAS),$(INSTALLED))  ## glyphs: the same; FONTS_FACES=FILE takes fonts.hdf5
 	$(TABLE) fonts $(SETTINGS) $(FACES)
 	$(if $(DRY),,$(BIN)/python scripts/picture_fonts.py runs/fonts-$(PROFILE) results/fonts-$(PROFILE))
+
+table-molecules: $(EXTRAS)  ## names of molecules to SMILES: the same
+	$(TABLE) molecules $(SETTINGS)
 
 figure-staircase: $(INSTALLED)  ## the theory in a picture: REPLICATES="0 1 2", about two minutes
 	$(TABLE) staircase --no-report $(if $(REPLICATES),replicate=$(call list,$(REPLICATES)))
@@ -146,5 +149,5 @@ $(PACKAGE):
 machine:
 	@PYTHON="$(PYTHON)" scripts/install.sh machine
 
-.PHONY: help setup setup-all update demo test test-all test-faults test-newest lint types fairseq docs tables table-sanstype table-spoc table-fonts figure-staircase $(ABLATIONS) \
+.PHONY: help setup setup-all update demo test test-all test-faults test-newest lint types fairseq docs tables table-sanstype table-spoc table-fonts table-molecules figure-staircase $(ABLATIONS) \
 	bench bench-quick bench-estimators bench-fonts bench-spoc bench-scaling bench-judge clean machine
