@@ -23,6 +23,7 @@ class Judge(TextJudge):
     noun: ClassVar[str] = "molecules"
     method: ClassVar[str] = "SMILES read by RDKit, and compared in their canonical form"
     remark: ClassVar[str] = "Invalid is what RDKit does not read or sanitise."
+    strict: ClassVar[bool] = False  # of the orders of the atoms, none is more right
 
     longest: int
     seconds: float
