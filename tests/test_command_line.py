@@ -336,7 +336,7 @@ def test_help_names_every_group_and_option_with_a_line_each():
         for option in options(group):
             assert option in text
     assert "replicate=0" in text
-    assert "judge.workers=null" in text
+    assert "backtranslation.schedule=scratch" in text
     assert all(len(line) < 140 for line in text.splitlines())
 
 
