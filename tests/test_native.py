@@ -1,7 +1,8 @@
-"""Compiled decoding: the rows of the plain engine, the same bit for bit however they are batched."""
+"""The compiled transformer: what torch computes, the same bit for bit however rows are batched, on every processor."""
 
+import functools
 import os
-import stat
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +13,15 @@ import torch
 from composed.models import decoding, native
 from composed.models.adaptation import add_adapters, add_low_rank
 from composed.models.transformer import Encoded, Transformer
+from tests.emulated import Arm
 from tests.toy_models import EOS, PAD, sources, tiny
 
-compiled = pytest.mark.skipif(native.load() is None, reason="it needs g++ and a processor with AVX-512")
+compiled = pytest.mark.skipif(native.load() is None, reason="it needs a C++ compiler: apt-get install g++")
+PROCESSORS = {  # options of the compiler
+    "this one": native._PROCESSOR,
+    "AVX2": (("-march=native", "-mno-avx512f"),),
+    "SSE2": (("-march=x86-64",),),
+}
 SIZES = [  # width, heads, feedforward, vocabulary, layers: whole lanes, parts of lanes, odd ones, wide heads
     (64, 2, 128, 40, 2),
     (32, 4, 48, 11, 1),
@@ -23,6 +30,49 @@ SIZES = [  # width, heads, feedforward, vocabulary, layers: whole lanes, parts o
     (192, 2, 96, 130, 1),
     (320, 1, 64, 33, 1),
 ]
+
+
+@functools.cache
+def _built(processor: str):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(native, "_PROCESSOR", PROCESSORS[processor])
+        return native.build(shutil.which("g++"))
+
+
+@pytest.fixture(scope="session")
+def arm(tmp_path_factory, once) -> Arm:
+    if not Arm.possible():
+        pytest.skip("no Arm compiler and emulator: apt-get install g++-aarch64-linux-gnu qemu-user")
+    return Arm(once("arm", Arm.build), tmp_path_factory.mktemp("arm"))
+
+
+@pytest.fixture
+def processor(request, monkeypatch):
+    """A test's compiled code is made for this processor."""
+    if request.param == "Arm":
+        code = request.getfixturevalue("arm")
+    else:
+        if request.param != "this one" and "__x86_64__" not in _macros():
+            pytest.skip(f"{request.param} is not of this machine's kind")
+        code = _built(request.param)
+    monkeypatch.setattr(native, "load", lambda: code)
+
+
+@functools.cache
+def _macros() -> str:
+    return native._processor(shutil.which("g++"))[1].decode()
+
+
+def on(*processors: str):
+    def decorated(test):
+        test = pytest.mark.parametrize("processor", processors, indirect=True)(test)
+        return compiled(pytest.mark.usefixtures("processor")(test))
+
+    return decorated
+
+
+on_all = on(*PROCESSORS, "Arm")
+on_x86 = on(*PROCESSORS)  # as qemu is slow
 
 
 def random_model(width: int, heads: int, feedforward: int, vocabulary: int, layers: int) -> Transformer:
@@ -50,7 +100,7 @@ def uniform(rows: int, length: int) -> torch.Tensor:
     return torch.rand(rows, length, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
 
 
-@compiled
+@on_x86
 @pytest.mark.parametrize("sampled", [False, True])
 @pytest.mark.parametrize("sizes", SIZES)
 def test_rows_are_those_of_the_plain_engine(sizes, sampled):
@@ -68,6 +118,61 @@ def test_rows_are_those_of_the_plain_engine(sizes, sampled):
     assert len({tuple(row) for row in mine.tolist()}) > len(source) // 2  # no test of a model that says one thing
 
 
+@on_all
+@pytest.mark.parametrize("sizes", SIZES[:4])
+def test_sources_are_encoded_as_torch_does(sizes, monkeypatch):
+    model, source = random_model(*sizes), random_sources(sizes[3])
+    with torch.no_grad():
+        mine = model.encode(source)
+        monkeypatch.setattr(native, "applies", lambda _model: False)
+        plain = model.encode(source)
+    real = plain.mask[:, 0, 0]
+    assert torch.equal(mine.mask, plain.mask)
+    torch.testing.assert_close(mine.states[real], plain.states[real], rtol=1e-4, atol=1e-4)
+    assert not mine.states[~real].any()
+    assert plain.states[real].std() > 0.5
+
+
+@on_all
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_a_source_is_encoded_the_same_in_every_batch_and_on_every_number_of_threads(precision):
+    model, source = random_model(*SIZES[0]), random_sources(40, count=60, length=20)
+    before = torch.get_num_threads()
+    with torch.no_grad(), torch.autocast("cpu", precision, enabled=precision == torch.bfloat16):
+        together = model.encode(source)
+        for row in (0, 7, 59):
+            length = int((source[row] != PAD).sum())
+            assert torch.equal(model.encode(source[row : row + 1, :length]).states[0], together.states[row, :length])
+        try:
+            torch.set_num_threads(3)
+            assert torch.equal(model.encode(source).states, together.states)
+        finally:
+            torch.set_num_threads(before)
+
+
+@on_all
+def test_in_bf16_sources_are_encoded_within_its_rounding():
+    model, source = random_model(*SIZES[0]), random_sources(40)
+    with torch.no_grad():
+        exact = model.encode(source)
+        with torch.autocast("cpu", torch.bfloat16):
+            rounded = model.encode(source)
+    apart = (rounded.states - exact.states).abs()
+    assert apart.max() < 0.3
+    assert apart.mean() < 0.02
+    assert exact.states.std() > 0.5
+
+
+@compiled
+def test_what_learns_is_encoded_by_torch(monkeypatch):
+    """With dropout, or with gradients that somebody waits for."""
+    monkeypatch.setattr(native, "encode", lambda *_given: pytest.fail("encoded by compiled code"))
+    model = tiny()
+    assert model.encode(sources()).states.requires_grad
+    with torch.no_grad():
+        model.train().encode(sources())
+
+
 def searched(model: Transformer, source: torch.Tensor, beams: int, length: int) -> list[torch.Tensor]:
     """What compiled beam search finds, and the plain one."""
     with torch.no_grad():
@@ -75,7 +180,7 @@ def searched(model: Transformer, source: torch.Tensor, beams: int, length: int) 
         return [engine.beam_search(model, encoded, beams, length) for engine in (native, decoding)]
 
 
-@compiled
+@on_x86
 @pytest.mark.parametrize("beams", [1, 2, 4, 7, 60])
 @pytest.mark.parametrize("sizes", SIZES)
 def test_beams_are_those_of_the_plain_search(sizes, beams):
@@ -87,7 +192,7 @@ def test_beams_are_those_of_the_plain_search(sizes, beams):
     assert len({tuple(row) for row in mine.tolist()}) > 2
 
 
-@compiled
+@on_x86
 def test_beams_end_early_and_late_and_are_cut_at_the_length_that_is_allowed():
     """With an end that grows likelier, from beams that never end to beams that end at once, all of them are met."""
     model, source = random_model(*SIZES[1]), random_sources(11, count=40)
@@ -103,7 +208,7 @@ def test_beams_end_early_and_late_and_are_cut_at_the_length_that_is_allowed():
     assert len({*ends}) > 8
 
 
-@compiled
+@on_x86
 def test_of_equal_beams_the_first_is_taken():
     """Words 3 and 4, 5 and 6, ... are the same to the model: each hypothesis has equals, whose sums the plain engine
     rounds by their place in the batch."""
@@ -117,7 +222,7 @@ def test_of_equal_beams_the_first_is_taken():
             torch.testing.assert_close(*scores)
 
 
-@compiled
+@on_all
 @pytest.mark.parametrize("beams", [1, 3, 20])
 def test_where_all_words_are_equally_likely_both_searches_take_the_same(beams):
     model = random_model(*SIZES[1])
@@ -128,7 +233,7 @@ def test_where_all_words_are_equally_likely_both_searches_take_the_same(beams):
     assert torch.equal(mine, plain)
 
 
-@compiled
+@on_x86
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
 def test_beams_of_a_source_are_the_same_in_every_batch_and_on_every_number_of_threads(precision):
     model, source = random_model(*SIZES[0]), random_sources(40, count=60, length=20)
@@ -146,7 +251,7 @@ def test_beams_of_a_source_are_the_same_in_every_batch_and_on_every_number_of_th
             torch.set_num_threads(before)
 
 
-@compiled
+@on_all
 def test_low_rank_updates_are_decoded_too_and_adapters_left_to_the_plain_engine():
     source, numbers = sources(), uniform(6, 12)
     model = tiny()
@@ -164,7 +269,7 @@ def test_low_rank_updates_are_decoded_too_and_adapters_left_to_the_plain_engine(
     assert not native.applies(model)
 
 
-@compiled
+@on_x86
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
 def test_a_row_is_the_same_in_every_batch_and_on_every_number_of_threads(precision):
     """More rows than slots, so that rows of different ages stand side by side."""
@@ -184,7 +289,7 @@ def test_a_row_is_the_same_in_every_batch_and_on_every_number_of_threads(precisi
             torch.set_num_threads(before)
 
 
-@compiled
+@on_all
 def test_bf16_takes_tokens_whose_scores_are_the_best_within_its_rounding():
     """Scores are within 0.05 of the exact ones (`test_decoding.py`): two of them trade places if 0.1 apart."""
     model, source = tiny(width=64, vocabulary=40), random_sources(40)
@@ -200,7 +305,7 @@ def test_bf16_takes_tokens_whose_scores_are_the_best_within_its_rounding():
     assert scores[real].std() > 0.5
 
 
-@compiled
+@on_all
 def test_a_diverged_model_ends_its_rows():
     model = tiny()
     with torch.no_grad():
@@ -212,36 +317,66 @@ def test_a_diverged_model_ends_its_rows():
     assert ((rows >= 0) & (rows < 11)).all()
 
 
-PROGRAM = "from composed.models import native; print(native.load() is None)"
+PROGRAM = "from composed.models import native; print(native.load() is None, native.load() is None)"
+
+
+def loaded(**variables: str) -> tuple[str, str]:
+    """What a process of its own says of the compiled code, with this in its environment; and what it warns of."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], env={**os.environ, **variables}, capture_output=True, text=True, check=True
+    )
+    return done.stdout, done.stderr
+
+
+BROKEN = {  # a compiler -> what is said of it
+    "echo 'native.cpp:1: error: no space' >&2\necho 'see above' >&2\nexit 1": "native.cpp:1: error: no space",
+    "case $* in *-dM*) exit 0;; *c++17*) echo \"error: unrecognized '-std=c++17'\" >&2;; esac\nexit 1": "c++17",
+    "exit 3": "exit status 3",
+    "exec /nowhere": "/nowhere",
+}
+
+
+@pytest.mark.parametrize("script", BROKEN)
+def test_where_the_compiler_fails_the_plain_engine_is_used_and_one_line_says_why(tmp_path, script):
+    compiler = tmp_path / "g++"
+    compiler.write_text(f"#!/bin/sh\n{script}\n")
+    compiler.chmod(0o755)
+    said, warned = loaded(PATH=f"{tmp_path}:/bin", XDG_CACHE_HOME=str(tmp_path / "cache"))
+    assert said == "True True\n"
+    assert warned.count("\n") == 1
+    assert BROKEN[script] in warned
+    assert "a compiler that knows C++17" in warned
+
+
+def test_without_a_compiler_the_plain_engine_is_used_and_one_line_names_the_package(tmp_path):
+    said, warned = loaded(PATH=str(tmp_path))
+    assert said == "True True\n"
+    assert warned.count("\n") == 1
+    assert "apt-get install g++" in warned
 
 
 @compiled
-@pytest.mark.parametrize(
-    "broken", ["#!/bin/sh\necho 'no space for templates' >&2\nexit 1\n", "#!/bin/sh\ntest $1 = -v || exit 3\n", ""]
-)
-def test_without_a_working_compiler_the_plain_engine_is_used(tmp_path, broken):
-    if broken:
-        compiler = tmp_path / "g++"
-        compiler.write_text(broken)
-        compiler.chmod(compiler.stat().st_mode | stat.S_IXUSR)
-    path = f"{tmp_path}:/bin" if broken else str(tmp_path)
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        env={**os.environ, "PATH": path, "XDG_CACHE_HOME": str(tmp_path / "cache")},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout == "True\n"
-    assert ("decoding without compiled code" in done.stderr) == bool(broken)
+def test_where_code_cannot_be_written_anywhere_the_plain_engine_is_used(tmp_path):
+    """A TMPDIR that is no folder leaves the usual ones: all of them are replaced."""
+    program = "import tempfile; tempfile._candidate_tempdir_list = lambda: ['/proc']; " + PROGRAM
+    environment = {**os.environ, "XDG_CACHE_HOME": "/proc/nowhere"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "True True\n"
+    assert "TMPDIR can name a folder" in done.stderr.splitlines()[-1]
+
+
+@pytest.fixture
+def quickly(monkeypatch):
+    monkeypatch.setattr(native, "_OPTIONS", tuple("-O0" if one == "-O3" else one for one in native._OPTIONS))
 
 
 @compiled
 @pytest.mark.parametrize("home", [{"HOME": "/proc/nowhere"}, {"XDG_CACHE_HOME": "/proc/self/cmdline"}, None])
-def test_without_a_cache_that_can_be_written_it_is_compiled_for_this_process(monkeypatch, tmp_path, home):
+def test_without_a_cache_that_can_be_written_it_is_compiled_for_this_process(
+    monkeypatch, tmp_path, quickly, caplog, home
+):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
-    monkeypatch.setattr(native, "_OPTIONS", (*native._OPTIONS[:1], "-O0", *native._OPTIONS[2:]))  # in less time
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     for name, value in (home or {}).items():
         monkeypatch.setenv(name, value)
@@ -253,10 +388,56 @@ def test_without_a_cache_that_can_be_written_it_is_compiled_for_this_process(mon
         monkeypatch.setattr(Path, "home", unknown)
     assert native.load.__wrapped__() is not None
     assert [*tmp_path.iterdir()] == []
+    assert [record.getMessage().endswith("XDG_CACHE_HOME can name a folder for it") for record in caplog.records] == [
+        True
+    ]
 
 
 @compiled
+@pytest.mark.parametrize("damaged", [b"", b"no code"])
+def test_what_is_damaged_in_the_cache_is_compiled_again(monkeypatch, tmp_path, quickly, caplog, damaged):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert native.load.__wrapped__() is not None
+    (kept,) = tmp_path.rglob("*.so")
+    whole = kept.read_bytes()
+    kept.unlink()  # the file that is loaded stays as it is
+    kept.write_bytes(damaged)
+    assert native.load.__wrapped__() is not None
+    assert kept.read_bytes() == whole
+    assert caplog.records == []
+
+
+@compiled
+@pytest.mark.parametrize("name", ["c++", "clang++"])
+def test_where_there_is_no_gcc_another_compiler_is_taken(monkeypatch, tmp_path, quickly, caplog, name):
+    """Each stands for itself here, but is g++."""
+    (tmp_path / name).symlink_to(shutil.which("g++"))
+    for tool in ("as", "ld"):
+        (tmp_path / tool).symlink_to(shutil.which(tool))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert native.load.__wrapped__() is not None
+    assert caplog.records == []
+
+
+@compiled
+def test_code_for_another_processor_is_kept_beside_this_ones(monkeypatch, tmp_path, quickly):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for options in PROCESSORS.values():
+        monkeypatch.setattr(native, "_PROCESSOR", options)
+        assert native.load.__wrapped__() is not None
+        assert native.load.__wrapped__() is not None
+    assert len([*tmp_path.rglob("*.so")]) == len(PROCESSORS)
+
+
+@compiled
+def test_a_processor_that_the_compiler_does_not_know_is_taken_as_the_plainest_of_its_kind(
+    monkeypatch, tmp_path, quickly
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(native, "_PROCESSOR", (("-march=of-next-year",), ("-mcpu=unheard-of",), ()))
+    assert native.load.__wrapped__() is not None
+
+
 def test_it_can_be_switched_off():
-    environment = {**os.environ, "COMPOSED_NATIVE": "0"}
-    done = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout == "True\n"
+    assert loaded(COMPOSED_NATIVE="0") == ("True True\n", "")

@@ -1,4 +1,5 @@
-// Greedy decoding, ancestral sampling and beam search of a pre-norm transformer's decoder, on processors with AVX-512.
+// What a pre-norm transformer computes where it learns nothing: its encoder's states, and greedy decoding, ancestral
+// sampling and beam search of its decoder, on processors of every kind.
 //
 // One call decodes all rows: each thread holds some rows in slots, takes them one token further at a time, and puts the
 // next row in the slot of one that ended, whatever the positions of the others. A row's numbers depend on nothing but
@@ -6,20 +7,18 @@
 // same holds with a source and its beams in the place of a row.
 // Letters: D width, H heads, d = D/H, F inner width, V outputs, S source length, B sources, k rows of each.
 
-#include "native_kernels.h"
+#include "native_encoder.h"
 
-#include <atomic>
 #include <memory>
-#include <thread>
+#include <mutex>
 
 namespace {
 
-constexpr int SLOTS = 48;  // rows that a thread decodes at a time
+constexpr int SLOTS = 24;  // rows that a thread decodes at a time
 
 // What Python gives; native.py has the same fields in the same order.
 struct LayerGiven {
-    Pair norms[3], query, key_value, out, cross_query, cross_out, inner, outer;
-    Pair memory;  // (B, S, 2D): keys, then values, of the sources; no bias
+    Pair norms[3], query, key_value, out, cross_query, cross_key_value, cross_out, inner, outer;
 };
 
 struct Given {
@@ -28,6 +27,7 @@ struct Given {
     const float* output;     // (V, D): of the ids from `eos` on
     const float* table;      // (eos + V, D): what an id adds to its position
     const float* positions;  // (max_length, D)
+    const float* states;     // (B, S, D): of the sources
     const int64_t* lengths;  // (B,): tokens of the sources
     const double* numbers;   // (B*k, max_length): uniform in [0, 1), to sample with; null: the likeliest
     int64_t* result;         // (B*k, max_length), filled with pads; with beams (B, max_length)
@@ -37,23 +37,29 @@ struct Given {
 
 template <class T>
 struct Layer {
-    Linear<T> query_key_value, out, cross_query, cross_out, inner, outer;
+    Linear<T> query_key_value, out, cross_query, cross_key_value, cross_out, inner, outer;
 
-    void pack(const LayerGiven& given, int width, int hidden, int heads) {
+    std::vector<Packing> packing(const LayerGiven& given, int width, int hidden, int heads) {
         const float scale = 1.0f / std::sqrt(static_cast<float>(width / heads));
-        query_key_value.pack({given.query, given.key_value}, {width, 2 * width}, width, {scale, 1.0f});
-        out.pack({given.out}, {width}, width, {1.0f});
-        cross_query.pack({given.cross_query}, {width}, width, {scale});
-        cross_out.pack({given.cross_out}, {width}, width, {1.0f});
-        inner.pack({given.inner}, {hidden}, width, {1.0f});
-        outer.pack({given.outer}, {width}, hidden, {1.0f});
+        return {
+            [=] { query_key_value.pack({given.query, given.key_value}, {width, 2 * width}, width, {scale, 1.0f}); },
+            [=] { out.pack({given.out}, {width}, width, {1.0f}); },
+            [=] { cross_query.pack({given.cross_query}, {width}, width, {scale}); },
+            [=] { cross_key_value.pack({given.cross_key_value}, {2 * width}, width, {1.0f}); },
+            [=] { cross_out.pack({given.cross_out}, {width}, width, {1.0f}); },
+            [=] { inner.pack({given.inner}, {hidden}, width, {1.0f}); },
+            [=] { outer.pack({given.outer}, {width}, hidden, {1.0f}); },
+        };
     }
 };
 
 // Index of the greatest score, the first of equals; or, with a number, the first whose share of all, with those before
 // it, passes the number.
 int choose(float* scores, int count, const double* number) {
-    if (!number) return static_cast<int>(std::max_element(scores, scores + count) - scores);
+    if (!number) {
+        const int found = static_cast<int>(std::find(scores, scores + count, greatest(scores, count)) - scores);
+        return found < count ? found : 0;  // where the model says no numbers, the end
+    }
     soften(scores, count);
     double sum = 0.0, passed = 0.0;
     for (int i = 0; i < count; i++) sum += scores[i];
@@ -75,14 +81,19 @@ struct Decoder {
     std::vector<Layer<T>> layers;
     Linear<Full> output;
     std::unique_ptr<Item[]> crosses;  // a Memory of each source and layer
-    std::atomic<int64_t> next{0};  // row, or source, that no thread has taken yet
+    std::vector<std::once_flag> prepared;
+    std::vector<int64_t> order;       // of sources, the longest first, as their rows may be the longest, too
+    std::atomic<int64_t> next{0};     // place in the order, of a row or source that no thread has taken yet
 
     explicit Decoder(const Given& given)
         : given(given), width(given.width), heads(given.heads), depth(width / heads), hidden(given.hidden),
           outputs(given.outputs), share(given.rows / given.sources), layers(given.count_layers),
-          crosses(new Item[given.sources * given.count_layers * cross_items()]) {
-        each(layers.size(), [&](int64_t i) { layers[i].pack(given.layers[i], width, hidden, heads); });
-        output.pack({{given.output, nullptr}}, {outputs}, width, {1.0f});
+          crosses(new Item[given.sources * given.count_layers * cross_items()]),
+          prepared(given.sources), order(longest_first(given.lengths, given.sources)) {
+        std::vector<Packing> all{[this] { output.pack({{this->given.output, nullptr}}, {outputs}, width, {1.0f}); }};
+        for (size_t i = 0; i < layers.size(); i++)
+            for (Packing& one : layers[i].packing(given.layers[i], width, hidden, heads)) all.push_back(std::move(one));
+        each(given.threads, all.size(), [&](int64_t i) { all[i](); });
     }
 
     size_t cross_items() const { return Memory<T>::items(heads, depth, given.source_length); }
@@ -91,31 +102,19 @@ struct Decoder {
                 &crosses[(source * given.count_layers + layer) * cross_items()]};
     }
 
-    void each(int64_t count, auto work) {  // work(i) for i < count, shared among threads
-        std::atomic<int64_t> next{0};
-        together([&] {
-            for (int64_t i; (i = next++) < count;) work(i);
-        });
-    }
-
-    void together(auto work) {
-        std::vector<std::thread> others;
-        for (int64_t i = 1; i < given.threads; i++) others.emplace_back(work);
-        work();
-        for (auto& other : others) other.join();
-    }
-
     void run() {
-        each(given.sources * given.count_layers, [&](int64_t which) {
-            const int64_t source = which / given.count_layers, layer = which % given.count_layers;
-            const float* states = given.layers[layer].memory.weight + source * given.source_length * 2 * width;
-            Memory<T> memory = cross(source, layer);
-            for (int64_t at = 0; at < given.lengths[source]; at++, states += 2 * width)
-                memory.put(at, states, states + width);
-        });
         const int64_t units = given.beams ? given.sources : given.rows, most = SLOTS / std::max<int64_t>(given.beams, 1);
         const int slots = std::clamp<int64_t>((units + given.threads - 1) / given.threads, 1, std::max<int64_t>(most, 1));
-        together([&] { given.beams ? search(slots) : decode(slots); });
+        together(given.threads, [&] { given.beams ? search(slots) : decode(slots); });
+    }
+
+    // Makes the source's memories, before the first of its rows is decoded.
+    void prepare(int64_t source) {
+        std::call_once(prepared[source], [&] {
+            const float* states = given.states + source * given.source_length * width;
+            for (size_t layer = 0; layer < layers.size(); layer++)
+                remember(layers[layer].cross_key_value, states, width, given.lengths[source], cross(source, layer));
+        });
     }
 
     struct Slot {
@@ -205,8 +204,10 @@ struct Decoder {
         Desk desk(*this, slots);
         std::vector<Slot> active;
         const auto take = [&](int cache) {
-            const int64_t row = next++;
-            if (row < given.rows) active.push_back({row, given.bos, 0, cache});
+            const int64_t at = next++;
+            if (at >= given.rows) return;
+            prepare(order[at / share]);
+            active.push_back({order[at / share] * share + at % share, given.bos, 0, cache});
         };
         for (int i = 0; i < slots; i++) take(i);
         while (!active.empty()) {
@@ -242,14 +243,10 @@ struct Decoder {
         std::vector<Beam> beams;
     };
 
-    // A beam and what it goes on with; where it has ended, as itself. Those of equal rank in the order of beams and ids.
+    // A beam and what it goes on with; where it has ended, as itself.
     struct Candidate {
         float rank, total;
         int beam, choice;
-        bool operator<(const Candidate& other) const {
-            return rank != other.rank ? rank > other.rank
-                                      : beam != other.beam ? beam < other.beam : choice < other.choice;
-        }
     };
 
     // decoding.py's beam_search; what is impossible is left out where it has beams of probability 0.
@@ -257,8 +254,10 @@ struct Decoder {
         Desk desk(*this, slots * share);
         std::vector<Search> searches;
         const auto take = [&](int first) {
-            const int64_t source = next++;
-            if (source < given.sources) searches.push_back({source, first, {{{}, 0.0f, false, first}}});
+            const int64_t at = next++;
+            if (at >= given.sources) return;
+            prepare(order[at]);
+            searches.push_back({order[at], first, {{{}, 0.0f, false, first}}});
         };
         for (int i = 0; i < slots; i++) take(i * share);
         std::vector<Slot> active;
@@ -292,26 +291,39 @@ struct Decoder {
         for (size_t b = 0; b < one.beams.size(); b++) {
             const Beam& beam = one.beams[b];
             if (beam.done) {
-                best.push_back({beam.rank(), beam.total, static_cast<int>(b), 0});
+                offer(best, {beam.rank(), beam.total, static_cast<int>(b), 0});
                 continue;
             }
             length = beam.tokens.size() + 1;
-            const float most = *std::max_element(scores, scores + outputs);
+            const float most = greatest(scores, outputs);
             std::copy_n(scores, outputs, shares.begin());
             const float whole = std::log(soften(shares.data(), outputs));
-            for (int v = 0; v < outputs; v++) {
-                const float total = beam.total + (scores[v] - most - whole);
-                if (total > -INFINITY) best.push_back({total / length, total, static_cast<int>(b), v});
+            for (int from = 0; from < outputs; from += LANES) {
+                const Floats totals = all(beam.total) + (load(scores + from) - all(most) - all(whole));
+                const bool full = static_cast<int64_t>(best.size()) == share;  // what is worse by more than rounding is left
+                if (full && greatest_of(totals) <= best.back().rank * length * 1.00001f) continue;
+                float lanes[LANES];
+                store(lanes, totals);
+                for (int v = from; v < std::min(from + LANES, outputs); v++)
+                    if (const float total = lanes[v - from]; total > -INFINITY)
+                        offer(best, {total / length, total, static_cast<int>(b), v});
             }
             scores += desk.scored;
         }
-        const size_t kept = std::min<size_t>(share, best.size());
-        std::partial_sort(best.begin(), best.begin() + kept, best.end());
-        best.resize(kept);
         if (best.empty()) best.push_back({0.0f, 0.0f, 0, 0});  // the model says no numbers
         one.beams = become(desk, one, best);
         const bool going = std::any_of(one.beams.begin(), one.beams.end(), [](const Beam& beam) { return !beam.done; });
         return !going || length == given.max_length;
+    }
+
+    // The best k in order; one that comes later is behind those of its rank.
+    void offer(std::vector<Candidate>& best, const Candidate& one) const {
+        if (static_cast<int64_t>(best.size()) == share) {
+            if (!(one.rank > best.back().rank)) return;
+            best.pop_back();
+        }
+        best.insert(std::upper_bound(best.begin(), best.end(), one,
+                                     [](const Candidate& a, const Candidate& b) { return a.rank > b.rank; }), one);
     }
 
     // The beams of the candidates. The first that goes on from a beam has its cache, the others a copy.
@@ -344,9 +356,10 @@ struct Decoder {
 
 }  // namespace
 
+extern "C" void encode(const EncoderGiven* given) {
+    given->half ? Encoder<Half>(*given).run() : Encoder<Full>(*given).run();
+}
+
 extern "C" void decode(const Given* given) {
-#ifdef __AVX512BF16__
-    if (given->half) return Decoder<Half>(*given).run();
-#endif
-    Decoder<Full>(*given).run();
+    given->half ? Decoder<Half>(*given).run() : Decoder<Full>(*given).run();
 }

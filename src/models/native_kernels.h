@@ -1,64 +1,58 @@
-// Products, norms, exponentials and attention of a decoder, on processors with AVX-512.
-//
-// Weights and caches are float, or bfloat16 with float sums where the processor has such products.
+// Products, norms and attention of a transformer, on vectors of any width, and the threads that share them.
 
 #pragma once
 
-#include <immintrin.h>
+#include "native_vectors.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstdint>
-#include <cstring>
+#include <functional>
+#include <numeric>
+#include <thread>
 #include <vector>
 
 namespace {
 
-constexpr int LANES = 16;
-constexpr int COLUMNS = 4 * LANES;  // outputs of a tile
-constexpr int ROWS = 6;             // rows of a tile: 24 sums, 4 weights and a factor fill the 32 registers
+// A tile of a product: its sums, its weights and a factor fill the registers, 24 + 4 + 1 of 32 or 12 + 2 + 1 of 16.
+constexpr int ROWS = 6, VECTORS = REGISTERS == 32 ? 4 : 2;
+constexpr int COLUMNS = VECTORS * LANES;  // outputs of a tile
 
-int up(int number, int step) { return (number + step - 1) / step * step; }
+template <class Work>
+void together(int64_t threads, Work work) {  // work() on each of them
+    std::vector<std::thread> others;
+    for (int64_t i = 1; i < threads; i++) others.emplace_back(work);
+    work();
+    for (auto& other : others) other.join();
+}
 
-// How numbers that are multiplied are kept. `dot` adds to each lane `group` products: of the items at `factor`, the same
-// for all lanes, and of the lane's own items.
-struct Full {
-    using Item = float;
-    static constexpr int group = 1;
-    static Item item(float number) { return number; }
-    static __m512 dot(__m512 sum, const Item* factor, const Item* lanes) {
-        return _mm512_fmadd_ps(_mm512_set1_ps(*factor), _mm512_loadu_ps(lanes), sum);
-    }
-};
+template <class Work>
+void each(int64_t threads, int64_t count, Work work) {  // work(i) for i < count, shared among threads
+    std::atomic<int64_t> next{0};
+    together(std::min(threads, count), [&] {
+        for (int64_t i; (i = next++) < count;) work(i);
+    });
+}
 
-#ifdef __AVX512BF16__
-struct Half {
-    using Item = uint16_t;
-    static constexpr int group = 2;
-    static Item item(float number) {  // rounded to nearest, ties to even
-        uint32_t bits;
-        std::memcpy(&bits, &number, sizeof bits);
-        return static_cast<Item>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-    }
-    static __m512 dot(__m512 sum, const Item* factor, const Item* lanes) {
-        int32_t pair;
-        std::memcpy(&pair, factor, sizeof pair);
-        return _mm512_dpbf16_ps(sum, (__m512bh)_mm512_set1_epi32(pair), (__m512bh)_mm512_loadu_si512(lanes));
-    }
-};
-#endif
+std::vector<int64_t> longest_first(const int64_t* lengths, int64_t count) {  // so that no thread is left with a long one
+    std::vector<int64_t> order(count);
+    std::iota(order.begin(), order.end(), 0);
+    std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return lengths[a] > lengths[b]; });
+    return order;
+}
 
 template <class T>
 void round_all(const float* from, typename T::Item* to, int count) {
     for (int i = 0; i < count; i++) to[i] = T::item(from[i]);
 }
 
-__mmask16 first(int count) { return count >= LANES ? 0xffff : (1 << count) - 1; }  // of LANES lanes
-
 struct Pair {
     const float* weight;  // (outputs, inputs); of a norm: (D,)
     const float* bias;
 };
+
+using Packing = std::function<void()>;  // of one map
 
 // A linear map: weights in the order in which `multiply` reads them, [block of COLUMNS][input group][column][group].
 template <class T>
@@ -95,18 +89,18 @@ struct Linear {
 template <class T, int R>
 void tile(const typename T::Item* from, int from_stride, int steps, const typename T::Item* weights, const float* bias,
           float* to, int to_stride, bool add) {
-    __m512 sums[R][4];
+    Floats sums[R][VECTORS];
     for (int r = 0; r < R; r++)
-        for (int c = 0; c < 4; c++) {
-            sums[r][c] = _mm512_loadu_ps(bias + c * LANES);
-            if (add) sums[r][c] = _mm512_add_ps(sums[r][c], _mm512_loadu_ps(to + r * to_stride + c * LANES));
+        for (int c = 0; c < VECTORS; c++) {
+            sums[r][c] = load(bias + c * LANES);
+            if (add) sums[r][c] += load(to + r * to_stride + c * LANES);
         }
     for (int step = 0; step < steps; step++, weights += COLUMNS * T::group)
         for (int r = 0; r < R; r++)
-            for (int c = 0; c < 4; c++)
+            for (int c = 0; c < VECTORS; c++)
                 sums[r][c] = T::dot(sums[r][c], from + r * from_stride + step * T::group, weights + c * LANES * T::group);
     for (int r = 0; r < R; r++)
-        for (int c = 0; c < 4; c++) _mm512_storeu_ps(to + r * to_stride + c * LANES, sums[r][c]);
+        for (int c = 0; c < VECTORS; c++) store(to + r * to_stride + c * LANES, sums[r][c]);
 }
 
 // Rows of `to` become, or with `add` grow by, the map of rows of `from`; both strides hold the map's padded sizes.
@@ -125,46 +119,38 @@ void multiply(const Linear<T>& map, const typename T::Item* from, int from_strid
 }
 
 void normalise(const float* from, Pair norm, int width, float* to) {
-    __m512 sum = _mm512_setzero_ps(), squares = _mm512_setzero_ps();
-    for (int i = 0; i < width; i += LANES) sum = _mm512_add_ps(sum, _mm512_maskz_loadu_ps(first(width - i), from + i));
-    const __m512 mean = _mm512_set1_ps(_mm512_reduce_add_ps(sum) / width);
+    Floats sum{}, squares{};
+    for (int i = 0; i < width; i += LANES) sum += load(from + i, width - i);
+    const float mean = sum_of(sum) / width;
     for (int i = 0; i < width; i += LANES) {
-        const __mmask16 real = first(width - i);
-        const __m512 far = _mm512_maskz_sub_ps(real, _mm512_maskz_loadu_ps(real, from + i), mean);
-        squares = _mm512_fmadd_ps(far, far, squares);
+        const Floats far = load(from + i, width - i, mean) - all(mean);
+        squares = fused(far, far, squares);
     }
-    const __m512 scale = _mm512_set1_ps(1.0f / std::sqrt(_mm512_reduce_add_ps(squares) / width + 1e-5f));
+    const Floats scale = all(1.0f / std::sqrt(sum_of(squares) / width + 1e-5f));
     for (int i = 0; i < width; i += LANES) {
-        const __mmask16 real = first(width - i);
-        const __m512 unit = _mm512_mul_ps(_mm512_sub_ps(_mm512_maskz_loadu_ps(real, from + i), mean), scale);
-        const __m512 weight = _mm512_maskz_loadu_ps(real, norm.weight + i);
-        _mm512_mask_storeu_ps(to + i, real, _mm512_fmadd_ps(unit, weight, _mm512_maskz_loadu_ps(real, norm.bias + i)));
+        const Floats unit = (load(from + i, width - i) - all(mean)) * scale;
+        store(to + i, fused(unit, load(norm.weight + i, width - i), load(norm.bias + i, width - i)), width - i);
     }
 }
 
-__m512 exponential(__m512 x) {  // within 2 units in the last place, for x <= 0; far below, 0
-    x = _mm512_max_ps(x, _mm512_set1_ps(-104.0f));
-    const __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504f)), 8);
-    __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.693359375f), x);
-    r = _mm512_fnmadd_ps(n, _mm512_set1_ps(-2.12194440e-4f), r);
-    __m512 sum = _mm512_set1_ps(1.0f / 720);
-    for (float coefficient : {1.0f / 120, 1.0f / 24, 1.0f / 6, 0.5f, 1.0f, 1.0f})
-        sum = _mm512_fmadd_ps(sum, r, _mm512_set1_ps(coefficient));
-    return _mm512_scalef_ps(sum, n);
+float greatest(const float* scores, int count) {
+    Floats most = all(-INFINITY);
+    for (int i = 0; i < count; i += LANES) most = greater(most, load(scores + i, count - i, -INFINITY));
+    return greatest_of(most);
 }
 
 // Scores (padded to LANES) become exponentials of their distance to the greatest; returns their sum.
 float soften(float* scores, int count) {
     for (int i = count; i < up(count, LANES); i++) scores[i] = -INFINITY;
-    __m512 most = _mm512_set1_ps(-INFINITY), sum = _mm512_setzero_ps();
-    for (int i = 0; i < count; i += LANES) most = _mm512_max_ps(most, _mm512_loadu_ps(scores + i));
-    const __m512 greatest = _mm512_set1_ps(_mm512_reduce_max_ps(most));
+    Floats most = all(-INFINITY), sum{};
+    for (int i = 0; i < count; i += LANES) most = greater(most, load(scores + i));
+    const Floats greatest = all(greatest_of(most));
     for (int i = 0; i < count; i += LANES) {
-        const __m512 one = exponential(_mm512_sub_ps(_mm512_loadu_ps(scores + i), greatest));
-        _mm512_storeu_ps(scores + i, one);
-        sum = _mm512_add_ps(sum, one);
+        const Floats one = exponential(load(scores + i) - greatest);
+        store(scores + i, one);
+        sum += one;
     }
-    return _mm512_reduce_add_ps(sum);
+    return sum_of(sum);
 }
 
 // Keys and values of one row or source, of one layer, in the order in which `attend` reads them:
@@ -222,9 +208,9 @@ template <class T, int N>
 void score(const typename T::Item* query, const typename T::Item* keys, int steps, float* to) {
     constexpr int P = N >= 4 ? 1 : 4 / N;
     const int block = steps * LANES * T::group;
-    __m512 sums[P][N];
+    Floats sums[P][N];
     for (auto& some : sums)
-        for (auto& sum : some) sum = _mm512_setzero_ps();
+        for (auto& sum : some) sum = Floats{};
     int step = 0;
     for (; step + P <= steps; step += P)
         for (int p = 0; p < P; p++)
@@ -235,18 +221,18 @@ void score(const typename T::Item* query, const typename T::Item* keys, int step
         for (int n = 0; n < N; n++)
             sums[0][n] = T::dot(sums[0][n], query + step * T::group, keys + n * block + step * LANES * T::group);
     for (int n = 0; n < N; n++) {
-        for (int p = 1; p < P; p++) sums[0][n] = _mm512_add_ps(sums[0][n], sums[p][n]);
-        _mm512_storeu_ps(to + n * LANES, sums[0][n]);
+        for (int p = 1; p < P; p++) sums[0][n] += sums[p][n];
+        store(to + n * LANES, sums[0][n]);
     }
 }
 
-// Adds C chunks of 16 channels of the values, each position's times its weight.
+// Adds C chunks of LANES channels of the values, each position's times its weight.
 template <class T, int C>
 void mix(const typename T::Item* weights, const typename T::Item* values, int stride, int groups, float* to) {
-    constexpr int P = C >= 4 ? 2 : 8 / C;
-    __m512 sums[P][C];
+    constexpr int P = C < 4 ? 8 / C : 2 * C < REGISTERS ? 2 : 1;
+    Floats sums[P][C];
     for (auto& some : sums)
-        for (auto& sum : some) sum = _mm512_setzero_ps();
+        for (auto& sum : some) sum = Floats{};
     int at = 0;
     for (; at + P <= groups; at += P)
         for (int p = 0; p < P; p++)
@@ -258,8 +244,8 @@ void mix(const typename T::Item* weights, const typename T::Item* values, int st
             sums[0][c] = T::dot(sums[0][c], weights + at * T::group,
                                 values + static_cast<size_t>(at) * stride + c * LANES * T::group);
     for (int c = 0; c < C; c++) {
-        for (int p = 1; p < P; p++) sums[0][c] = _mm512_add_ps(sums[0][c], sums[p][c]);
-        _mm512_storeu_ps(to + c * LANES, sums[0][c]);
+        for (int p = 1; p < P; p++) sums[0][c] += sums[p][c];
+        store(to + c * LANES, sums[0][c]);
     }
 }
 

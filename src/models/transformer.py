@@ -80,6 +80,8 @@ class Transformer(EncoderDecoder):
             return source
         mask = (source.any(-1) if source.dim() == 3 else source != self.specials.pad)[:, None, None, :]
         states = self._embed(source)
+        if not (self.training or torch.is_grad_enabled()) and states.numel() and native.applies(self):
+            return Encoded(native.encode(self, states, mask), mask)
         for layer in self.encoder:
             states = self._run(layer, states, mask)
         return Encoded(self.encoder_norm(states), mask)
