@@ -104,6 +104,7 @@ bench: $(EXTRAS)  ## speed of all parts, the engine beside its peers, at length;
 	$(BIN)/python benchmarks/profile_steps.py
 	$(BIN)/python benchmarks/compiled.py
 	$(BIN)/python benchmarks/beams.py
+	$(BIN)/python benchmarks/decoding_race.py
 	$(BIN)/python benchmarks/backends.py
 	$(BIN)/python benchmarks/fonts.py
 	$(BIN)/python benchmarks/judge.py

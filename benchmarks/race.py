@@ -28,6 +28,7 @@ from composed.datamodules.batching import Batch, Pairs, Updates, encode
 from composed.datamodules.noise import TemplateNoise, corrupt
 from composed.datamodules.sanstype.grammar import Grammar, generate
 
+CONTENDERS = Path(__file__).with_name("contenders.py")
 PEERS = Path("build/peers/fairseq/bin/python")
 INSTALL = "scripts/install_fairseq.sh"
 LENGTH = 110  # of decoded rows
@@ -75,11 +76,12 @@ LEARNED = 800  # updates of the f whose composed step is measured
 class Worker:
     """A contender in a process of its own."""
 
-    def __init__(self, python: str, name: str, setup: Path, threads: int, **variables: str) -> None:
+    def __init__(
+        self, python: str, name: str, setup: Path, threads: int, script: Path = CONTENDERS, **variables: str
+    ) -> None:
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE", **variables}
-        script = str(Path(__file__).with_name("contenders.py"))
         self.process = subprocess.Popen(
-            [python, script, name, str(setup)],
+            [python, str(script), name, str(setup)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs fairseq 0.12.2 into an environment, made where it is missing: `make fairseq` into .venv, for
-# model=fairseq_transformer; by default into one of its own, with Hugging Face transformers, as the benchmark's peers.
+# model=fairseq_transformer; by default into one of its own, with Hugging Face transformers and CTranslate2, as
+# the benchmarks' peers.
 # It compiles C++ for some minutes.
 # Usage: scripts/install_fairseq.sh [FOLDER]    default: build/peers/fairseq; PYTHON names the interpreter
 set -eu
@@ -21,6 +22,6 @@ trap 'rm -rf "$work"' EXIT
 torch=$(cat requirements/torch.txt)
 pip="$folder/bin/python -m pip install --quiet"
 $pip "$torch" "numpy>=2.0,<3" "hydra-core>=1.3.8,<1.4" "omegaconf>=2.3,<2.4" cffi cython bitarray regex "sacrebleu>=1.4.12" tqdm
-test "$folder" = .venv || $pip "transformers>=4.50,<6"
+test "$folder" = .venv || $pip "transformers>=4.50,<6" "ctranslate2>=4.8,<4.9"
 $pip --no-deps "$work"/fairseq-*.whl  # its pins are old releases
 "$folder/bin/python" -c "import importlib.metadata as m; print('fairseq', m.version('fairseq'), 'in $folder')"
