@@ -69,7 +69,7 @@ def test_spoc_runs_on_the_tiny_release_of_the_project(train, tmp_path):
         found = result(folder)
         assert "trained on the training part; the denoiser learns from the same programs" in found["title"]
         assert "ID is testw, OOD is testp; the judge accepts" in found["title"]
-        assert found["title"].endswith("the judge accepts 100.0% of the gold programs of OOD")
+        assert "the judge accepts 100.0% of the gold programs of OOD" in found["title"]
         assert found["gold"]["id"] == {**dict.fromkeys(found["gold"]["id"], 0), "n": 4, "correct": 4}
         assert {split: of["n"] for split, of in found["verdicts"]["base"].items()} == {"id": 4, "ood": 4}
         row = next(read_lines(folder / "predictions-id.jsonl"))

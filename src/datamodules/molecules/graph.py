@@ -124,8 +124,9 @@ def _number(number: int) -> str:
 
 def read(smiles: str) -> Graph:
     """The molecule of a SMILES of this part of the language. Raises ValueError for one that is none."""
-    graph, branches, rings = Graph(), [], {}
-    last, bond = -1, ""
+    graph, last, bond = Graph(), -1, ""
+    branches: list[int] = []
+    rings: dict[str, tuple[int, str]] = {}
     for token in tokens(smiles):
         if token == "(":
             branches.append(last)
