@@ -1,4 +1,4 @@
-"""Encoding and decoding of a transformer on the CPU in a call of compiled code each, several times as fast as torch.
+"""Encoding and decoding of a transformer on the CPU in a call of compiled code each, faster than torch.
 
 `native.cpp` is compiled when the first row is asked for (some seconds), for the processor that it runs on, and kept in
 the user's cache folder under a hash of its text, its options and all that the compiler says of itself and of the
@@ -73,7 +73,7 @@ def load() -> Any | None:
         why = str(error)
         if compiler is not None:
             why += f"; TMPDIR can name a folder in which {compiler} may write and code may run"
-    _log.warning("decoding by torch, several times slower than compiled (COMPOSED_NATIVE=0 asks for it): %s", why)
+    _log.warning("decoding by torch, slower than compiled (COMPOSED_NATIVE=0 asks for it): %s", why)
     return None
 
 
