@@ -37,7 +37,7 @@ def ranges(*extras: str) -> list[Requirement]:
     return [Requirement(line) for line in lines if line.strip()]
 
 
-EXTRAS = ("fonts", "hf", "tensorboard", "dashboard", "slurm", "docs", "sweeps")
+EXTRAS = ("fonts", "hf", "tensorboard", "dashboard", "slurm", "docs", "sweeps", "molecules")
 
 
 @pytest.mark.parametrize(("name", "extras"), [("run", ()), ("dev", (*EXTRAS, "dev"))])

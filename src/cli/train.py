@@ -41,7 +41,7 @@ def _job(config: DictConfig) -> float | None:
         if main_process():
             result = Result.read(folder.result)
             print(evaluate.summary(result, folder.path))
-            if job.mode == RunMode.RUN:
+            if job.mode == RunMode.RUN and not in_sweep():
                 say(f"next:\n  composed-report {shlex.quote(str(folder.path.parent))}{_uses(folder.path)}")
             return result.best["selection"]
     except ComposedError as error:

@@ -71,6 +71,14 @@ class Spans(Group):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Smiles(Group):
+    outputs: ClassVar[frozenset[str]] = OF_TEXT
+    _target_: str
+    unchanged: Share
+    most: Annotated[int, above(0), Unit("mistakes")]
+
+
+@dataclass(frozen=True, kw_only=True)
 class FromErrors(Group):
     outputs: ClassVar[frozenset[str]] = OF_TEXT
     _target_: str
@@ -169,6 +177,7 @@ SCHEMAS: dict[str, type] = {
     "composed.datamodules.noise_text.Swap": HiddenUnits,
     "composed.datamodules.noise_text.Spans": Spans,
     "composed.datamodules.noise_errors.FromErrors": FromErrors,
+    "composed.datamodules.molecules.noise.SmilesNoise": Smiles,
     "composed.datamodules.fonts.noise.Blur": Blur,
     "composed.datamodules.fonts.noise.Contrast": Contrast,
     "composed.datamodules.fonts.noise.Emboss": Emboss,
@@ -176,7 +185,7 @@ SCHEMAS: dict[str, type] = {
 }
 
 
-OfText = TemplateNoise | HiddenTokens | Infilling | CodeErrors | HiddenUnits | Spans | FromErrors | Mixture
+OfText = TemplateNoise | HiddenTokens | Infilling | CodeErrors | HiddenUnits | Spans | FromErrors | Smiles | Mixture
 OfImages = Blur | Contrast | Emboss | Chain
 Noise = Annotated[OfText | OfImages | Own, by_target(SCHEMAS)]
 

@@ -17,7 +17,7 @@ from composed.errors import ConfigError
 from composed.experiment import evaluate
 from composed.runs.folder import RunFolder
 from composed.system import processes
-from composed.system.console import main_process, say, started_together
+from composed.system.console import in_sweep, main_process, say, started_together
 
 
 def run(config: Config, overrides: list[str], *, wait: bool = False) -> RunFolder:
@@ -42,7 +42,8 @@ def run(config: Config, overrides: list[str], *, wait: bool = False) -> RunFolde
     with folder.claimed(config, overrides, wait=wait) as work:
         if not work:
             return folder
-        say(f"run {folder.path}")
+        if not in_sweep():  # which has said it
+            say(f"run {folder.path}")
         with open_logger(config, folder.path) as loggers, threads(config.trainer.threads):
             if not folder.predicted() and origin:
                 decode_anew(origin, folder, config)
