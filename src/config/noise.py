@@ -50,13 +50,9 @@ TextUnit = Literal["word", "character"]  # what noise for text of any kind count
 
 
 @dataclass(frozen=True, kw_only=True)
-class HiddenUnits(Group):
+class HiddenUnits(HiddenTokens):
     """deletion and swap."""
 
-    outputs: ClassVar[frozenset[str]] = OF_TEXT
-    _target_: str
-    unchanged: Share
-    probability: Probability
     unit: TextUnit
 
 

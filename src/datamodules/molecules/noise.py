@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from composed.datamodules.molecules.graph import tokens
+from composed.datamodules.noise import check_probability
 from composed.errors import ConfigError
 
 BRACKETS = ("(", ")")
@@ -25,8 +26,7 @@ class SmilesNoise:
     most: int = 3
 
     def __post_init__(self) -> None:
-        if not 0 <= self.unchanged <= 1:
-            raise ConfigError(f"noise.unchanged={self.unchanged}: must be a probability, from 0 to 1")
+        check_probability("unchanged", self.unchanged)
         if self.most < 1:
             raise ConfigError(f"noise.most={self.most}: must be at least 1")
 
