@@ -181,8 +181,8 @@ class Checker:
     start = START
 
     def allowed(self, state: State, left: int) -> Sequence[int]:
-        """Raises ConfigError where so few tokens make no program of the vocabulary's words."""
-        ids = [self._ids[word] for word in possible(state, left) if word in self._ids]
+        """Ascending. Raises ConfigError where so few tokens make no program of the vocabulary's words."""
+        ids = sorted(self._ids[word] for word in possible(state, left) if word in self._ids)
         if not ids:
             raise ConfigError(
                 f"decoding=constrained: no program of this vocabulary goes on here and ends within {left} tokens; "
