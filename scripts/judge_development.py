@@ -12,7 +12,7 @@ from typing import Any
 
 from composed.config import Config
 from composed.config.structure import narrowed
-from composed.config.task import SansType
+from composed.config.text_tasks import SansType
 from composed.datamodules.text import Split
 from composed.errors import ComposedError, ConfigError
 from composed.experiment import evaluate

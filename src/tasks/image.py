@@ -15,8 +15,8 @@ from composed.config.identity import content_key, of_trainer
 from composed.config.instantiate import instantiate
 from composed.config.model import Glyphs as Models
 from composed.config.optim import AdamImages, DenoiserOfImages
+from composed.config.other_tasks import Fonts
 from composed.config.structure import narrowed, plain
-from composed.config.task import Fonts
 from composed.datamodules.fonts import faces
 from composed.datamodules.fonts.glyphs import Glyphs, Sizes, Splits, split
 from composed.errors import DataError

@@ -15,9 +15,9 @@ from torch import Tensor
 from composed.config import Config
 from composed.config.instantiate import instantiate
 from composed.config.optim import FullBatch
+from composed.config.other_tasks import Staircase as Settings
 from composed.config.pretraining import Rounding as RoundingSettings
 from composed.config.structure import narrowed
-from composed.config.task import Staircase as Settings
 from composed.datamodules.staircase import Staircase
 from composed.errors import TrainingError
 from composed.models.pathwise import squared_error
