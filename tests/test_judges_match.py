@@ -6,10 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from composed.judges.interface import NO_RECORD
 from composed.judges.match import LONGEST, Judge
 from composed.judges.records import JudgeError
 
 WORDS = st.lists(st.text("ab\u00e9(", min_size=1, max_size=3), max_size=4)
+
+
+class Predicted:
+    """The predictions of a run that is not on disk."""
+
+    def __init__(self, of: dict[str, list[dict[str, Any]]]) -> None:
+        self.tests, self.rows = [*of], of.__getitem__
+
+    def verdicts(self, test, rows, judge):
+        return judge(rows, NO_RECORD)
 
 
 def row(number: int, output: str, text: str, target: str) -> dict[str, Any]:
@@ -59,7 +70,7 @@ def test_shares_are_of_each_output_and_test_set():
     rows.append(row(1, "composition", " a", "a"))
     predictions = {"id": rows, "hard": rows[:1]}
     judge = Judge(labels=["a"])
-    scores = judge.score(predictions, {test: judge.judge(of) for test, of in predictions.items()})
+    scores = judge.score(Predicted(predictions))
     assert scores.values["base"] == {
         "id": {"correct": 50.0, "invalid": 50.0, "wrong": 0.0},
         "hard": {"correct": 100.0, "invalid": 0.0, "wrong": 0.0},

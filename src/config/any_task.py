@@ -47,31 +47,38 @@ class AnyTask(Group):
         return iter(())
 
 
-def check_mode(task: AnyTask, config: Whole) -> None:
-    """Only what outputs that are no text can do."""
-    mode, where = config.finetuning, f"task={task.name}"
-    if mode.start_from == "denoiser":
-        raise ConfigError(
-            f"finetuning={mode.name}: f cannot start from the denoiser in {where}, where its inputs are no outputs; "
-            "finetuning=baseline and finetuning=composed_pathwise start from random weights"
-        )
-    if mode.train_through == "identity":
-        raise ConfigError(
-            f"finetuning.train_through=identity: not for {where}, which is no text: there the loss of f(x) is that of "
-            "the identity; set it to denoiser or null"
-        )
-    if config.trainer.gradient_checkpointing:
-        raise ConfigError(f"trainer.gradient_checkpointing=true: {where} has no transformer; set it to false")
-    if config.trainer.strategy == "fsdp":
-        raise ConfigError(f"trainer.strategy=fsdp: {where} has no layers to share out; use trainer=ddp")
-    if config.decoding.outputs == {"text"}:
-        raise ConfigError(f"decoding: this option is for text alone; {where} takes decoding=greedy")
-    baseline = read_option("finetuning", "baseline")
-    for key, value in plain(mode).items():
-        if key not in MODE_KEYS and value != baseline[key]:
+@dataclass(frozen=True, kw_only=True)
+class NoText(AnyTask):
+    """What is to be said of every task whose outputs are no text."""
+
+    def agree(self, config: Whole) -> None:
+        """Refuses what text alone can do."""
+        mode, where = config.finetuning, f"task={self.name}"
+        if mode.start_from == "denoiser":
             raise ConfigError(
-                f"finetuning.{key}={text(value)}: not for {where}, where it has to be {text(baseline[key])}"
+                f"finetuning={mode.name}: f cannot start from the denoiser in {where}, where its inputs are no "
+                "outputs; finetuning=baseline and finetuning=composed_pathwise start from random weights"
             )
+        if mode.train_through == "identity":
+            raise ConfigError(
+                f"finetuning.train_through=identity: not for {where}, which is no text: there the loss of f(x) is that "
+                "of the identity; set it to denoiser or null"
+            )
+        if config.trainer.gradient_checkpointing:
+            raise ConfigError(f"trainer.gradient_checkpointing=true: {where} has no transformer; set it to false")
+        if config.trainer.strategy == "fsdp":
+            raise ConfigError(f"trainer.strategy=fsdp: {where} has no layers to share out; use trainer=ddp")
+        if config.decoding.outputs == {"text"}:
+            raise ConfigError(f"decoding: this option is for text alone; {where} takes decoding=greedy")
+        baseline = read_option("finetuning", "baseline")
+        for key, value in plain(mode).items():
+            if key not in MODE_KEYS and value != baseline[key]:
+                raise ConfigError(
+                    f"finetuning.{key}={text(value)}: not for {where}, where it has to be {text(baseline[key])}"
+                )
+
+    def unread(self, config: Whole) -> Iterator[tuple[str, Iterable[str]]]:
+        yield f"task={self.name} has no text", ("tokenizer", "backtranslation", "schedules", "decoding")
 
 
 def data_files(task: AnyTask, folder: Any) -> Iterator[Named]:

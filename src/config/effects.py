@@ -18,21 +18,24 @@ def without_effect(config: Config) -> dict[str, str]:
 
 
 def _without_effect(config: Config) -> Iterator[tuple[str, Iterable[str]]]:
-    task, mode = config.task, config.finetuning
+    mode = config.finetuning
     if not mode.train_through:
         yield mode.alone, ("estimator", "finetuning.compose_after")
-    if task.kind == "text":
-        yield from _of_text(config)
-    else:
-        yield f"task={task.name} has no text", ("tokenizer", "backtranslation", "schedules", "decoding")
-    yield from task.unread(config)
-
-
-def _of_text(config: Config) -> Iterator[tuple[str, Iterable[str]]]:
-    mode, pretraining = config.finetuning, config.pretraining
     if not mode.extra_pairs:
         yield "finetuning.extra_pairs=null asks for no backtranslation", ("backtranslation",)
     yield from _of_tokenizer(config)
+    yield from _of_denoiser(config)
+    if not mode.predict_above:
+        yield "finetuning.predict_above=0 asks no classifier", ("pretraining.classifier",)
+    if not starts_from_a_mode(config):  # whose run has the schedules too
+        used = {mode.schedule, *([config.backtranslation.schedule] if mode.extra_pairs else [])}
+        unused = [f"schedules.{schedule}" for schedule in config.schedules or {} if schedule not in used]
+        yield f"the schedule is finetuning.schedule={mode.schedule}", unused
+    yield from config.task.unread(config)
+
+
+def _of_denoiser(config: Config) -> Iterator[tuple[str, Iterable[str]]]:
+    mode = config.finetuning
     noised = mode.denoising_weight or mode.fisher
     if config.denoiser not in ("auto", "store"):
         if not mode.predict_above:
@@ -40,14 +43,8 @@ def _of_text(config: Config) -> Iterator[tuple[str, Iterable[str]]]:
             yield given, [f"pretraining.{key}" for key in ("optim", "dropout", "linewise")]
             if not noised:
                 yield given, ["noise", *(f"pretraining.{key}" for key in ("seed", "fresh", "broken"))]
-    elif pretraining.name == "none" and not noised:
+    elif config.pretraining.name == "none" and not noised:
         yield "pretraining=none trains no denoiser", ("noise",)
-    if not mode.predict_above:
-        yield "finetuning.predict_above=0 asks no classifier", ("pretraining.classifier",)
-    if not starts_from_a_mode(config):  # whose run has the schedules too
-        used = {mode.schedule, *([config.backtranslation.schedule] if mode.extra_pairs else [])}
-        unused = [f"schedules.{schedule}" for schedule in config.schedules or {} if schedule not in used]
-        yield f"the schedule is finetuning.schedule={mode.schedule}", unused
 
 
 def _of_tokenizer(config: Config) -> Iterator[tuple[str, Iterable[str]]]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from composed.config.any_task import AnyTask, Folder, Named, check_mode
+from composed.config.any_task import Folder, Named, NoText
 from composed.config.groups import Outputs
 from composed.config.options import options
 from composed.config.rules import Seed, Unit, above
@@ -31,7 +31,7 @@ class FontsSizes:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fonts(AnyTask):
+class Fonts(NoText):
     kind: Outputs
     data: Folder
     faces: str
@@ -42,7 +42,7 @@ class Fonts(AnyTask):
     sizes: FontsSizes
 
     def agree(self, config: Whole) -> None:
-        check_mode(self, config)
+        super().agree(config)
         if len(set(self.characters)) < max(len(self.characters), 1):
             raise ConfigError(f"task.characters={self.characters}: at least one, none of them twice")
         if self.size % 8 or self.size < 16:
@@ -56,6 +56,7 @@ class Fonts(AnyTask):
             )
 
     def unread(self, config: Whole) -> Iterator[tuple[str, Iterable[str]]]:
+        yield from super().unread(config)
         if self.faces != "bundled":
             yield f"task.faces={self.faces} has faces of its own", ("task.count",)
 
@@ -65,14 +66,14 @@ class Fonts(AnyTask):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Staircase(AnyTask):
+class Staircase(NoText):
     kind: Outputs
     staircases: list[tuple[int, float, float]]
     points: Annotated[int, above(0), Unit("points")]
     beyond: Annotated[int, above(0), Unit("steps")]
 
     def agree(self, config: Whole) -> None:
-        check_mode(self, config)
+        super().agree(config)
         mode = config.finetuning
         if mode.start_from != "scratch":
             raise ConfigError(
@@ -95,6 +96,7 @@ class Staircase(AnyTask):
                 )
 
     def unread(self, config: Whole) -> Iterator[tuple[str, Iterable[str]]]:
+        yield from super().unread(config)
         yield f"the denoiser of task={self.name} rounds and is not trained", ("noise", "denoiser")
         yield (
             f"task={self.name} is trained by threads of the CPU",

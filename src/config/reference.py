@@ -19,7 +19,7 @@ from composed.config.options import CONF, GROUPS, INNER, options, read_option
 from composed.config.processes import LAUNCHERS
 from composed.config.rules import PURE, Bound, Unit
 from composed.config.structure import TYPE_NAMES, Form, choices, form, form_at, kind_words
-from composed.config.task import OwnTask
+from composed.config.task import OwnKind, OwnTask
 
 NOT_KEYS = ("defaults", "hydra", "_target_")
 HANGING: dict[str, Any] = {"initial_indent": " " * 17, "subsequent_indent": " " * 17}
@@ -145,7 +145,7 @@ def form_of(key: str, option: str, value: Any) -> Form:
     else:
         node = {} if option == "config" else _place_of(key, option)
         shape = form_at(Config, node, [place, *inner])
-        if shape is None and {*getattr(form_at(Config, node, [place]), "kinds", ())} & {Own, OwnTask}:
+        if shape is None and {*getattr(form_at(Config, node, [place]), "kinds", ())} & {Own, OwnTask, OwnKind}:
             shape = Form((type(value),), (PURE,))
     if shape is None:
         raise SystemExit(f"{key} of {option}: no class in src/config has such a field")

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from composed.config.any_task import AnyTask, Folder, MaxLength, Named, check_mode, data_files
+from composed.config.any_task import AnyTask, Folder, MaxLength, Named, NoText, data_files
 from composed.config.groups import EVERY, is_kind, setting
 from composed.config.other_tasks import Fonts, Staircase
 from composed.config.rules import Choice, Rest
@@ -16,7 +16,7 @@ from composed.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class OwnTask(AnyTask):
-    """A task of a person's own: what it has beside the keys that trainings read, it reads itself."""
+    """A task of text of a person's own: what it has beside the keys that trainings read, it reads itself."""
 
     data: Folder | LeftOut = LEFT_OUT
     max_length: MaxLength | LeftOut = LEFT_OUT
@@ -26,17 +26,21 @@ class OwnTask(AnyTask):
         """A setting, by its name. Raises AttributeError where there is none."""
         return setting(self, name)
 
+    def files(self) -> Iterator[Named]:
+        return data_files(self, self.settings.get("folder"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnKind(OwnTask, NoText):
+    """The same of another kind of output."""
+
     def agree(self, config: Whole) -> None:
         if not is_kind(self.kind):
             raise ConfigError(
                 f"task.kind={self.kind}: there is no such kind of output; valid are {', '.join(sorted(EVERY))}, and "
                 f"that of a module src/tasks/{self.kind}.py"
             )
-        if self.kind != "text":
-            check_mode(self, config)
-
-    def files(self) -> Iterator[Named]:
-        return data_files(self, self.settings.get("folder"))
+        super().agree(config)
 
 
 SCHEMAS: dict[str, type] = {
@@ -51,7 +55,7 @@ SCHEMAS: dict[str, type] = {
 
 
 def _select(node: Mapping[str, Any]) -> type:
-    return SCHEMAS.get(str(node.get("name")), OwnTask)
+    return SCHEMAS.get(str(node.get("name"))) or {"text": OwnTask}.get(str(node.get("kind")), OwnKind)
 
 
-Task = Annotated[SansType | Spoc | Files | Labels | Molecules | Fonts | Staircase | OwnTask, Choice(_select)]
+Task = Annotated[SansType | Spoc | Files | Labels | Molecules | Fonts | Staircase | OwnTask | OwnKind, Choice(_select)]

@@ -14,7 +14,7 @@ from composed.config.judge import opened
 from composed.datamodules.noise import corrupt
 from composed.datamodules.text import Split, TextData, up_to_blanks
 from composed.datamodules.tokenizers import Tokenizer
-from composed.errors import ConfigError, DataError
+from composed.errors import DataError
 from composed.judges.records import JudgeError
 from composed.printable import printable
 from composed.tasks.mistakes import check_mistakes
@@ -29,8 +29,6 @@ GOLD = "gold"
 
 def inspect(config: Config) -> list[str]:
     """Prints what there is; returns what has to be mended, a sentence each. Raises ComposedError."""
-    if config.task.kind != "text":
-        raise ConfigError(f"task={config.task.name}: its outputs are no text, and composed-check reads text alone")
     data = read_data(config)
     tokenizer = make_tokenizer(config, data)
     check_mistakes(config, data, tokenizer)

@@ -15,7 +15,7 @@ from composed.config.identity import seeds_of, settings_key
 from composed.config.judge import opened
 from composed.config.structure import plain
 from composed.errors import ComposedError, DataError
-from composed.judges.interface import Record, Row, TextJudge
+from composed.judges.interface import Judged, Record, Row
 from composed.judges.records import JudgeError, Verdict
 from composed.judges.scores import Scores
 from composed.reporting.runs import split_word
@@ -70,6 +70,7 @@ class _Predicted:
     """The predictions of a run, as judges read them."""
 
     run: RunFolder
+    config: Config
     tests: Sequence[str]
     facts: Mapping[str, Any]
 
@@ -79,20 +80,32 @@ class _Predicted:
     def arrays(self, test: str) -> Path:
         return self.run.path / f"predictions-{test}.npz"
 
+    def verdicts(self, test: str, rows: Sequence[Row], judge: Judged) -> list[Verdict]:
+        record = Record(earlier=_verdicts_beside(self.run, test, self.config))
+
+        def work(mine: Sequence[Row]) -> list[Verdict]:
+            with _told(self.run, self.run.predictions(test)):
+                return judge(mine, record)
+
+        verdicts = processes.share(rows, work)
+        if main_process():
+            write_lines(self.run.verdicts(test), map(dataclasses.asdict, verdicts))
+        for verdict in verdicts:
+            if verdict.verdict == "not_judged":
+                say(f"the judge failed on {verdict.id} of {test}, which counts as not correct: {verdict.diagnostics}")
+        return verdicts
+
 
 def _scores(run: RunFolder, facts: Facts, config: Config) -> Scores:
-    """By the judge of the config; one of text gives each prediction a verdict, which is written down.
+    """By the judge of the config.
 
     Raises DataError for predictions that it cannot read.
     """
-    predicted = _Predicted(run, facts.splits, facts.more)
+    predicted = _Predicted(run, config, facts.splits, facts.more)
     with _told(run, run.path):
         cores = processes.cores(config.trainer.num_nodes)
         judge = opened(config.judge, facts.more.get("labels", ()), workers=cores)
-        if not isinstance(judge, TextJudge):
-            return judge.score(predicted)
-        rows = {test: predicted.rows(test) for test in facts.splits}
-        return judge.score(rows, {test: _verdicts(run, test, rows[test], judge, config) for test in rows})
+        return judge.score(predicted)
 
 
 @contextmanager
@@ -110,29 +123,10 @@ def _told(run: RunFolder, place: Path) -> Iterator[None]:
         raise DataError(f"{place}: {problem}; predict again with\n  {again}") from error
 
 
-def _verdicts(run: RunFolder, test: str, rows: Sequence[Row], judge: TextJudge, config: Config) -> list[Verdict]:
-    """Of one test set, written down; joined processes share the rows."""
-    record = Record(earlier=_verdicts_beside(run, test, config))
-
-    def work(mine: Sequence[Row]) -> list[Verdict]:
-        with _told(run, run.predictions(test)):
-            return judge.judge(mine, record)
-
-    verdicts = processes.share(rows, work)
-    if main_process():
-        write_lines(run.verdicts(test), map(dataclasses.asdict, verdicts))
-    for verdict in verdicts:
-        if verdict.verdict == "not_judged":
-            say(f"the judge failed on {verdict.id} of {test}, which counts as not correct: {verdict.diagnostics}")
-    return verdicts
-
-
 def warn_of_no_judge(config: Config, run: RunFolder) -> None:
     """Before a training, not after it: says why nothing can be judged on this machine."""
     try:
-        judge = opened(config.judge)
-        if isinstance(judge, TextJudge):
-            judge.check()
+        opened(config.judge).check()
     except JudgeError as error:
         say(
             f"warning: {error}\nThe training goes on, but its predictions cannot be judged here. Later, or on another "

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from torch import nn
 
@@ -63,8 +63,8 @@ def _examples(task: Task, command: str) -> dict[str, Examples]:
     labeled = task.examples("train")
     if not task.config.finetuning.extra_pairs:
         return {"labeled": labeled, "all": labeled}
-    assert isinstance(task, TextTask)  # `check` refuses others
-    return {"labeled": labeled, "all": with_more(task.examples("train"), backtranslated(task, command))}
+    of_text = cast(TextTask, task)  # the config refuses finetuning.extra_pairs for others
+    return {"labeled": labeled, "all": with_more(of_text.examples("train"), backtranslated(of_text, command))}
 
 
 def predictor(task: Task, pi: nn.Module | None) -> Any:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from composed.judges import interface
 from composed.judges.interface import Predictions
 from composed.judges.scores import OUTPUTS, Measure, Scores, digest
 
@@ -98,7 +99,7 @@ MEASURES = (
 )
 
 
-class Judge:
+class Judge(interface.Judge):
     """By the distance of images from their targets."""
 
     def score(self, predictions: Predictions) -> Scores:

@@ -1,11 +1,13 @@
 """What a judge answers, whatever outputs are: the page to read before one is added.
 
 A judge is the class `Judge` of a module of this package, and takes the keys of its file in conf/judge. One of text is
-below `TextJudge`, and gives a verdict for each output; any other has `score` alone. None loads torch.
+below `TextJudge`, and gives a verdict for each output; any other is below `Judge`, with `score` alone. None loads
+torch.
 """
 
 import re
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -20,28 +22,6 @@ from composed.judges.shares import KINDS, score
 # A prediction: `id`; `text`, the output, and `target`, the gold one, as lines; `code`, the output as it is run, where
 # that is another text; `source`; `tests`; and whatever the data say of the example.
 Row = Mapping[str, Any]
-
-
-class Predictions(Protocol):
-    """What a run predicted of its test sets."""
-
-    @property
-    def tests(self) -> Sequence[str]: ...
-
-    @property
-    def facts(self) -> Mapping[str, Any]:
-        """What the kind of output says of the training beside them."""
-
-    def rows(self, test: str) -> Sequence[Row]:
-        """Of outputs that are lines of JSON."""
-
-    def arrays(self, test: str) -> Path:
-        """The file of NumPy of those that are not."""
-
-
-class Judge(Protocol):
-    def score(self, predictions: Predictions) -> Scores:
-        """Raises KeyError or TypeError for a row that is no prediction."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +40,42 @@ class Record:
 
 NO_RECORD = Record()
 
+# What gives each row a verdict, in their order.
+Judged = Callable[[Sequence[Row], Record], list[Verdict]]
 
-class TextJudge:
+
+class Predictions(Protocol):
+    """What a run predicted of its test sets."""
+
+    @property
+    def tests(self) -> Sequence[str]: ...
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What the kind of output says of the training beside them."""
+
+    def rows(self, test: str) -> Sequence[Row]:
+        """Of outputs that are lines of JSON."""
+
+    def arrays(self, test: str) -> Path:
+        """The file of NumPy of those that are not."""
+
+    def verdicts(self, test: str, rows: Sequence[Row], judge: Judged) -> list[Verdict]:
+        """Of rows by a judge, written down; joined processes share them."""
+
+
+class Judge(ABC):
+    """Of any output."""
+
+    def check(self) -> None:  # noqa: B027 (nothing is missing for most)
+        """Raises JudgeError where nothing can be judged on this machine."""
+
+    @abstractmethod
+    def score(self, predictions: Predictions) -> Scores:
+        """Of all test sets. Raises KeyError or TypeError for a row that is no prediction."""
+
+
+class TextJudge(Judge):
     """A verdict for every text. One of your own says `verdict`, and `fault` where an output can be invalid.
 
     noun: what an example is, in the plural.
@@ -108,14 +122,12 @@ class TextJudge:
         """Of outputs without targets, for a person. Raises JudgeError as `judge` does."""
         return [f"invalid: {reason}" if reason else "valid" for reason in self.faults(rows)]
 
-    def check(self) -> None:
-        """Raises JudgeError where nothing can be judged on this machine."""
-
-    def score(self, predictions: Mapping[str, Sequence[Row]], verdicts: Mapping[str, Sequence[Verdict]]) -> Scores:
-        """Of the rows and verdicts of each test set. Raises as `shares.score`."""
+    def score(self, predictions: Predictions) -> Scores:
+        """Raises as `shares.score`."""
+        rows = {test: predictions.rows(test) for test in predictions.tests}
         return score(
-            predictions,
-            verdicts,
+            rows,
+            {test: predictions.verdicts(test, rows[test], self.judge) for test in rows},
             self.classes,
             strict=self.strict,
             noun=self.noun,
@@ -142,12 +154,12 @@ def class_of(name: Any) -> type | None:
     return made if getattr(made, "__module__", None) == place and hasattr(made, "score") else None
 
 
-def open_judge(name: str, keys: Mapping[str, Any]) -> Judge | TextJudge:
+def open_judge(name: str, keys: Mapping[str, Any]) -> Judge:
     """The judge, with the keys of its group. Raises JudgeError where there is none, or it does not take the keys."""
     made = class_of(name)
     if made is None:
         raise JudgeError(f"there is no judge {name!r}: no module src/judges/{name}.py with a class Judge")
     try:
-        return cast(Judge | TextJudge, made(**keys))
+        return cast(Judge, made(**keys))
     except TypeError as error:
         raise JudgeError(f"judge={name}: {error}") from error

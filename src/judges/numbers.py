@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from composed.judges import interface
 from composed.judges.interface import Predictions
 from composed.judges.scores import OUTPUTS, Measure, Scores, digest
 
 MEASURES = tuple(Measure(name, "lower") for name in ("error", "wrong steps, %", "complexity", "turns"))
 
 
-class Judge:
+class Judge(interface.Judge):
     """By the distance of numbers from their targets."""
 
     def score(self, predictions: Predictions) -> Scores:

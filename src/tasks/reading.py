@@ -36,7 +36,7 @@ def loader(name: str) -> Callable[..., TextData]:
     """What reads the data of a task of conf/task. Raises ConfigError for another name, which a run folder may tell."""
     load = getattr(import_module(f"composed.datamodules.{name}"), "load", None) if name in options("task") else None
     if load is None:
-        raise ConfigError(f"task.name={name}: no task of text has this name")
+        raise ConfigError(f"task.name={name}: no task of text has this name, and its data alone are read here")
     return load
 
 
