@@ -30,9 +30,9 @@ def reversals(count: int, seed: int) -> Pairs:
     return Pairs(ended, [np.append(row[::-1], EOS).astype(np.int32) for row in rows], PAD)
 
 
-def model(seed: int = 0, dropout: float = 0.1) -> Transformer:
+def model(seed: int = 0, dropout: float = 0.1, layers: int = 1) -> Transformer:
     torch.manual_seed(seed)
-    return Transformer(VOCABULARY, width=16, layers=1, heads=2, feedforward=32, dropout=dropout)
+    return Transformer(VOCABULARY, width=16, layers=layers, heads=2, feedforward=32, dropout=dropout)
 
 
 def optim(**changes) -> Optim:

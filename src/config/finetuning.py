@@ -10,9 +10,11 @@ from composed.config.groups import Group
 from composed.config.options import options
 from composed.config.pretraining import Denoise
 from composed.config.rules import PURE, Check, Unit, Weight, at_least, within
-from composed.config.structure import is_number
+from composed.config.structure import is_number, text
 from composed.config.whole import Whole
 from composed.errors import ConfigError
+
+FRESH = "fresh"  # the key of rates that stands for the parts of finetuning.fresh
 
 
 def _stages(_key: str, stages: list[Any]) -> None:
@@ -42,6 +44,7 @@ class FineTuning(Group):
     name: str
     schedule: str
     start_from: str
+    fresh: list[str]
     train_through: Literal["denoiser", "identity"] | None
     predict_through: Literal["denoiser"] | None
     predict_above: Annotated[float, within(0, 1), Unit("probability")]
@@ -115,6 +118,7 @@ class FineTuning(Group):
                     f"finetuning.{key}={getattr(self, key)} keeps what f starts from, but "
                     f"finetuning.start_from=scratch starts from nothing: set {key} to 0, or start_from to denoiser"
                 )
+        self._check_fresh(config)
         for key in ("denoising_weight", "fisher"):
             if getattr(self, key) and config.pretraining.name == "none":
                 raise ConfigError(
@@ -125,4 +129,22 @@ class FineTuning(Group):
             raise ConfigError(
                 f"finetuning.fisher={self.fisher} weighs a penalty that finetuning.anchor=0 switches off: "
                 "set fisher to 0, or anchor above 0"
+            )
+
+    def _check_fresh(self, config: Whole) -> None:
+        if not self.fresh:
+            if any(FRESH in stage.rates for stage in self.stages):
+                raise ConfigError(
+                    "finetuning.stages: rates of the part fresh, but finetuning.fresh=[] names no parts that keep "
+                    "random weights; name some, such as [decoder.-1.]"
+                )
+        elif self.start_from == "scratch":
+            raise ConfigError(
+                f"finetuning.fresh={text(self.fresh)} says which parts take no weights from what f starts from, but "
+                "finetuning.start_from=scratch gives it none: set fresh to [], or start_from to denoiser"
+            )
+        elif getattr(config.model, "pretrained", False):
+            raise ConfigError(
+                f"finetuning.fresh={text(self.fresh)}: not for model.pretrained=true, whose library draws no random "
+                "weights for parts of a model; set fresh to []"
             )

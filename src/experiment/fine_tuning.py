@@ -1,11 +1,13 @@
 """f: where it starts, what its updates minimise, on what, in which stages. As the group finetuning says."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from torch import nn
+from torch import Tensor, nn
 
+from composed.config.finetuning import FRESH
 from composed.config.finetuning import FineTuning as Mode
 from composed.config.instantiate import instantiate
 from composed.config.pretraining import Denoise
@@ -15,6 +17,7 @@ from composed.errors import ConfigError
 from composed.experiment.backtranslation import backtranslated
 from composed.models.adaptation import add_adapters, add_low_rank
 from composed.models.anchor import Anchor, fisher
+from composed.models.parts import having
 from composed.models.weights import load_weights
 from composed.runs.folder import RunFolder
 from composed.tasks.loss import ComposedTerm, Penalty
@@ -52,7 +55,7 @@ def fine_tuning(task: Task, pi: nn.Module | None, command: str) -> FineTuning:
         term=composed_term(task, pi, optim),
         denoising_weight=mode.denoising_weight,
         penalties=[*_anchor(mode, f, denoising), *task.penalties()],
-        stages=[Stage(stage.share, stage.rates) for stage in mode.stages],
+        stages=[Stage(stage.share, _rates(mode, stage.rates)) for stage in mode.stages],
     )
     train = [examples[stage.pairs] for stage in mode.stages]
     return FineTuning(training, train, denoising if mode.denoising_weight else None)
@@ -71,6 +74,7 @@ def predictor(task: Task, pi: nn.Module | None) -> Any:
     """f where fine-tuning starts: weights, then what the mode adds to them."""
     mode = task.config.finetuning
     f: Any = task.predictor(seed=task.config.seed)
+    drawn = {name: value.clone() for name, value in _fresh(mode, f).items()}
     start = mode.start_from
     if start == "denoiser":
         if pi is None:
@@ -79,11 +83,24 @@ def predictor(task: Task, pi: nn.Module | None) -> Any:
     elif start != "scratch":
         weights = RunFolder.existing(Path(start)).weights()
         load_weights(weights, f, vocabulary=task.signature)
+    f.load_state_dict({**f.state_dict(), **drawn})
     if mode.lora:
         add_low_rank(f, mode.lora)
     if mode.adapters:
         add_adapters(f, mode.adapters)
     return f
+
+
+def _fresh(mode: Mode, f: nn.Module) -> dict[str, Tensor]:
+    """The weights that f draws and does not take from what it starts from."""
+    state = f.state_dict()
+    return {name: state[name] for part in mode.fresh for name in having(part, state, "finetuning.fresh")}
+
+
+def _rates(mode: Mode, rates: Mapping[str, float]) -> dict[str, float]:
+    """With the parts that keep random weights in place of the word for them."""
+    parts = {key: mode.fresh if key == FRESH else [key] for key in rates}
+    return {part: rates[key] for key in rates for part in parts[key]}
 
 
 def finished_predictor(task: Task, weights: Path) -> Any:

@@ -11,7 +11,7 @@ Left out: what to keep and where to write it (`training/`).
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from composed.datamodules.batching import Batch
 from composed.errors import ConfigError, TrainingError
 from composed.models.muon import Muon, hidden_matrices
+from composed.models.parts import full_name, having
 from composed.models.sharding import gathered, shard
 from composed.tasks.loss import TEXT, ComposedTerm, Loss, Penalty
 
@@ -72,12 +73,21 @@ OTHERS = "others"  # the key of all parameters that no other key names
 
 @dataclass(frozen=True)
 class Stage:
-    """A share of the updates. `rates`: factors of the learning rate; the first key that a parameter's name contains
+    """A share of the updates. `rates`: factors of the learning rate; the first part that a parameter's name contains
     counts, where none is in it that of OTHERS, else 1; 0 keeps the parameter where it is.
     """
 
     share: float = 1.0
     rates: Mapping[str, float] = field(default_factory=dict)
+
+    def of(self, names: Collection[str]) -> "Stage":
+        """With parts as the parameters of these names have them. Raises ConfigError for one that none of them has."""
+        rates = {}
+        for part, factor in self.rates.items():
+            if part != OTHERS:
+                having(part, names, "finetuning.stages")
+            rates[full_name(part, names)] = factor
+        return replace(self, rates=rates)
 
     def factor(self, parameter: str) -> float:
         named = (factor for part, factor in self.rates.items() if part != OTHERS and part in parameter)
@@ -122,7 +132,8 @@ class Training(pl.LightningModule):
         self.base_weights = base_weight, base_weight if base_weight_end is None else base_weight_end
         self.denoising_weight = denoising_weight
         self.penalties = penalties
-        self.stages = stages
+        names = [name for name, _ in model.named_parameters()]
+        self.stages = [stage.of(names) for stage in stages]
         shares = [sum(stage.share for stage in stages[:i]) for i in range(len(stages))]
         self.starts = [round(share * optim.updates) for share in shares]
         for index, stage in enumerate(stages):
@@ -133,13 +144,6 @@ class Training(pl.LightningModule):
                 )
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(parameter.requires_grad and any(self._factors(name)))
-        names = [name for name, _ in model.named_parameters()]
-        for part in {part for stage in stages for part in stage.rates} - {OTHERS}:
-            if not any(part in name for name in names):
-                raise ConfigError(
-                    f"finetuning.stages: no parameter of this model has {part!r} in its name; its parts are "
-                    f"{', '.join(sorted({word for name in names for word in name.split('.') if not word.isdigit()}))}"
-                )
         if not any(parameter.requires_grad for parameter in model.parameters()):
             raise ConfigError("finetuning.stages: no parameter of the model learns in any stage; see the rates")
         learning = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
