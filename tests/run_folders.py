@@ -88,6 +88,7 @@ def write_run(
         "best": {"update": 900, "selection": 0.5},
         "seconds": {"training": 210.1, "evaluation": 30.2},
         "quality": {},
+        "kept": {},
         **({} if "values" in result else of_programs(counted or counts((50, 30), (60, 40)))),
     }
     (folder / "result.json").write_text(json.dumps(entries | result, indent=1))

@@ -24,7 +24,7 @@ NODE = node("profile=smoke", "seed=1", "logger=csv", "judge=programs_tokens", "j
 CONFIG = Config.read(NODE)
 FACTS = {"updates": 12, "best": {"update": 8, "selection": 0.5}, "seconds": {"training": 3.0}, "splits": ["id", "ood"]}
 ABOUT = "programs of at most 2 variables and 3 extra rounds"
-FACTS |= {"resumed": False, "denoiser": None, "quality": {}, "about": ABOUT}
+FACTS |= {"resumed": False, "denoiser": None, "quality": {}, "kept": {}, "about": ABOUT}
 VERDICTS = {
     "id": {"base": ["correct", "compile_error", "wrong_output"], "composition": ["correct", "correct", "time_limit"]},
     "ood": {"base": ["runtime_error", "compile_error"], "composition": ["correct", "memory_limit"]},

@@ -69,7 +69,8 @@ def finished_run(folder: Path) -> Path:
     weights.parent.mkdir(parents=True)
     weights.write_bytes(b"weights")
     (weights.parent / "key.json").write_text('{"noise": "template"}')
-    facts = {"updates": 9, "best": {}, "resumed": False, "seconds": {}, "quality": {}, "splits": ["id", "ood"]}
+    facts = {"updates": 9, "best": {}, "resumed": False, "seconds": {}, "splits": ["id", "ood"]}
+    facts |= {"quality": {}, "kept": {}}
     (folder / "training.json").write_text(json.dumps({**facts, "denoiser": str(weights)}))
     (folder / "pictures").mkdir()
     shutil.copy(Path(__file__).parents[1] / "results/staircase/staircase.png", folder / "pictures" / "test.png")

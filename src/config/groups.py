@@ -13,7 +13,7 @@ from composed.config.whole import Whole
 Outputs = Literal["text", "image", "staircase"]  # what an output is
 EVERY: frozenset[str] = frozenset(get_args(Outputs))
 # Modules of composed.tasks that are none.
-NO_KINDS = ("loss", "mistakes", "module", "reading", "task", "threads", "tokenizer", "writing")
+NO_KINDS = ("knowledge", "loss", "mistakes", "module", "reading", "task", "threads", "tokenizer", "writing")
 
 
 class Group:

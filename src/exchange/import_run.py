@@ -64,6 +64,7 @@ def fairseq(
             "seconds": {},
             "denoiser": None,
             "quality": {},
+            "kept": {},
         }
         Facts.of({**facts, **task.facts(f)}, run.training).write(run.training)
     except BaseException:

@@ -59,6 +59,7 @@ def conclude(run: RunFolder, config: Config) -> Result:
         seconds={**facts.seconds, "judging": round(time.monotonic() - started, 1)},
         scores=scores,
         quality=facts.quality,
+        kept=facts.kept,
     )
     if main_process():
         result.write(run.result)
@@ -227,14 +228,19 @@ def _shares(scores: Scores, by_split: Mapping[str, Mapping[str, float]]) -> str:
     return "   ".join(f"{split} {text} (n {scores.examples[split]})" for split, text in shares.items() if text)
 
 
+def known_of_denoising(task: "Task", f: Any, pi: Any) -> dict[str, dict[str, float]]:
+    """Of Pi, and of f."""
+    return {"quality": {}, "kept": {}} if pi is None else {"quality": task.quality(pi), "kept": task.kept(f, pi)}
+
+
 def predict_again(run: RunFolder, config: Config) -> None:
     """Makes the predictions of a trained run anew, from its best checkpoint. Raises ComposedError."""
     task, f, pi, composed = load_run(run, config)
     task.predict(run, f, composed)
-    quality = {} if pi is None else task.quality(pi)
+    known = known_of_denoising(task, f, pi)
     if main_process():
         task.show(run, f, pi)
-        Facts.of({**plain(run.facts()), **task.facts(f), "quality": quality}, run.training).write(run.training)
+        Facts.of({**plain(run.facts()), **task.facts(f), **known}, run.training).write(run.training)
 
 
 def load_run(run: RunFolder, config: Config, device: Any = "cpu") -> tuple["Task", Any, Any, Any]:

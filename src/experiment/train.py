@@ -11,7 +11,7 @@ from composed.config.identity import shaping
 from composed.errors import ComposedError
 from composed.experiment.beginning import begun
 from composed.experiment.denoiser import composition, denoiser_weights, frozen_denoiser, has_to_be_trained
-from composed.experiment.evaluate import warn_of_no_judge
+from composed.experiment.evaluate import known_of_denoising, warn_of_no_judge
 from composed.experiment.fine_tuning import fine_tuning
 from composed.models.composition import fingerprint
 from composed.runs.facts import Facts
@@ -46,11 +46,11 @@ def train_and_predict(folder: RunFolder, config: Config, loggers: Sequence[Any])
     say("predicting the test sets")
     task.predict(folder, trained.f, composed)
     seconds["prediction"] = round(time.monotonic() - started, 1)
-    quality = {} if pi is None else task.quality(pi)
+    known = known_of_denoising(task, trained.f, pi)
     if main_process():
         task.show(folder, trained.f, pi)
         facts = {"updates": trained.updates, "best": trained.best, "resumed": trained.resumed, "seconds": seconds}
-        facts |= {"denoiser": str(weights) if weights else None, "quality": quality, **task.facts(trained.f)}
+        facts |= {"denoiser": str(weights) if weights else None, **known, **task.facts(trained.f)}
         facts |= {"began": read_json(folder.beginning)} if folder.beginning.exists() else {}
         Facts.of(facts, folder.training).write(folder.training)
 

@@ -1,4 +1,4 @@
-"""How good the denoisers behind a table are: the mean of what the runs say of them, over the replicates."""
+"""How good the denoisers of a table are, and what f has kept of them: means of what runs say, over the replicates."""
 
 from collections.abc import Mapping
 
@@ -17,6 +17,11 @@ def denoisers(table: Table) -> dict[str, dict[str, Estimate]]:
         if qualities not in lines.values():
             lines[label] = qualities
     return {label: _means(qualities) for label, qualities in lines.items()}
+
+
+def kept(table: Table) -> dict[str, dict[str, Estimate]]:
+    """What f still knows, by the rows of the modes' own outputs; once for weights that are decoded in several ways."""
+    return {row.label: _means(row.kept) for row in table.rows if any(row.kept.values()) and not row.decoding}
 
 
 def _means(qualities: Mapping[int, Mapping[str, float]]) -> dict[str, Estimate]:

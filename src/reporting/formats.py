@@ -15,7 +15,7 @@ from rich.text import Text
 
 from composed.judges.scores import Measure
 from composed.reporting.comparisons import Comparison
-from composed.reporting.denoisers import denoisers
+from composed.reporting.denoisers import denoisers, kept
 from composed.reporting.runs import split_name, split_word
 from composed.reporting.statistics import Estimate
 from composed.reporting.table import Table, variant_words
@@ -65,19 +65,22 @@ def blocks(table: Table) -> Iterator[Block]:
                 "lrrlr",
                 [_claim(decision, digits[name]) for decision in decisions],
             )
-    if lines := denoisers(table):
+    for title, lines in (("The denoiser", denoisers(table)), ("f as a denoiser", kept(table))):
         names = [*dict.fromkeys(name for qualities in lines.values() for name in qualities)]
-        yield Block(
-            ["The denoiser", *names],
-            "l" + "r" * len(names),
-            [[label, *(_quality(name, values.get(name)) for name in names)] for label, values in lines.items()],
-        )
+        if lines:
+            yield Block(
+                [title, *names],
+                "l" + "r" * len(names),
+                [[label, *(_quality(name, values.get(name)) for name in names)] for label, values in lines.items()],
+            )
 
 
 def _quality(name: str, value: Estimate | None) -> str:
-    """Counts are whole, shares have one decimal, errors four digits."""
+    """Counts are whole, shares have one decimal, losses three, errors three digits."""
     if value is None or name.endswith("%"):
         return number(value, 1)
+    if name.endswith("nats"):
+        return number(value, 3)
     return f"{value.mean:,.0f}" if value.mean == round(value.mean) else f"{value.mean:.3g}"
 
 
@@ -333,18 +336,22 @@ def _csv_line(
 def to_csv_of_replicates(table: Table) -> str:
     """One line per row, replicate and split: its own value of every measure, from which the table can be made anew.
 
-    `tests` is the same where the examples are the same; what begins with Pi says how good its denoiser is.
+    `tests` is the same where the examples are the same; what begins with Pi says how good its denoiser is, with f
+    what f has kept of it.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     qualities = [*dict.fromkeys(name for row in table.rows for of_row in row.quality.values() for name in of_row)]
-    columns = [name.replace(" ", "_") for name in (*table.measures, *(f"Pi {name}" for name in qualities))]
+    keeps = [*dict.fromkeys(name for row in table.rows for of_row in row.kept.values() for name in of_row)]
+    known = [*(f"Pi {name}" for name in qualities), *(f"f {name}" for name in keeps)]
+    columns = [name.replace(" ", "_") for name in (*table.measures, *known)]
     writer.writerow(["row", table.design.unit, "split", table.noun, "tests", *columns])
     for row in table.rows:
         for split in table.splits:
             for number in row.numbers:
                 values = [row.rates[split][name].get(number) for name in table.measures]
                 values += [row.quality.get(number, {}).get(name) for name in qualities]
+                values += [row.kept.get(number, {}).get(name) for name in keeps]
                 cells = ["" if value is None else f"{value:.7g}" for value in values]
                 place = [_plain_cell(row.label), number, split, table.examples[split], row.tests[split].get(number, "")]
                 writer.writerow([*place, *cells])

@@ -17,7 +17,8 @@ class Row:
     `name` says which mode and output, `variant` which of its configurations; both make the label. `decoding`: how its
     outputs were decoded, "" greedily, which the variant says too. `outcomes` are
     the same for every example, as far as the runs say; `tests[split][number]` tells which examples they are.
-    `quality[number]`: how good the denoiser is.
+    `quality[number]`: how good the denoiser is; `kept[number]`: what f knows of what it knows, in the row of the mode's
+    own output.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Row:
     )
     tests: dict[str, dict[int, str]] = field(default_factory=lambda: defaultdict(dict))
     quality: dict[int, Mapping[str, float]] = field(default_factory=dict)
+    kept: dict[int, Mapping[str, float]] = field(default_factory=dict)
 
     @property
     def label(self) -> str:

@@ -211,6 +211,8 @@ def _rows(runs: Sequence[Run], missing: Sequence[Missing], design: Design) -> di
             row = rows.setdefault(row.label, row)
             _add(row, run.scores, output, design.number(run))
             row.quality[design.number(run)] = run.result.quality
+            if output == run.own_output:
+                row.kept[design.number(run)] = run.result.kept
     return rows
 
 

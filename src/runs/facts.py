@@ -22,6 +22,7 @@ class Facts:
     began: the `entry` of the store where the training began, after so many `updates`, which took so many `seconds`.
     denoiser: the file of its weights; None where it has none.
     quality: how good Pi is, by names that say the unit; none without a Pi.
+    kept: what f still knows of what Pi knows, by such names; none without a Pi.
     splits: the names of the test sets.
     about: what the data say of themselves, for the title.
     decoded_from: the name of the run beside it whose weights these outputs were decoded with, where it is another.
@@ -34,6 +35,7 @@ class Facts:
     seconds: Mapping[str, float]
     denoiser: str | None
     quality: Mapping[str, float]
+    kept: Mapping[str, float]
     splits: list[str]
     began: Mapping[str, Any] | LeftOut = LEFT_OUT
     about: str | LeftOut = LEFT_OUT

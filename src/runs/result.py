@@ -30,6 +30,7 @@ class Result:
     best: the `update` of the weights that were selected, and the loss on which they were, `selection`.
     seconds: what each step took.
     quality: how good Pi is, by names that say the unit; none without a Pi.
+    kept: what f still knows of what Pi knows, by such names.
     """
 
     task: str
@@ -45,6 +46,7 @@ class Result:
     seconds: Mapping[str, float]
     scores: Scores
     quality: Mapping[str, float] = field(default_factory=dict)
+    kept: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def own_output(self) -> str:
@@ -93,7 +95,7 @@ class Result:
 KINDS: dict[str, Any] = {
     **dict.fromkeys(("task", "title", "profile", "mode", "config_key"), str),
     **dict.fromkeys(("replicate", "updates"), int),
-    **dict.fromkeys(("best", "seconds", "seeds", "quality"), dict),
+    **dict.fromkeys(("best", "seconds", "seeds", "quality", "kept"), dict),
     "predict_through": str | None,
 }
 FIELDS = [field.name for field in dataclasses.fields(Result) if field.name != "scores"]

@@ -153,6 +153,12 @@ class Task(ABC):
         """
         return {}
 
+    def kept(self, f: nn.Module, pi: nn.Module) -> dict[str, float]:
+        """What f still knows of what Pi knows, and how far it has moved, by names that say the unit; nothing where f is
+        no denoiser. The ranks share the work; all of them have to call.
+        """
+        return {}
+
     def show(self, folder: RunFolder, f: nn.Module, pi: nn.Module | None) -> None:
         """Draws pictures for a person, from what was predicted; none by default."""
         return

@@ -21,7 +21,6 @@ from composed.config.structure import narrowed, plain
 from composed.datamodules import tokenizers
 from composed.datamodules.batching import Examples, Pairs, Redrawn, encode
 from composed.datamodules.noise import corrupt
-from composed.datamodules.repairs import quality
 from composed.datamodules.text import Split, TextData
 from composed.errors import DataError
 from composed.judges.records import JudgeError
@@ -34,6 +33,7 @@ from composed.printable import printable
 from composed.runs.folder import RunFolder
 from composed.system.console import main_process, say
 from composed.system.files import write_lines
+from composed.tasks.knowledge import Examination, distance
 from composed.tasks.loss import TEXT
 from composed.tasks.mistakes import check_mistakes
 from composed.tasks.module import Optim, Training
@@ -42,7 +42,7 @@ from composed.tasks.task import Request, Task
 from composed.tasks.tokenizer import longest_output, make_tokenizer
 from composed.tasks.writing import Writing
 
-QUALITY_OF = 1000  # outputs that are enough to tell how good Pi is
+EXAMINED = 1000  # outputs that are enough to tell what a model knows
 SAMPLE_COLUMNS = 120  # of a line of a sample
 
 
@@ -288,15 +288,20 @@ class TextTask(Task):
         return {"splits": [*self.data.tests], "about": self.data.about, **labels}
 
     def quality(self, pi: Any) -> dict[str, float]:
-        """By greedy decoding, of at most QUALITY_OF validation outputs and as many gold ones of each test set."""
-        clean = self.data.unlabeled_val[:QUALITY_OF]
+        return self._examination.knowledge(pi)
+
+    def kept(self, f: Any, pi: Any) -> dict[str, float]:
+        """The distance of its weights is left out where f did not start from any that know outputs."""
+        kept = self._examination.kept(f.eval(), pi)
+        moved = None if self.config.finetuning.start_from == "scratch" else distance(f, pi)
+        return kept if moved is None else {**kept, "weights moved %": 100 * moved}
+
+    @functools.cached_property
+    def _examination(self) -> Examination:
+        clean = self.data.unlabeled_val[:EXAMINED]
         noised = corrupt(clean, instantiate(self.config.noise), self.config.replicate)
-        gold = [line for split in self.data.tests.values() for line in split.targets[:QUALITY_OF]]
-        rows = encode(self.tokenizer, [*noised, *gold])
-        writing = self._writing(Pairs(rows, rows, self.tokenizer.pad), pi, None)
-        written = writing.likeliest(writing.examples)["base"]
-        repaired, rewritten = written[: len(clean)], written[len(clean) :]
-        return quality(clean, noised, repaired, gold, rewritten, self.data.normal_form).shares()
+        gold = [line for split in self.data.tests.values() for line in split.targets[:EXAMINED]]
+        return Examination(clean, noised, gold, self.tokenizer, self.max_length, self.data.normal_form)
 
     def sources(self, lines: Sequence[str]) -> list[str]:
         """Lines that a person wrote, as the data have them. Raises DataError for a word that the vocabulary lacks."""
