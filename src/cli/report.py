@@ -21,6 +21,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="a row for each value of this key of the config, such as finetuning.composed_weight; may be repeated",
     )
     parser.add_argument(
+        "--curve",
+        default="",
+        metavar="KEY",
+        help="also curve.png: the first measure over the numbers of this key, such as task.sizes.train; adds --by KEY",
+    )
+    parser.add_argument(
         "--out",
         type=Path,
         default=Path("report"),
@@ -46,6 +52,7 @@ def _report(options: argparse.Namespace) -> None:
         options.runs,
         options.out,
         by=options.by,
+        curve=options.curve,
         against=options.against,
         title=options.title,
         programs=options.programs,

@@ -14,12 +14,13 @@ from composed.errors import ConfigError
 from composed.reporting.comparable import comparable
 from composed.reporting.compare import Compare
 from composed.reporting.comparisons import Family
+from composed.reporting.curve import draw_curve
 from composed.reporting.exhibits.programs import judged
 from composed.reporting.exhibits.programs import programs as side_by_side
 from composed.reporting.formats import to_csv, to_csv_of_replicates, to_latex, to_markdown, to_rich
 from composed.reporting.missing import missing_runs
 from composed.reporting.plot import draw
-from composed.reporting.runs import Run, find_runs
+from composed.reporting.runs import Run, find_runs, key_names
 from composed.reporting.table import build_table
 from composed.system.console import say
 from composed.system.files import write_text
@@ -32,6 +33,7 @@ def write_report(
     out: Path,
     *,
     by: Sequence[str] = (),
+    curve: str = "",
     against: str = "",
     title: str | None = None,
     compare: Compare | None = None,
@@ -41,11 +43,13 @@ def write_report(
 ) -> list[Run]:
     """Prints the table of the runs at or below `paths` and writes it into `out`; returns the runs that are in it.
 
-    `by`: keys of the config that tell rows of one mode apart. `against`: the row to compare all others with. `title`
+    `by`: keys of the config that tell rows of one mode apart, to which `curve` adds one whose numbers are the axis of a
+    further picture. `against`: the row to compare all others with. `title`
     stands instead of the one that the runs give, `compare` instead of the pairs of conf/compare.yaml, `family` says
     which comparisons are corrected together. `programs` of them are printed side by side, `samples` of each mode are on
     the page. Raises ConfigError for runs that no table can hold, and DataError for damaged ones.
     """
+    by = [*by, curve] if curve and curve not in by else by
     searched = comparable(find_runs(paths, by))
     for folder, why in searched.left_out.items():
         say(f"left out, {why}: {folder}")
@@ -65,11 +69,14 @@ def write_report(
     files[out / "report.html"] = page(table, searched.runs, searched.left_out, samples)
     for path, text in files.items():
         write_text(path, text)
-    picture = out / "table.png"
-    draw(table, picture)
+    pictures = [out / "table.png"]
+    draw(table, pictures[0])
+    if curve:
+        pictures.append(out / "curve.png")
+        draw_curve(table, key_names(by)[by.index(curve)], pictures[-1])
     console = Console(width=None if sys.stdout.isatty() else PLAIN_TEXT_COLUMNS)
     console.print(*parts, sep="\n")
-    print("\nwritten:", *files, picture)
+    print("\nwritten:", *files, *pictures)
     return searched.runs
 
 

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from composed.reporting.statistics import Estimate, pooled
 
@@ -14,7 +15,8 @@ Outcomes = Mapping[str, Mapping[str, Mapping[int, Sequence[float]]]]
 class Row:
     """One output of one mode; `rates[split][measure][number]`, where the number is of a replicate (or a seed: `unit`).
 
-    `name` says which mode and output, `variant` which of its configurations; both make the label. `decoding`: how its
+    `name` says which mode and output, `variant` which of its configurations, and `values` what of it,
+    by name; both make the label. `decoding`: how its
     outputs were decoded, "" greedily, which the variant says too. `outcomes` are
     the same for every example, as far as the runs say; `tests[split][number]` tells which examples they are.
     `quality[number]`: how good the denoiser is; `kept[number]`: what f knows of what it knows, in the row of the mode's
@@ -25,6 +27,7 @@ class Row:
     variant: str = ""
     unit: str = "replicate"
     decoding: str = ""
+    values: Mapping[str, Any] = field(default_factory=dict)
     rates: dict[str, dict[str, dict[int, float]]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(dict))
     )

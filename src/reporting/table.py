@@ -204,10 +204,10 @@ def _rows(runs: Sequence[Run], missing: Sequence[Missing], design: Design) -> di
     for run in sorted(every, key=reporting_order):
         variant, decoding = variant_words(run.variant), dict(run.variant).get(DECODING, "")
         if isinstance(run, Missing):
-            rows.setdefault(run.mode + variant, Row(run.mode, variant, design.unit, decoding))
+            rows.setdefault(run.mode + variant, Row(run.mode, variant, design.unit, decoding, dict(run.variant)))
             continue
         for output in sorted(run.scores.values, key=lambda output: output != run.own_output):
-            row = Row(row_name(run, output), variant, design.unit, decoding)
+            row = Row(row_name(run, output), variant, design.unit, decoding, dict(run.variant))
             row = rows.setdefault(row.label, row)
             _add(row, run.scores, output, design.number(run))
             row.quality[design.number(run)] = run.result.quality
