@@ -12,9 +12,9 @@ from tests.commands import ENVIRONMENT, command, run_folders
 SCRIPT = Path(__file__).parents[1] / "scripts" / "compare_selection.py"
 
 
-def compare(*arguments: object) -> subprocess.CompletedProcess[str]:
+def compare(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, SCRIPT, *map(str, arguments)], capture_output=True, text=True, env=ENVIRONMENT
+        [sys.executable, SCRIPT, *map(str, arguments)], capture_output=True, text=True, cwd=cwd, env=ENVIRONMENT
     )
 
 
@@ -24,7 +24,7 @@ def test_the_last_weights_and_those_chosen_by_verdicts_predict_the_same_new_prog
     done = command("train", *words, "runs=kept", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     [run] = run_folders(tmp_path / "kept")
-    done = compare(run, "--out", tmp_path / "out", "--programs", 12)
+    done = compare(run, "--out", tmp_path / "out", "--programs", 12, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     summary = json.loads((tmp_path / "out" / "selection.json").read_text())
     [row] = summary["runs"]
@@ -40,6 +40,6 @@ def test_the_last_weights_and_those_chosen_by_verdicts_predict_the_same_new_prog
 
     for path in run.glob("checkpoints/last-*.ckpt"):
         path.unlink()
-    done = compare(run, "--out", tmp_path / "none")
+    done = compare(run, "--out", tmp_path / "none", cwd=tmp_path)
     assert done.returncode == 1
     assert "1 checkpoints to choose from; train it with trainer.checkpoints=8" in done.stderr
