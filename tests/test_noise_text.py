@@ -48,7 +48,7 @@ def test_a_swap_moves_and_loses_nothing(line, unit, seed):
 
 @given(LINES, UNITS, st.integers(0, 99))
 def test_outside_of_masks_spans_change_nothing(line, unit, seed):
-    noised = Spans(0, 0.3, 2.0, unit)(line, rng(seed))
+    noised = Spans(0, 0.3, unit, 2.0)(line, rng(seed))
     position = 0
     for part in noised.split(MASK):
         for character in "".join(part.split()):

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from composed.config.any_task import AnyTask, Folder, MaxLength, Named, data_files
 from composed.config.groups import Outputs
@@ -126,6 +126,19 @@ class Files(OfFolder):
 
 
 @dataclass(frozen=True, kw_only=True)
+class OfFolderOrGenerated(OfFolder):
+    """As `OfFolder`, where examples are generated without a folder. `generator`: the keys that say which."""
+
+    generator: ClassVar[tuple[str, ...]] = ("task.sizes",)
+
+    def unread(self, config: Whole) -> Iterator[tuple[str, Iterable[str]]]:
+        if self.folder:
+            yield f"task.folder={self.folder} has data of its own", self.generator
+        else:
+            yield "task.folder=null generates the test sets id and ood", ("task.tests",)
+
+
+@dataclass(frozen=True, kw_only=True)
 class LabelsSizes:
     train: Questions
     val: Questions
@@ -134,15 +147,9 @@ class LabelsSizes:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Labels(OfFolder):
+class Labels(OfFolderOrGenerated):
     labels: Literal["coarse", "fine"]
     sizes: LabelsSizes
-
-    def unread(self, config: Whole) -> Iterator[tuple[str, Iterable[str]]]:
-        if self.folder:
-            yield f"task.folder={self.folder} has data of its own", ("task.sizes",)
-        else:
-            yield "task.folder=null generates the test sets id and ood", ("task.tests",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,7 +171,8 @@ class MoleculesSizes:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Molecules(OfFolder):
+class Molecules(OfFolderOrGenerated):
+    generator: ClassVar[tuple[str, ...]] = ("task.grammar", "task.sizes", "task.order")
     order: Literal["parent", "any"]
     grammar: Nomenclature
     sizes: MoleculesSizes
@@ -176,9 +184,3 @@ class Molecules(OfFolder):
                 f"task.grammar.substituted_chain={self.grammar.substituted_chain}: no longer than "
                 f"task.grammar.chain={self.grammar.chain}, which chains without prefixes may have"
             )
-
-    def unread(self, config: Whole) -> Iterator[tuple[str, Iterable[str]]]:
-        if self.folder:
-            yield f"task.folder={self.folder} has data of its own", ("task.grammar", "task.sizes", "task.order")
-        else:
-            yield "task.folder=null generates the test sets id and ood", ("task.tests",)

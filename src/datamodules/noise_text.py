@@ -29,8 +29,8 @@ def joined(parts: Sequence[str]) -> str:
 
 
 @dataclass(frozen=True)
-class Deletion:
-    """An output stays as it is with probability `unchanged`; else each unit of it is lost with `probability`."""
+class _OfUnits:
+    """An output stays as it is with probability `unchanged`; else `noised` makes others of its units."""
 
     unchanged: float = 0.1
     probability: float = 0.15
@@ -42,68 +42,63 @@ class Deletion:
 
     def __call__(self, output: str, rng: random.Random) -> str:
         parts = units(output, self.unit)
-        if rng.random() >= self.unchanged:
-            parts = [part for part in parts if rng.random() >= self.probability]
-        return joined(parts)
+        return joined(parts if rng.random() < self.unchanged else self.noised(parts, rng))
+
+    def noised(self, parts: Sequence[str], rng: random.Random) -> Sequence[str]:
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
-class Swap:
-    """An output stays as it is with probability `unchanged`; else each unit, from left to right, changes places with
-    the next one with `probability`, and no unit is moved twice. A word is moved without the blank before it.
+class Deletion(_OfUnits):
+    """Each unit is lost with `probability`."""
+
+    def noised(self, parts: Sequence[str], rng: random.Random) -> Sequence[str]:
+        return [part for part in parts if rng.random() >= self.probability]
+
+
+@dataclass(frozen=True)
+class Swap(_OfUnits):
+    """Each unit, from left to right, changes places with the next one with `probability`, and no unit is moved twice.
+    A word is moved without the blank before it.
     """
 
-    unchanged: float = 0.1
     probability: float = 0.1
-    unit: Unit = "word"
 
-    def __post_init__(self) -> None:
-        check_probability("unchanged", self.unchanged)
-        check_probability("probability", self.probability)
-
-    def __call__(self, output: str, rng: random.Random) -> str:
-        parts = units(output, self.unit)
-        place = 0 if rng.random() >= self.unchanged else len(parts)
-        while place + 1 < len(parts):
+    def noised(self, parts: Sequence[str], rng: random.Random) -> Sequence[str]:
+        swapped, place = [*parts], 0
+        while place + 1 < len(swapped):
             if rng.random() < self.probability:
-                parts[place : place + 2] = _exchanged(parts[place], parts[place + 1], self.unit)
+                swapped[place : place + 2] = _exchanged(swapped[place], swapped[place + 1], self.unit)
                 place += 1
             place += 1
-        return joined(parts)
+        return swapped
 
 
 @dataclass(frozen=True)
-class Spans:
+class Spans(_OfUnits):
     """Lost passages, of unknown length: spans of units become one mask each, and spans of none insert a mask.
 
-    An output stays as it is with probability `unchanged`; else spans of Poisson lengths with mean `span` are drawn
-    until they cover `probability` of its units, at least one, and lie anywhere among the others, all places alike.
-    Source: Lewis et al. 2020, "BART".
+    Spans of Poisson lengths with mean `span` are drawn until they cover `probability` of the units, at least one, and
+    lie anywhere among the others, all places alike. Source: Lewis et al. 2020, "BART".
     """
 
-    unchanged: float = 0.1
     probability: float = 0.3
     span: float = 3.0
-    unit: Unit = "word"
 
     def __post_init__(self) -> None:
-        check_probability("unchanged", self.unchanged)
-        check_probability("probability", self.probability)
+        super().__post_init__()
         if not 1 <= self.span < 100:
             raise ConfigError(f"noise.span={self.span}: a mean number of units, must be from 1 to below 100")
 
-    def __call__(self, output: str, rng: random.Random) -> str:
-        parts = units(output, self.unit)
-        if not self.probability or rng.random() < self.unchanged:
-            return joined(parts)
-        left = min(max(1, round(self.probability * len(parts))), len(parts))
+    def noised(self, parts: Sequence[str], rng: random.Random) -> Sequence[str]:
+        left = min(max(1, round(self.probability * len(parts))), len(parts)) if self.probability else 0
         spans: list[int | None] = [None] * (len(parts) - left)  # None: a unit that stays
         while left:
             spans.append(min(poisson(self.span, rng), left))
             left -= spans[-1] or 0
         rng.shuffle(spans)
         source = iter(parts)
-        return joined([next(source) if span is None else _masked(source, span) for span in spans])
+        return [next(source) if span is None else _masked(source, span) for span in spans]
 
 
 def _exchanged(first: str, second: str, unit: Unit) -> tuple[str, str]:
