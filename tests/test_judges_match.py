@@ -55,6 +55,35 @@ def test_a_pattern_is_about_the_whole_output():
     assert judge.faults([{"text": "a" * (LONGEST + 1)}]) == [f"longer than {LONGEST} characters"]
 
 
+ENDLESS = "a" * 40 + "b"  # which (a+)+ tries to cut in 2^39 ways
+
+
+def test_a_pattern_that_never_ends_costs_a_verdict_and_is_named_with_its_output():
+    judge = Judge(pattern="(a+)+$", seconds=0.2)
+    rows = [row(n, "base", text, "aa") for n, text in enumerate(["aa", ENDLESS, "b", "a"])]
+    found = judge.judge(rows)
+    assert [(each.id, each.verdict) for each in found] == [
+        ("0-base", "correct"),
+        ("1-base", "not_judged"),
+        ("2-base", "invalid"),
+        ("3-base", "wrong"),
+    ]
+    said = f"judge.pattern=(a+)+$ took longer than 0.2 s of CPU time on {ENDLESS!r}; write it without"
+    assert found[1].diagnostics.startswith(said)
+    faults = judge.faults([{"text": text} for text in ("a", ENDLESS, "b")])
+    assert [faults[0], faults[2]] == ["", "'b' does not match (a+)+$"]
+    assert faults[1] == found[1].diagnostics
+
+
+def test_a_pattern_is_checked_before_any_output():
+    Judge(pattern="a+").check()
+    Judge().check()
+    with pytest.raises(JudgeError, match=r"judge\.pattern=\[: no regular expression"):
+        Judge(pattern="[").check()
+    with pytest.raises(JudgeError, match=r"judge\.labels=nowhere: no file"):
+        Judge(labels="nowhere").check()
+
+
 @pytest.mark.parametrize("judge", [Judge(labels="nowhere"), Judge(pattern="(")])
 def test_what_says_nothing_is_named(judge):
     with pytest.raises(JudgeError, match=r"judge\.(labels=nowhere: no file|pattern=\(: no regular expression)"):

@@ -84,18 +84,6 @@ def named(option: str, words: Sequence[str] = ()) -> AnyJudge:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Programs(AnyJudge):
-    outputs: ClassVar[frozenset[str]] = OF_TEXT
-    compare: Literal["exact", "tokens"]
-    seconds: Seconds
-    memory: Memory
-    workers: Workers | None
-    unsafe: Switch
-    shared: Switch
-    reuse: Switch
-
-
-@dataclass(frozen=True, kw_only=True)
 class Python(AnyJudge):
     outputs: ClassVar[frozenset[str]] = OF_TEXT
     compare: Literal["exact", "tokens"]
@@ -104,6 +92,13 @@ class Python(AnyJudge):
     workers: Workers | None
     unsafe: Switch
     reuse: Switch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Programs(Python):
+    """In C++, where several may be compiled together."""
+
+    shared: Switch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,6 +147,8 @@ class Match(AnyJudge):
     outputs: ClassVar[frozenset[str]] = OF_TEXT
     labels: str | None
     pattern: str | None
+    seconds: Seconds
+    workers: Workers | None
 
     @property
     def validity(self) -> bool:  # type: ignore[override]
@@ -162,7 +159,7 @@ class Match(AnyJudge):
         return self.labels == TRAIN
 
     def keys(self, targets: Sequence[str] = ()) -> dict[str, Any]:
-        return {"labels": [*targets] if self.reads_targets else self.labels, "pattern": self.pattern}
+        return super().keys() | ({"labels": [*targets]} if self.reads_targets else {})
 
     def files(self) -> Iterator[tuple[str, list[Path]]]:
         if self.labels and not self.reads_targets:

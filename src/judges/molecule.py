@@ -23,6 +23,7 @@ class Judge(TextJudge):
     noun: ClassVar[str] = "molecules"
     method: ClassVar[str] = "SMILES read by RDKit, and compared in their canonical form"
     remark: ClassVar[str] = "Invalid is what RDKit does not read or sanitise."
+    exhibit = "molecules"
     strict: ClassVar[bool] = False  # of the orders of the atoms, none is more right
 
     longest: int
@@ -45,7 +46,7 @@ class Judge(TextJudge):
 
     def _answers(self, items: Sequence[Any]) -> list[Answer]:
         keys = {"longest": self.longest}
-        found = answers("molecule", keys, items, seconds=self.seconds, memory=None, workers=self.workers)
+        found = answers("judges.molecule", keys, items, seconds=self.seconds, memory=None, workers=self.workers)
         return [self._failed(each) if isinstance(each, Failure) else (each[0], each[1]) for each in found]
 
     def _failed(self, failure: Failure) -> Answer:

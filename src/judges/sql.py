@@ -89,7 +89,7 @@ class Judge(TextJudge):
         keys = ("compare", "seconds", "memory", "longest", "rows")
         settings = {**{key: getattr(self, key) for key in keys}, "databases": [*places]}
         how: Any = {"memory": self.memory + BEYOND, "workers": self.workers}
-        found = answers("sql", settings, items, seconds=self.seconds + 1, **how)
+        found = answers("judges.sql", settings, items, seconds=self.seconds + 1, **how)
         return [self._failed(each) if isinstance(each, Failure) else (each[0], each[1]) for each in found]
 
     def _failed(self, failure: Failure) -> Answer:

@@ -1,7 +1,7 @@
 """Processes that work for a judge on what could crash, hang or take all memory: one item after the other is answered.
 
-A crash or a hang costs the item that it happened on, and no other. What an item is, and how it is answered, a module of
-this package says by its function `answerer(settings)`; items, answers and settings are values of JSON.
+A crash or a hang costs the item that it happened on, and no other. What an item is, and how it is answered, a module
+says by its function `answerer(settings)`; items, answers and settings are values of JSON.
 
     python -P -c "from composed.judges.workers import main; main()"    (started by `answers` alone)
 """
@@ -50,7 +50,7 @@ def answers(
     """The answer to each item, or the Failure, in their order.
 
     Args:
-        module: of this package, with `answerer(settings)`.
+        module: below `composed`, with `answerer(settings)`.
         seconds: of CPU time that an item may take, twenty times as long by the clock.
         memory: MiB that a process may ask for; None: any.
         workers: processes; None: one on each core.
@@ -212,7 +212,7 @@ def main() -> None:
     if start["memory"]:
         resource.setrlimit(resource.RLIMIT_AS, (start["memory"] * MEBIBYTE,) * 2)
     try:
-        answer = import_module(f"composed.judges.{start['module']}").answerer(start["settings"])
+        answer = import_module(f"composed.{start['module']}").answerer(start["settings"])
     except JudgeError as error:
         out.write(json.dumps(str(error)) + "\n")
         out.flush()
