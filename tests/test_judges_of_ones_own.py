@@ -88,6 +88,24 @@ def test_one_that_never_answers_is_given_up(judge):
         judge("raise SystemExit(3)").faults(rows("a"))
 
 
+def test_a_script_whose_interpreter_is_not_there_is_told_with_the_remedy(tmp_path):
+    require("A")
+    hidden = tmp_path / "hidden" / "python"
+    hidden.parent.mkdir()
+    hidden.symlink_to(sys.executable)
+    shim = tmp_path / "python"
+    shim.write_text(f'#!/bin/sh\nexec {hidden} "$@"\n')
+    shim.chmod(0o755)
+    (tmp_path / "check.py").write_text(LENGTHS)
+    words = f"{shim} {tmp_path / 'check.py'}"
+    [found] = Judge(program=words, seconds=0.2, memory=2048).judge(rows("b"))
+    assert found.verdict == "not_judged"
+    assert "exit code 127" in found.diagnostics
+    assert "Name the interpreter's own path in judge.program" in found.diagnostics
+    [seen] = Judge(program=words, seconds=0.2, memory=2048, unsafe=True).judge(rows("b"))
+    assert seen.verdict == "correct"
+
+
 def test_one_that_hangs_ends(judge, monkeypatch):
     monkeypatch.setattr(command, "STARTING", 4.0)
     text = LENGTHS.replace("    text, ", "    sys.stdout.flush()\n    while row['text'] == 'x': pass\n    text, ")

@@ -31,6 +31,11 @@ from composed.judges.toolchain import SYSTEM, open_toolchain
 ROWS_A_START = 64
 STARTING = 30.0  # seconds that the program has beside those for its rows
 IN_VAIN = 3  # starts without an answer, one after the other, until it is given up
+NOT_FOUND = (
+    "127 says that it starts a program which is not there: a script that finds an interpreter, as pyenv and conda have "
+    "them, does not see it in the box. Name the interpreter's own path in judge.program, which "
+    "`python -c 'import sys; print(sys.executable)'` prints, or name what is needed in judge.reads"
+)
 VERDICTS = ("correct", "invalid", "wrong")
 _PROGRAMS = ("/bin", "/usr/bin", "/usr/local/bin", "/usr/local/lib", "/usr/share", "/etc/alternatives", *SYSTEM)
 
@@ -197,4 +202,5 @@ def _ending(result: Result) -> str:
     if result.reason == TIME_LIMIT:
         return "the program took too long"
     how = f"was ended by signal {-result.exit}" if result.exit < 0 else f"ended with exit code {result.exit}"
-    return f"the program {how} without an answer for this row" + (f": {said}" if said else "")
+    remedy = f". {NOT_FOUND}" if result.exit == 127 else ""
+    return f"the program {how} without an answer for this row" + (f": {said}" if said else "") + remedy
