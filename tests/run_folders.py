@@ -45,6 +45,7 @@ def of_programs(counted: Counts) -> dict[str, Any]:
         "noun": "programs",
         "method": METHOD,
         "remark": REMARK,
+        "exhibit": Judge.exhibit,
         "verdicts": counted,
     }
 
@@ -60,6 +61,7 @@ def measured(values: Mapping[str, Any], examples: Mapping[str, int], measures: S
         "noun": "examples",
         "method": "",
         "remark": "",
+        "exhibit": "",
     }
 
 

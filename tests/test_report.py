@@ -106,7 +106,7 @@ def test_programs_are_those_of_the_first_run_that_predicts_through_the_denoiser(
 def test_programs_without_any_denoiser_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = write_run(tmp_path / "run", "baseline", counted=counts((5, 3)))
     assert main([str(run), "--programs", "3", "--out", str(tmp_path / "out")]) == 2
-    assert "none of the runs has programs of both" in capsys.readouterr().err
+    assert "none of the runs has texts of both" in capsys.readouterr().err
 
 
 def test_a_place_that_cannot_be_written_is_an_error_in_words(

@@ -7,7 +7,7 @@ from PIL import Image
 
 from composed.judges.scores import OUTPUTS, Measure
 from composed.reporting.background import configurations
-from composed.reporting.exhibits.glyphs import faces, strip
+from composed.reporting.exhibits.glyphs import Exhibit, faces, strip
 from composed.reporting.runs import find_runs
 from tests.run_folders import measured, write_run
 
@@ -31,7 +31,10 @@ def test_every_mode_shows_the_same_glyphs_of_a_face_in_the_order_of_characters(t
         if mode != "baseline":
             outputs["composition"] = np.ones((3, 4, 4), np.float16)
         np.savez(folder / "predictions-test.npz", target=target, labels=labels, **outputs)
-    seventh, ninth = faces(configurations(find_runs([tmp_path])[0]))
+    groups = configurations(find_runs([tmp_path])[0])
+    [section] = Exhibit().sections(groups, 0)
+    assert (section.anchor, section.shown) == ("images", faces(groups))
+    seventh, ninth = faces(groups)
     assert (seventh.number, ninth.number) == (7, 9)
     assert [each.label for each in seventh.strips] == [
         "target",

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from composed.errors import ConfigError, DataError
-from composed.reporting.exhibits.programs import MOST_LINES, code_lines, programs, pseudocode, read_examples
+from composed.reporting.exhibits.console import MOST_LINES, console
+from composed.reporting.exhibits.examples import read_examples
+from composed.reporting.exhibits.programs import code_lines, pseudocode
 from composed.reporting.runs import read_run
 from tests.run_folders import write_predictions, write_run
 
@@ -30,22 +32,22 @@ def make_run(folder: Path, in_distribution: list, out_of_distribution: list) -> 
 
 
 def shown(folder: Path, count: int, width: int = 120, terminal: bool = False) -> str:
-    console = Console(width=width, file=io.StringIO(), no_color=False, color_system="standard" if terminal else None)
-    console.print(programs(read_run(folder), count))
-    return console.file.getvalue()
+    screen = Console(width=width, file=io.StringIO(), no_color=False, color_system="standard" if terminal else None)
+    screen.print(console(read_run(folder), count))
+    return screen.file.getvalue()
 
 
 def titles(text: str) -> list[str]:
-    return [line.strip() for line in text.splitlines() if " program " in line]
+    return [line.strip() for line in text.splitlines() if " example " in line]
 
 
 def test_repaired_programs_come_first_in_turn_and_another_one_last(tmp_path: Path) -> None:
     folder = make_run(tmp_path / "run", [RIGHT, REPAIRED, REPAIRED, WRONG], [WRONG, BROKEN, REPAIRED])
     assert titles(shown(folder, 4)) == [
-        "ID program 1: repaired by Pi",
-        "OOD program 2: repaired by Pi",
-        "ID program 2: repaired by Pi",
-        "ID program 3: wrong both times",
+        "ID example 1: repaired by Pi",
+        "OOD example 2: repaired by Pi",
+        "ID example 2: repaired by Pi",
+        "ID example 3: wrong both times",
     ]
 
 
@@ -122,14 +124,14 @@ def test_pseudocode_is_one_statement_a_line_with_blocks_indented() -> None:
 def test_a_run_without_composition_has_nothing_side_by_side(tmp_path: Path) -> None:
     folder = make_run(tmp_path / "run", [{"base": (GOOD, "correct")}], [])
     with pytest.raises(ConfigError, match="not both an output"):
-        programs(read_run(folder))
+        console(read_run(folder))
 
 
 def test_missing_verdicts_are_named_with_the_command_that_writes_them(tmp_path: Path) -> None:
     folder = make_run(tmp_path / "run", [REPAIRED], [REPAIRED])
     (folder / "verdicts-ood.jsonl").unlink()
     with pytest.raises(DataError, match=r"verdicts-ood\.jsonl is missing; .*composed-evaluate"):
-        programs(read_run(folder))
+        console(read_run(folder))
 
 
 def test_verdicts_of_other_predictions_are_named_by_line(tmp_path: Path) -> None:
@@ -137,7 +139,7 @@ def test_verdicts_of_other_predictions_are_named_by_line(tmp_path: Path) -> None
     path = folder / "verdicts-id.jsonl"
     path.write_text("".join(reversed(path.read_text().splitlines(keepends=True))))
     with pytest.raises(DataError, match=r"verdicts-id\.jsonl:1: verdict of 0-composition, but prediction of 0-base"):
-        programs(read_run(folder))
+        console(read_run(folder))
 
 
 @pytest.mark.parametrize("last", ["", json.dumps("text")], ids=["missing", "no-object"])

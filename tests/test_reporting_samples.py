@@ -1,7 +1,8 @@
 from pathlib import Path
 
 from composed.reporting.background import configurations
-from composed.reporting.exhibits.samples import Samples, samples
+from composed.reporting.exhibits.programs import Exhibit
+from composed.reporting.exhibits.samples import Samples
 from composed.reporting.runs import find_runs
 from tests.run_folders import counts, write_predictions, write_run
 from tests.test_reporting_programs import BROKEN, REPAIRED, RIGHT, SOURCE, WRONG
@@ -16,7 +17,8 @@ def write(folder: Path, mode: str, examples: list, **settings) -> None:
 
 
 def shown(folder: Path, count: int) -> Samples | None:
-    return samples(configurations(find_runs([folder])[0]), count)
+    sections = Exhibit().sections(configurations(find_runs([folder])[0]), count)
+    return sections[0].shown if sections else None
 
 
 def test_every_case_has_its_turn_and_every_mode_shows_the_same_programs(tmp_path: Path) -> None:
@@ -44,7 +46,7 @@ def test_without_a_denoiser_there_is_one_output_and_no_fate(tmp_path: Path) -> N
     assert found is not None
     assert [(each.fate, each.verdict, len(each.outputs)) for each in found.shown] == [("", "correct", 1)] * 2
     assert found.fates == {}
-    assert all(token.kept for _, line in found.shown[0].outputs[0].lines for token in line)
+    assert all(token.kept for line in found.shown[0].outputs[0].lines for token in line)
 
 
 def test_runs_without_predictions_are_left_out(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from rich.console import Console
 from composed.cli.report import main
 from composed.datamodules.sanstype import load
 from composed.errors import DataError
-from composed.reporting.exhibits.programs import programs
+from composed.reporting.exhibits.console import console as shown_of
 from composed.reporting.formats import to_csv, to_latex, to_markdown
 from composed.reporting.runs import find_runs
 from composed.reporting.table import build_table
@@ -74,10 +74,10 @@ def test_the_report_of_a_run_is_whole_whatever_its_test_sets(tmp_path, sets, cap
 def test_programs_are_shown_of_every_test_set_in_turn(tmp_path, sets):
     (run, *_) = find_runs([write_runs(tmp_path, sets)]).runs
     console = Console(file=io.StringIO(), width=160)
-    console.print(programs(run, 2 * len(sets)))
+    console.print(shown_of(run, 2 * len(sets)))
     shown = console.file.getvalue()
     words = [{"id": "ID", "ood": "OOD"}.get(split, split) for split in sets]
-    assert all(f"{word} program 0: repaired by Pi" in shown for word in words)
+    assert all(f"{word} example 0: repaired by Pi" in shown for word in words)
     assert (f"{' and '.join(words)} in turn" in " ".join(shown.split())) == (len(sets) > 1)
 
 

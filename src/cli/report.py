@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--title", metavar="T", help="instead of the title that the runs give")
     parser.add_argument("--programs", type=int, default=0, metavar="N", help="also print N programs side by side")
     parser.add_argument(
-        "--samples", type=int, default=12, metavar="N", help="programs of each mode in report.html (default: 12)"
+        "--samples", type=int, default=12, metavar="N", help="examples of each mode in report.html (default: 12)"
     )
     parser.add_argument(
         "--wandb", choices=("offline", "online"), metavar="MODE", help="offline or online: also an artefact of W&B"

@@ -131,4 +131,4 @@ def score(predictions: Mapping[str, Path], norm: float) -> Scores:
                 outcomes.setdefault(output, {})[test] = of_faces
         examples[test] = len(target)
         tests[test] = digest(arrays["labels"].tobytes() + arrays["target"].tobytes())
-    return Scores(MEASURES, values, examples, tests, outcomes=outcomes)
+    return Scores(MEASURES, values, examples, tests, exhibit="glyphs", outcomes=outcomes)

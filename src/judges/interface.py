@@ -81,6 +81,7 @@ class TextJudge(Judge):
     noun: what an example is, in the plural.
     method: how right and wrong are told, for a title.
     remark: a sentence on the classes, below a table.
+    exhibit: how a report shows outputs, a module of composed.reporting.exhibits.
     classes: what each verdict counts as, in the order of a table's columns.
     strict: whether the share of outputs that are the gold ones says more than `correct` does.
     validity: whether it can tell valid outputs from others without a target.
@@ -90,6 +91,7 @@ class TextJudge(Judge):
     noun: ClassVar[str] = "outputs"
     method: ClassVar[str] = ""
     remark: ClassVar[str] = ""
+    exhibit: str = "text"
     classes: ClassVar[Mapping[str, str]] = KINDS
     strict: ClassVar[bool] = True
     validity: bool = True
@@ -133,6 +135,7 @@ class TextJudge(Judge):
             noun=self.noun,
             method=self.method,
             remark=self.remark,
+            exhibit=self.exhibit,
         )
 
 

@@ -26,6 +26,7 @@ class Judge(TextJudge):
     method: ClassVar[str] = "verdicts from compiling and running every program"
     remark: ClassVar[str] = "Runtime error includes the time, memory and output limits."
     classes = CPP
+    exhibit = "programs"
 
     needs = ("tests",)
 

@@ -42,6 +42,7 @@ class Scores:
     noun: what an example is, in the plural.
     method: how right and wrong are told, for a title; "" where the names of the measures say so.
     remark: a sentence on the measures, below a table; "" where none is needed.
+    exhibit: how a report shows outputs, a module of composed.reporting.exhibits; "" where it shows none.
     outcomes: `outcomes[output][test][measure]`, what a value is the mean of: a number for each example, or for each
     group of examples that belong together, in the same order for every output. Without them a table can tell no spread
     over the examples; measures that are no such mean have none.
@@ -55,6 +56,7 @@ class Scores:
     noun: str = "examples"
     method: str = ""
     remark: str = ""
+    exhibit: str = ""
     outcomes: Outcomes = field(default_factory=dict)
 
 

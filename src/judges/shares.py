@@ -55,6 +55,7 @@ def score(
     noun: str,
     method: str,
     remark: str,
+    exhibit: str = "",
 ) -> Scores:
     """Per test set the rows of predictions (`output`, `source`, `target`, `strict`, `known`, what is judged by).
 
@@ -84,7 +85,8 @@ def score(
     tests = {test: _digest(rows) for test, rows in predictions.items()}
     known = _known(predictions, verdicts)
     extra = {"verdicts": counts, **({"gold": gold} if gold else {}), **({"known": known} if known else {})}
-    told = {"noun": noun, "method": method, "remark": " ".join(filter(None, [STRICT_REMARK * strict, remark]))}
+    remark = " ".join(filter(None, [STRICT_REMARK * strict, remark]))
+    told = {"noun": noun, "method": method, "remark": remark, "exhibit": exhibit}
     measures = measures_of(classes, strict=strict)
     return Scores(measures, values, _examples(counts), tests, extra, outcomes=outcomes, **told)
 

@@ -17,8 +17,7 @@ from composed.judges.scores import Measure
 from composed.reporting import charts
 from composed.reporting.background import Curve, configurations, costs, curves, differences
 from composed.reporting.comparisons import Comparison as Decision
-from composed.reporting.exhibits.glyphs import faces
-from composed.reporting.exhibits.samples import samples
+from composed.reporting.exhibits.interface import exhibit_of
 from composed.reporting.formats import blocks, missing, notes, number, p_value, unlike
 from composed.reporting.runs import Run, split_name
 from composed.reporting.statistics import Estimate
@@ -68,10 +67,11 @@ class Drawing:
 
 
 def page(table: Table, runs: Sequence[Run], left_out: Mapping[Path, str], count: int) -> str:
-    """The file's text; `count` is the number of test programs to show of every mode."""
+    """The file's text; `count` is the number of test examples to show of every mode."""
     ordered = sorted(runs, key=reporting_order)
     groups = configurations(ordered)
     names = [group.name for group in groups]
+    exhibit = exhibit_of(ordered)
     environment = Environment(
         loader=PackageLoader("composed.reporting", "html"),
         autoescape=True,
@@ -107,8 +107,7 @@ def page(table: Table, runs: Sequence[Run], left_out: Mapping[Path, str], count:
         dashed={name: place >= COLOURS for place, name in enumerate(names)},
         costs=costs(groups),
         differences=differences(groups),
-        samples=samples(groups, count),
-        faces=faces(groups),
+        sections=exhibit.sections(groups, count) if exhibit else [],
         left_out=left_out,
         alone=_alone(table),
         classes=table.parts,

@@ -15,8 +15,8 @@ from composed.reporting.comparable import comparable
 from composed.reporting.compare import Compare
 from composed.reporting.comparisons import Family
 from composed.reporting.curve import draw_curve
-from composed.reporting.exhibits.programs import judged
-from composed.reporting.exhibits.programs import programs as side_by_side
+from composed.reporting.exhibits.console import console as side_by_side
+from composed.reporting.exhibits.console import judged
 from composed.reporting.formats import to_csv, to_csv_of_replicates, to_latex, to_markdown, to_rich
 from composed.reporting.missing import missing_runs
 from composed.reporting.plot import draw
@@ -84,5 +84,5 @@ def _run_to_show(runs: Sequence[Run]) -> Run:
     """The first run that predicts through the denoiser, else the first that has a composition at all."""
     candidates = [run for run in runs if "composition" in run.scores.values and judged(run)]
     if not candidates:
-        raise ConfigError("--programs puts f(x) and Pi(f(x)) side by side, but none of the runs has programs of both")
+        raise ConfigError("--programs puts f(x) and Pi(f(x)) side by side, but none of the runs has texts of both")
     return min(candidates, key=lambda run: run.own_output != "composition")

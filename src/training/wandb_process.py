@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from composed.errors import ComposedError
-from composed.reporting.exhibits.programs import read_examples
+from composed.reporting.exhibits.examples import read_examples
 from composed.runs.facts import Facts
 from composed.system.console import say
 from composed.system.files import read_json

@@ -1,1 +1,1 @@
-"""What a report shows beside its numbers: programs side by side, images; chosen by what lies in the run folders."""
+"""What a page shows of outputs beside their numbers: programs side by side, molecules, images; by what a judge says."""

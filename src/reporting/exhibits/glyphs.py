@@ -13,6 +13,8 @@ from PIL import Image
 
 from composed.judges.scores import OUTPUTS
 from composed.reporting.background import Configuration, side_by_side
+from composed.reporting.exhibits import interface
+from composed.reporting.exhibits.interface import Section
 from composed.reporting.table import row_name, variant_words
 
 FACES, GLYPHS = 6, 20
@@ -31,6 +33,12 @@ class Face:
     width: int  # pixels of a strip
     height: int
     strips: list[Strip]
+
+
+class Exhibit(interface.Exhibit):
+    def sections(self, groups: Sequence[Configuration], count: int) -> list[Section]:
+        shown = faces(groups)
+        return [Section("images", "Images", "glyphs.html", shown)] if shown else []
 
 
 def faces(groups: Sequence[Configuration]) -> list[Face]:

@@ -1,31 +1,68 @@
-"""Programs for a page: the same test programs as every mode predicts them, chosen by a rule that the page states."""
+"""Test examples for a page: the same ones as every mode predicts them, chosen by a rule that the page states."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from composed.errors import DataError
 from composed.judges.shares import class_among
 from composed.reporting.background import Configuration, side_by_side
-from composed.reporting.exhibits.programs import Example, Token, compared, pseudocode, read_examples
+from composed.reporting.exhibits.examples import Example, read_examples
 from composed.reporting.runs import Run, split_name
 
 MOST_DIAGNOSTICS = 400  # characters
 
+# By the name of its configuration a run, and the examples of each of its test sets.
+Read = dict[str, tuple[Run, dict[str, list[Example]]]]
+
+
+class Token(NamedTuple):
+    """A token as it is shown: the gap before it, and whether the other output has it too."""
+
+    gap: str
+    text: str
+    kept: bool
+
+
+Lines = list[list[Token]]
+
+
+class Shown(NamedTuple):
+    """How an exhibit shows an example: what its input is called, its lines, the gold output, and each output."""
+
+    given: str
+    source: list[str]
+    gold: Lines
+    outputs: dict[str, Lines]
+
+
+class Picture(NamedTuple):
+    """An image as data:, "" where none could be made, and its pixels."""
+
+    uri: str
+    width: int
+    height: int
+
 
 @dataclass(frozen=True)
 class Output:
-    """One program: `lines` of (depth, tokens), and what was wrong with it."""
+    """One text: its lines, what the judge says of it, and a picture of it, where its kind has any."""
 
     name: str
     verdict: str
-    lines: list[tuple[int, list[Token]]]
-    diagnostics: str
+    lines: Lines
+    diagnostics: str = ""
+    picture: Picture | None = None
+
+    @property
+    def text(self) -> str:
+        return "\n".join("".join(token.gap + token.text for token in line) for line in self.lines)
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A test program in one mode; `verdict` is that of the mode's own output."""
+    """A test example in one mode; `verdict` is that of the mode's own output, `gold` has none."""
 
     mode: str
     replicate: int
@@ -33,49 +70,63 @@ class Sample:
     number: int
     fate: str
     verdict: str
+    given: str
     source: list[str]
+    gold: Output | None
     outputs: list[Output]
 
     @property
     def length(self) -> int:
-        return sum(len(tokens) for _, tokens in self.outputs[0].lines)
+        return sum(map(len, self.outputs[0].lines))
 
     @property
     def words(self) -> str:
         """What a search looks through."""
-        tokens = [token.text for output in self.outputs for _, line in output.lines for token in line]
+        shown = [*self.outputs, *([self.gold] if self.gold else [])]
+        tokens = [token.text for output in shown for line in output.lines for token in line]
         return " ".join([*self.source, *tokens]).lower()
 
 
 @dataclass(frozen=True)
 class Samples:
+    """noun: what examples are, in the plural; fates: of all test examples: mode: what became of them: number; note:
+    what a person should know of how they are shown.
+    """
+
+    noun: str
     shown: list[Sample]
     rule: str
-    fates: dict[str, dict[str, int]]  # of all test programs: mode: what became of them: number
+    fates: dict[str, dict[str, int]]
+    note: str = ""
 
 
-def samples(groups: Sequence[Configuration], count: int) -> Samples | None:
-    """About `count` test programs of one replicate, as every mode that has it predicts them.
-
-    None where no mode has judged predictions.
-    """
-    read = {}
+def read_runs(groups: Sequence[Configuration]) -> Read:
+    """Those that have judged predictions, on the same examples."""
+    read: Read = {}
     for name, run in side_by_side(groups).items() if groups else ():
         try:
             read[name] = run, {split: read_examples(run.folder, split) for split in run.scores.examples}
         except DataError:
             continue
-    if not read or not count:
+    return read
+
+
+def leading(read: Read) -> str:
+    """The first that predicts through the denoiser, else the first that has one at all."""
+    return min(read, key=lambda name: (read[name][0].own_output != "composition", not _fates(read[name])))
+
+
+def samples(read: Read, count: int, show: Callable[[Example], Shown]) -> Samples | None:
+    """About `count` test examples of one replicate, as every mode that has it predicts them; None of no example."""
+    if not count:
         return None
-    name = min(
-        read, key=lambda candidate: (read[candidate][0].own_output != "composition", not _fates(read[candidate]))
-    )
+    name = leading(read)
     leader = read[name]
     chosen = {
         split: _in_turn(leader[0], fates_of, -(-count // len(leader[1]))) for split, fates_of in leader[1].items()
     }
     shown = [
-        _sample(name, run, by_number[number])
+        _sample(name, run, by_number[number], show)
         for split, numbers in chosen.items()
         for number in numbers
         for name, (run, examples) in read.items()
@@ -83,10 +134,11 @@ def samples(groups: Sequence[Configuration], count: int) -> Samples | None:
         if number in by_number
     ]
     rule = (
-        f"Not a random sample: the first programs of the test files that are, in turn, each of the cases that {name}, "
-        f"replicate {leader[0].replicate}, knows. Every mode shows the same programs."
+        "Not a random sample: the first examples of the test files that are, in turn, each of the cases that "
+        f"{name}, replicate {leader[0].replicate}, knows. Every mode shows the same ones."
     )
-    return Samples(shown, rule, {name: fates for name, fates_of in read.items() if (fates := _fates(fates_of))})
+    fates = {name: fates for name, fates_of in read.items() if (fates := _fates(fates_of))}
+    return Samples(leader[0].scores.noun, shown, rule, fates)
 
 
 def _fates(read: tuple[Run, dict[str, list[Example]]]) -> dict[str, int]:
@@ -102,7 +154,8 @@ def _in_turn(run: Run, examples: Sequence[Example], count: int) -> list[int]:
     return sorted(sorted(places, key=lambda number: places[number])[:count])
 
 
-def _sample(mode: str, run: Run, example: Example) -> Sample:
+def _sample(mode: str, run: Run, example: Example, show: Callable[[Example], Shown]) -> Sample:
+    shown = show(example)
     return Sample(
         mode,
         run.replicate,
@@ -110,10 +163,12 @@ def _sample(mode: str, run: Run, example: Example) -> Sample:
         example.number,
         example.fate,
         _class(run, example, run.own_output),
-        pseudocode(example.source),
+        shown.given,
+        shown.source,
+        Output("gold", "", shown.gold) if shown.gold else None,
         [
             Output(output, _class(run, example, output), lines, _diagnostics(example, output))
-            for output, lines in compared(example).items()
+            for output, lines in shown.outputs.items()
         ],
     )
 

@@ -29,7 +29,7 @@ on("#strips", "change", (form) => {
 });
 
 const PAGE = 6;
-const programs = [...document.querySelectorAll("#programs article")];
+const examples = [...document.querySelectorAll("#examples article")];
 const more = document.querySelector("#more");
 const inOrder = {
   "": () => 0,
@@ -41,14 +41,14 @@ let most = PAGE;
 
 function show(form) {
   const words = form.words.value.toLowerCase().split(/\s+/);
-  const sorted = [...programs].sort(inOrder[form.order.value]);
-  const fits = (program) =>
-    ["mode", "verdict", "fate", "split"].every((key) => !form[key].value || form[key].value === program.dataset[key]) &&
-    words.every((word) => program.dataset.words.includes(word));
+  const sorted = [...examples].sort(inOrder[form.order.value]);
+  const fits = (example) =>
+    ["mode", "verdict", "fate", "split"].every((key) => !form[key].value || form[key].value === example.dataset[key]) &&
+    words.every((word) => example.dataset.words.includes(word));
   const found = sorted.filter(fits);
-  for (const program of programs) program.hidden = true;
-  for (const program of found.slice(0, most)) program.hidden = false;
-  document.querySelector("#programs").append(...sorted);
+  for (const example of examples) example.hidden = true;
+  for (const example of found.slice(0, most)) example.hidden = false;
+  document.querySelector("#examples").append(...sorted);
   form.querySelector("output").textContent = `${Math.min(most, found.length)} of ${found.length} shown`;
   document.querySelector(".none-left").hidden = found.length > 0;
   more.hidden = found.length <= most;
