@@ -100,7 +100,7 @@ def test_programs_are_those_of_the_first_run_that_predicts_through_the_denoiser(
     assert main([str(runs), "--programs", "2", "--out", str(tmp_path / "out")]) == 0
     printed = capsys.readouterr().out
     assert f"Programs of {runs / 'composed-0'}" in printed.replace("\n", " ").replace("  ", " ")
-    assert "OOD program 0: repaired by Pi" in printed
+    assert "OOD example 0: repaired by Pi" in printed
 
 
 def test_programs_without_any_denoiser_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
