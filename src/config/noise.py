@@ -164,6 +164,7 @@ class Chain(Group):
 
 SCHEMAS: dict[str, type] = {
     "composed.datamodules.noise.TemplateNoise": TemplateNoise,
+    "composed.datamodules.python.noise.PythonTemplate": TemplateNoise,
     "composed.datamodules.noise.RandomDeletion": HiddenTokens,
     "composed.datamodules.noise.Masking": HiddenTokens,
     "composed.datamodules.noise.Infilling": Infilling,

@@ -9,7 +9,7 @@ from composed.config.groups import EVERY, is_kind, setting
 from composed.config.other_tasks import Fonts, Staircase
 from composed.config.rules import Choice, Rest
 from composed.config.structure import LEFT_OUT, LeftOut
-from composed.config.text_tasks import Files, Labels, Molecules, SansType, Spoc
+from composed.config.text_tasks import Files, InPython, InSql, Labels, Molecules, SansType, Spoc
 from composed.config.whole import Whole
 from composed.errors import ConfigError
 
@@ -45,10 +45,12 @@ class OwnKind(OwnTask, NoText):
 
 SCHEMAS: dict[str, type] = {
     "sanstype": SansType,
+    "python": InPython,
     "spoc": Spoc,
     "files": Files,
     "labels": Labels,
     "molecules": Molecules,
+    "sql": InSql,
     "fonts": Fonts,
     "staircase": Staircase,
 }
@@ -58,4 +60,5 @@ def _select(node: Mapping[str, Any]) -> type:
     return SCHEMAS.get(str(node.get("name"))) or {"text": OwnTask}.get(str(node.get("kind")), OwnKind)
 
 
-Task = Annotated[SansType | Spoc | Files | Labels | Molecules | Fonts | Staircase | OwnTask | OwnKind, Choice(_select)]
+OfText = SansType | InPython | Spoc | Files | Labels | Molecules | InSql
+Task = Annotated[OfText | Fonts | Staircase | OwnTask | OwnKind, Choice(_select)]

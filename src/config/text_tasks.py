@@ -14,9 +14,20 @@ from composed.errors import ConfigError
 Programs = Annotated[int, above(0), Unit("programs")]
 Questions = Annotated[int, above(0), Unit("questions")]
 Drawn = Annotated[int, above(0), Unit("molecules")]
+Queries = Annotated[int, above(0), Unit("queries")]
 Characters = Annotated[int, above(0), Unit("characters")]
 Inputs = Annotated[int, above(0), Unit("inputs"), Silent("denoiser")]
+FOR_ANY_TEXT = "for any text are noise=words, characters, deletion, swap and spans"
 TEMPLATE = "composed.datamodules.noise.TemplateNoise"
+
+
+def refuse_template(task: AnyTask, config: Whole, valid: str) -> None:
+    """Raises ConfigError for the noise that knows the statements of task=sanstype alone."""
+    if getattr(config.noise, "_target_", "") == TEMPLATE:
+        raise ConfigError(
+            f"noise=template: it knows the statements of task=sanstype, and leaves what task={task.name} has as it is; "
+            f"valid {valid}"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +69,22 @@ class SansType(OfText):
     def unread(self, config: Whole) -> Iterator[tuple[str, Iterable[str]]]:
         if self.folder:
             yield f"task.folder={self.folder} has data of its own", ("task.grammar", "task.sizes", "task.seed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class InPython(AnyTask):
+    """task=python."""
+
+    kind: Outputs
+    data: Folder
+    seed: Seed
+    max_length: MaxLength
+    grammar: Grammar
+    sizes: SansTypeSizes
+    inputs: Inputs
+
+    def agree(self, config: Whole) -> None:
+        refuse_template(self, config, "here are noise=template_python, and what fits any text, such as noise=words")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,11 +134,7 @@ class OfFolder(AnyTask):
             raise ConfigError(f"task.folder={self.folder}: no such folder")
         if self.tests == []:
             raise ConfigError("task.tests=[]: nothing would be tested; name a test set, or null for all that are there")
-        if getattr(config.noise, "_target_", "") == TEMPLATE:
-            raise ConfigError(
-                f"noise=template: it knows the statements of task=sanstype, and leaves what task={self.name} has as it "
-                "is; valid for any text are noise=words, characters, deletion, swap and spans"
-            )
+        refuse_template(self, config, FOR_ANY_TEXT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,3 +207,37 @@ class Molecules(OfFolderOrGenerated):
                 f"task.grammar.substituted_chain={self.grammar.substituted_chain}: no longer than "
                 f"task.grammar.chain={self.grammar.chain}, which chains without prefixes may have"
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Questioning:
+    """The grammar of task=sql."""
+
+    schemas: Annotated[int, within(1, 7, high_open=False), Unit("schemas")]
+    conditions: Annotated[int, within(0, 3, high_open=False), Unit("conditions")]
+    rows: Annotated[int, within(4, 20, high_open=False), Unit("rows")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SqlSizes:
+    train: Annotated[Queries, Silent("denoiser")]
+    val: Queries
+    test: Queries
+    ood_joins: Queries
+    ood_wordings: Queries
+    unlabeled: Queries
+    unlabeled_val: Queries
+
+
+@dataclass(frozen=True, kw_only=True)
+class InSql(AnyTask):
+    """task=sql."""
+
+    kind: Outputs
+    seed: Seed
+    max_length: MaxLength
+    grammar: Questioning
+    sizes: SqlSizes
+
+    def agree(self, config: Whole) -> None:
+        refuse_template(self, config, FOR_ANY_TEXT)

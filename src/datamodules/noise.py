@@ -14,6 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
+from typing import ClassVar
 
 from composed.errors import ConfigError
 
@@ -69,11 +70,13 @@ class TemplateNoise:
 
     A program stays as it is with probability `unchanged`; else 1..`max_draws` draws with replacement choose
     statements, and each becomes one of the corruptions of its kind, of which some are the statement itself.
-    A statement of no known kind stays.
+    A statement of no known kind stays. `framed`: the segments at either end that are of every program.
     """
 
     unchanged: float = 0.1
     max_draws: int = 3
+
+    framed: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         check_probability("unchanged", self.unchanged)
@@ -82,11 +85,15 @@ class TemplateNoise:
 
     def __call__(self, program: str, rng: random.Random) -> str:
         segments = _segments(program)
-        slots = range(1, len(segments) - 1)
+        slots = range(self.framed, len(segments) - self.framed)
         if slots and rng.random() >= self.unchanged:
             for i in sorted(set(rng.choices(slots, k=rng.randint(1, self.max_draws)))):
-                segments[i] = _corrupt(segments[i], rng)
+                segments[i] = self.corrupted(segments[i], rng)
         return _line(segments)
+
+    def corrupted(self, statement: str, rng: random.Random) -> str:
+        """A statement with a mistake of its kind."""
+        return _corrupt(statement, rng)
 
 
 @dataclass(frozen=True)

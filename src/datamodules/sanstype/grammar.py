@@ -146,10 +146,19 @@ def vocabulary(*, seed: int, grammar: Grammar) -> list[str]:
     """
     values = (value for of_type in VALUES.values() for value in of_type)
     words = " ".join((HEADER, FOOTER, "$ ~ TAB", *TYPES, *NAMES, *FUNCTIONS, *values))
-    parts = {"t": TYPES[0], "v": NAMES[0], "w": NAMES[1], "x": VALUES["int"][0], "f": FUNCTIONS[0]}
-    phrases = [form.format(**parts) for table in (CODE, _ID) for forms in table.values() for form in forms]
     examples = generate(1000, seed=seed, split="vocabulary", grammar=grammar)
-    return [words, *phrases, *(text for example in examples for text in (example.source, example.target))]
+    texts = (text for example in examples for text in (example.source, example.target))
+    return [words, *_phrases(CODE), *pseudocode(), *texts]
+
+
+def pseudocode() -> list[str]:
+    """A statement in every in-distribution wording."""
+    return _phrases(_ID)
+
+
+def _phrases(table: _Table) -> list[str]:
+    parts = {"t": TYPES[0], "v": NAMES[0], "w": NAMES[1], "x": VALUES["int"][0], "f": FUNCTIONS[0]}
+    return [form.format(**parts) for forms in table.values() for form in forms]
 
 
 def _draw(rng: random.Random, grammar: Grammar, wording: _Table) -> Example:
