@@ -70,10 +70,13 @@ TABLE = $(BIN)/composed-table $(if $(JOBS),--jobs $(JOBS)) $(if $(RETRY),--retry
 SETTINGS = profile=$(PROFILE) trainer=$(TRAINER) $(if $(REPLICATES),replicate=$(call list,$(REPLICATES))) \
 	$(if $(filter-out all,$(MODES)),finetuning=$(call list,$(MODES)))
 
-tables: table-sanstype table-spoc table-fonts table-molecules figure-staircase $(ABLATIONS)  ## all of these, which takes days
+tables: table-sanstype table-python table-spoc table-fonts table-molecules table-sql figure-staircase $(ABLATIONS)  ## all of these, which takes days
 
 table-sanstype: $(INSTALLED)  ## PROFILE=quick REPLICATES="0 1 2" MODES="..." or all, TRAINER=cpu, JOBS=2 at a time; RETRY=1: failed runs too; DRY=1: only says what is to do
 	$(TABLE) sanstype$(if $(filter all,$(MODES)),-modes) $(SETTINGS)
+
+table-python: $(INSTALLED)  ## the same examples in Python: the same
+	$(TABLE) python $(SETTINGS)
 
 table-spoc: $(INSTALLED)  ## pseudocode of people: the same; SPOC=FOLDER of the SPoC release, data/spoc by default
 	$(TABLE) spoc $(SETTINGS) $(if $(SPOC),task.folder=$(SPOC))
@@ -84,6 +87,9 @@ table-fonts: $(if $(FONTS_FACES),$(EXTRAS),$(INSTALLED))  ## glyphs: the same; F
 
 table-molecules: $(EXTRAS)  ## names of molecules to SMILES: the same
 	$(TABLE) molecules $(SETTINGS)
+
+table-sql: $(INSTALLED)  ## questions to SQL: the same
+	$(TABLE) sql $(SETTINGS)
 
 figure-staircase: $(INSTALLED)  ## the theory in a picture: REPLICATES="0 1 2", about two minutes
 	$(TABLE) staircase --no-report $(if $(REPLICATES),replicate=$(call list,$(REPLICATES)))
@@ -150,5 +156,5 @@ $(PACKAGE):
 machine:
 	@PYTHON="$(PYTHON)" scripts/install.sh machine
 
-.PHONY: help setup setup-all update demo test test-all test-faults test-newest lint types fairseq docs tables table-sanstype table-spoc table-fonts table-molecules figure-staircase $(ABLATIONS) \
+.PHONY: help setup setup-all update demo test test-all test-faults test-newest lint types fairseq docs tables table-sanstype table-python table-spoc table-fonts table-molecules table-sql figure-staircase $(ABLATIONS) \
 	bench bench-quick bench-estimators bench-fonts bench-spoc bench-scaling bench-judge clean machine

@@ -55,6 +55,16 @@ def test_labels_go_from_generated_questions_to_a_result(config):
     assert gold <= {"PLACE", "PERSON", "NUMBER", "THING", "REASON"}
 
 
+def test_python_and_sql_go_from_generated_examples_to_a_result(config, tmp_path):
+    few = "schedules.pretrained.updates=4", "pretraining.optim.updates=4"
+    python, sql = trained(config("task=python", f"task.data={tmp_path}", *few)), trained(config("task=sql", *few))
+    assert Result.read(python.result).scores.examples == {"id": 8, "ood": 8}
+    assert Result.read(sql.result).scores.examples == {"id": 8, "ood_joins": 8, "ood_wordings": 8}
+    rows = [*read_lines(python.predictions("ood"))]
+    assert all(row["tests"] and row["code"].endswith("\n") and "$" not in row["code"] for row in rows)
+    assert all("CREATE TABLE" in row["database"] for row in read_lines(sql.predictions("ood_joins")))
+
+
 def test_a_text_of_several_lines_is_learned_as_a_line_and_judged_and_told_as_it_is(config, tmp_path):
     text = "def f():\n    return 1"
     row = json.dumps({"source": "one", "target": text})
@@ -101,6 +111,8 @@ def test_what_any_text_cannot_have_is_refused_before_anything_is_read(config, tm
         (("task=files", f"task.folder={tmp_path}/none"), "no such folder"),
         (("task=labels", "task.folder=/none"), "no such folder"),
         (("task=files", f"task.folder={tmp_path}", "noise=template"), "noise=template: it knows .*noise=words"),
+        (("task=python", "noise=template"), "what task=python has as it is; valid here are noise=template_python"),
+        (("task=sql", "noise=template"), "what task=sql has as it is; valid for any text are noise=words"),
         (("task=files", f"task.folder={tmp_path}", "task.tests=[]"), "nothing would be tested"),
         (("task=labels", "noise=from_errors", "noise.run=none"), "noise.run=none: no folder of a run"),
     ):

@@ -100,6 +100,18 @@ def test_code_is_indented_by_its_braces() -> None:
     ]
 
 
+def test_code_without_braces_is_indented_by_its_marks() -> None:
+    text = "a = 1 $ if a : $ ~ def block ( ) : $ ~ ~ b = ~ 2 $ ~ block ( ) $ print ( a )"
+    assert [(line.depth, " ".join(line.tokens)) for line in code_lines(text)] == [
+        (0, "a = 1"),
+        (0, "if a :"),
+        (1, "def block ( ) :"),
+        (2, "b = 2"),
+        (1, "block ( )"),
+        (0, "print ( a )"),
+    ]
+
+
 @given(st.text(alphabet='{}();$~ a"', max_size=60))
 def test_no_token_is_lost_however_malformed_the_program(text: str) -> None:
     lines = code_lines(text)

@@ -12,7 +12,7 @@ from composed.reporting.exhibits.text import Piece
 
 
 class Line(NamedTuple):
-    """A line of C++: the number of braces open around it, and its tokens."""
+    """A line of a program: the number of braces open around it or, outside all, of marks before it; and its tokens."""
 
     depth: int
     tokens: list[str]
@@ -45,22 +45,27 @@ def pseudocode(source: str) -> list[str]:
 
 
 def code_lines(text: str) -> list[Line]:
-    """C++ tokens as lines, broken at `$`, at braces and at semicolons outside parentheses; never fails."""
-    statements: list[list[str]] = [[]]
-    for slot in text.replace("~", " ").split("$"):
+    """Tokens of C++ or Python as lines, broken at `$`, at braces and at semicolons outside parentheses; never fails.
+
+    `~` before a statement indents it where no brace does.
+    """
+    statements: list[tuple[int, list[str]]] = []
+    for slot in text.split("$"):
+        marks = slot[: len(slot) - len(slot.lstrip("~ "))].count("~")
+        statements.append((marks, []))
         parentheses = 0
-        for token in slot.split():
+        for token in slot.replace("~", " ").split():
             parentheses += token.count("(") - token.count(")")
             if token.startswith("}"):
-                statements.append([])
-            statements[-1].append(token)
+                statements.append((marks, []))
+            statements[-1][1].append(token)
             if token[-1] in "{}" or (token[-1] == ";" and parentheses <= 0):
-                statements.append([])
-        statements.append([])
+                statements.append((marks, []))
     lines = []
     depth = 0
-    for tokens in filter(None, statements):
-        depth = max(depth - tokens[0].startswith("}"), 0)
-        lines.append(Line(depth, tokens))
-        depth += tokens[-1].endswith("{")
+    for marks, tokens in statements:
+        if tokens:
+            depth = max(depth - tokens[0].startswith("}"), 0)
+            lines.append(Line(depth or marks, tokens))
+            depth += tokens[-1].endswith("{")
     return lines
