@@ -1,4 +1,4 @@
-"""task=sql: queries say what questions ask, tell on their databases, and what is held out is nowhere in the training."""
+"""task=sql: queries say what questions ask and tell on their rows; what is held out is nowhere in the training."""
 
 import random
 import re

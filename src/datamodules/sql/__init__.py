@@ -1,8 +1,8 @@
 """Questions about small schemas to SQL, generated, each with the database that its query is asked on.
 
 A question is words between blanks, and a query is one line of tokens. In the test set `ood_joins` every query joins
-tables that no training query joins; in `ood_wordings` the questions are worded as no training question is. Unlabeled are
-queries of all joins, but none of another split; they are not asked, so some give nothing.
+tables that no training query joins; in `ood_wordings` the questions are worded as no training question is. Unlabeled
+are queries of all joins, but none of another split; they are not asked, so some give nothing.
 """
 
 import random
@@ -52,9 +52,7 @@ class _Generator:
 
     def __init__(self, seed: int, *, schemas: int, conditions: int, rows: int) -> None:
         self.seed, self.conditions = seed, conditions
-        self.databases = {
-            theme: Database(theme, database(theme, seed=seed, rows=rows)) for theme in THEMES[:schemas]
-        }
+        self.databases = {theme: Database(theme, database(theme, seed=seed, rows=rows)) for theme in THEMES[:schemas]}
         self.known: set[str] = set()
 
     def split(self, name: str, size: int) -> Split:

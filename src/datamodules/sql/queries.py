@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 from composed.datamodules.sql.schemas import Table, Theme
@@ -57,7 +58,7 @@ class Query:
     def joins(self) -> tuple[tuple[str, str], ...]:
         """Pairs of tables that it joins."""
         names = [table.name for table in self.tables]
-        return tuple(zip(names, names[1:], strict=False))
+        return tuple(pairwise(names))
 
     def sql(self) -> str:
         """A line of tokens between blanks."""

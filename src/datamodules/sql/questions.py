@@ -53,7 +53,10 @@ WORDINGS: Mapping[str, tuple[Sequence[str], Sequence[str]]] = {
     ),
     "count of each": (
         ("how many {rows}{where} are there for each {group} ?",),
-        ("for each {group} give the number of all {rows}{where} .", "of each {group} how many {rows}{where} are there ?"),
+        (
+            "for each {group} give the number of all {rows}{where} .",
+            "of each {group} how many {rows}{where} are there ?",
+        ),
     ),
     "function of each": (
         ("what is the {function} {of} of the {rows}{where} for each {group} ?",),
@@ -107,7 +110,11 @@ def draw(rng: random.Random, route: Route, database: Database, conditions: int, 
         query = _KINDS[kind](rng, route.tables)
         where = [_condition(rng, route.tables, database) for _ in range(rng.randint(0, conditions))]
         query = replace(query, where=tuple(where))
-        if len({condition.column for condition in where}) == len(where) and _says_nothing_twice(query) and _reaches(query):
+        if (
+            len({condition.column for condition in where}) == len(where)
+            and _says_nothing_twice(query)
+            and _reaches(query)
+        ):
             return _asked(rng, kind, query, ood), query
 
 

@@ -1,7 +1,7 @@
 """Small schemas on a theme each: three tables in a chain, their columns, and rows that are drawn.
 
 A table has a key `id`, a column of names that no two rows share, columns of words and columns of numbers, in which no
-number is there twice, so that rows are never ordered by chance. All but the first have a foreign key to the table above.
+number is there twice, so that rows are never ordered by chance. All but the first have a foreign key to the one above.
 """
 
 import random
@@ -76,16 +76,17 @@ _PERSONS = """
 ada alan grace emmy carl marie isaac leonhard sofia kurt henri mary niels lise max rosa
 ines omar yuki pablo nora felix hana igor
 """
-_FIRST, _SECOND = "long quiet golden broken distant wild hidden".split(), "river winter garden letter tower mirror".split()
+_FIRST, _SECOND = (
+    ["long", "quiet", "golden", "broken", "distant", "wild", "hidden"],
+    ["river", "winter", "garden", "letter", "tower", "mirror"],
+)
 NAMES = {
     "name": tuple(_PERSONS.split()),
     "title": tuple(f"{first} {second}" for first in _FIRST for second in _SECOND),
     "code": tuple(f"{letter}{number}" for letter in "kmqx" for number in range(10, 20)),
 }
 WORDS = {name: tuple(words) for name, *words in map(str.split, _WORDS.strip().splitlines())}
-RANGES = {
-    name: range(int(low), int(high) + 1) for name, low, high in map(str.split, _NUMBERS.strip().splitlines())
-}
+RANGES = {name: range(int(low), int(high) + 1) for name, low, high in map(str.split, _NUMBERS.strip().splitlines())}
 
 
 @dataclass(frozen=True)
@@ -128,8 +129,7 @@ def database(theme: Theme, *, seed: int, rows: int) -> str:
     rng = random.Random(f"sql/{seed}/rows/{theme[0].name}")
     counts = (rows // 2, rows, 2 * rows)
     return "\n".join(
-        _table(table, count, above, rng)
-        for table, count, above in zip(theme, counts, (0, *counts), strict=False)
+        _table(table, count, above, rng) for table, count, above in zip(theme, counts, (0, *counts), strict=False)
     )
 
 
