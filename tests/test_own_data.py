@@ -56,8 +56,7 @@ def test_labels_go_from_generated_questions_to_a_result(config):
 
 
 def test_python_and_sql_go_from_generated_examples_to_a_result(config, tmp_path):
-    few = "schedules.pretrained.updates=4", "pretraining.optim.updates=4"
-    python, sql = trained(config("task=python", f"task.data={tmp_path}", *few)), trained(config("task=sql", *few))
+    python, sql = trained(config("task=python", f"task.data={tmp_path}")), trained(config("task=sql"))
     assert Result.read(python.result).scores.examples == {"id": 8, "ood": 8}
     assert Result.read(sql.result).scores.examples == {"id": 8, "ood_joins": 8, "ood_wordings": 8}
     rows = [*read_lines(python.predictions("ood"))]

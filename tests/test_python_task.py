@@ -3,6 +3,7 @@
 import contextlib
 import io
 import random
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -231,10 +232,10 @@ def test_noise_is_of_its_stream_alone_and_makes_as_many_mistakes_as_it_says(seed
     assert sum(one != other for one, other in zip(before, after, strict=True)) <= 2
 
 
-@pytest.mark.parametrize(
-    "line",
-    [*{part for each in drawn(60, 1, Grammar(3, 6)) for part in each.split(" $ ")}][:40],
-)
+LINES = {re.sub(r"\d+", "0", part): part for each in drawn(60, 1, Grammar(3, 6)) for part in each.split(" $ ")}
+
+
+@pytest.mark.parametrize("line", sorted(LINES.values()))
 def test_noise_knows_every_line_and_keeps_its_place_unless_that_is_the_mistake(line: str):
     made = {PythonTemplate().corrupted(line, random.Random(n)) for n in range(60)}
     statement = line.lstrip("~ ")

@@ -105,8 +105,8 @@ def held_out(theme: Theme) -> frozenset[tuple[str, str]]:
 
 def draw(rng: random.Random, route: Route, database: Database, conditions: int, *, ood: bool) -> tuple[str, Query]:
     """A question, in wordings out of distribution where it is `ood`, and its query, in which every table has a say."""
-    kind = rng.choice([*WORDINGS])
     while True:
+        kind = rng.choice([*WORDINGS])
         query = _KINDS[kind](rng, route.tables)
         where = [_condition(rng, route.tables, database) for _ in range(rng.randint(0, conditions))]
         query = replace(query, where=tuple(where))
