@@ -109,10 +109,10 @@ def test_statements_worked_out_by_hand(statement: str, line: str):
 
 
 def test_every_program_prints_what_the_program_in_cpp_prints():
-    """400 of two grammars and both wordings, on up to four inputs that take their branches."""
+    """240 of two grammars and both wordings, on up to four inputs that take their branches."""
     grammars = [(Grammar(), False), (Grammar(2, 6), True)]
     examples = [
-        each for grammar, ood in grammars for each in generate(200, seed=8, split="same", grammar=grammar, ood=ood)
+        each for grammar, ood in grammars for each in generate(120, seed=8, split="same", grammar=grammar, ood=ood)
     ]
     given = [["".join(f"{x}\n" for x in values) for values in choose(e.target, e.inputs, 4)] for e in examples]
     ran = judges.execute([to_cpp(each.target) for each in examples], given)
@@ -121,8 +121,8 @@ def test_every_program_prints_what_the_program_in_cpp_prints():
         code = to_python(translate(each.target))
         assert [printed(code, text) for text in texts] == [text.decode() for text in outcome.printed], code
         compared += len(texts)
-    assert compared > 800
-    assert sum("def block" in translate(each.target) for each in examples) > 20
+    assert compared > 480
+    assert sum("def block" in translate(each.target) for each in examples) > 10
 
 
 @given(SEEDS, GRAMMARS)
@@ -138,9 +138,9 @@ def test_lines_and_indentation_survive_the_tokens(seed: int, grammar: Grammar):
 def test_every_word_of_programs_and_of_pseudocode_has_a_token_whatever_the_sizes():
     grammar = Grammar()
     tokenizer = train("word", vocabulary(seed=0, grammar=grammar))
-    examples = generate(500, seed=4, split="other", grammar=grammar)
+    examples = generate(200, seed=4, split="other", grammar=grammar)
     texts = [text for each in examples for text in (each.source, translate(each.target))]
-    noised = [PythonTemplate(0.0, 3)(line, random.Random(n)) for n, line in enumerate(drawn(500, 5))]
+    noised = [PythonTemplate(0.0, 3)(line, random.Random(n)) for n, line in enumerate(drawn(200, 5))]
     assert not [text for text in (*texts, *noised) if tokenizer.unk in tokenizer.encode(text)]
     pieces = train("bpe", vocabulary(seed=0, grammar=grammar), 600)
     assert all(pieces.decode(pieces.encode(text)) == " ".join(text.split()) for text in texts)

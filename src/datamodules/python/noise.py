@@ -13,7 +13,7 @@ INDENTATION = 0.25  # share of the drawn lines whose mistake is in their indenta
 
 _V, _W, _F = r"(?P<v>\w+)", r"(?P<w>\w+)", r"(?P<f>max|min)"
 _X = r'(?P<x>-?\d+|True|False|"[^"]*")'
-_END = ', end = ""'
+_END = ' , end = ""'
 
 # (pattern, equally likely corruptions); {reader} is one of the two ways to read that are not the line's, {other} a
 # value of another type.
