@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from composed.datamodules.marks import to_line
 from composed.judges import workers
 from composed.judges.interface import TextJudge, class_of
 from composed.judges.records import JudgeError
@@ -78,7 +79,7 @@ def test_every_judge_names_an_exhibit_that_there_is():
         assert type(open_exhibit(named[name])).__module__ == f"composed.reporting.exhibits.{named[name]}"
     assert named == {
         "programs": "programs",
-        "python": "text",
+        "python": "python",
         "sql": "text",
         "molecule": "molecules",
         "command": "text",
@@ -351,3 +352,16 @@ def test_images_are_a_section_of_the_page_with_a_link(tmp_path):
 def test_a_run_that_shows_nothing_has_a_page_all_the_same(tmp_path):
     folder = write(tmp_path / "run", "", [("x", "y", {"base": ("y", "correct")})], "baseline")
     assert 'id="samples"' not in page_of(folder)
+
+
+def test_python_is_shown_in_its_lines_whether_marks_or_dollars_end_them():
+    exhibit = open_exhibit("python")
+    assert isinstance(exhibit, text.Exhibit)
+
+    def shown(line: str) -> list[str]:
+        return ["".join(piece.gap + piece.text for piece in pieces) for pieces in exhibit.lines(line)]
+
+    assert shown("if v : $ ~ w = int ( input ( ) ) $ print ( w )") == ["if v :", "    w = int (input ())", "print (w)"]
+    assert shown(to_line("if v:\n    w = 1\n")) == ["if v:", "    w = 1"]
+    assert exhibit.source("read v $ if v TAB swap v") == ["read v", "if v", "    swap v"]
+    assert exhibit.source("add one") == ["add one"]

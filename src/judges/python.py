@@ -59,6 +59,7 @@ class Judge(TextJudge):
         "Invalid is what Python cannot compile. Runtime error includes the time, memory and output limits."
     )
     classes = SCRIPTS
+    exhibit = "python"
 
     needs = ("tests",)
 

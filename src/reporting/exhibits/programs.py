@@ -26,10 +26,10 @@ class Exhibit(text.Exhibit):
         return pseudocode(text)
 
     def lines(self, text: str) -> list[list[Piece]]:
-        return [[*_spaced(line)] for line in code_lines(text)]
+        return [[*spaced(line)] for line in code_lines(text)]
 
 
-def _spaced(line: Line) -> Iterator[Piece]:
+def spaced(line: Line) -> Iterator[Piece]:
     for place, (before, token) in enumerate(zip(["(", *line.tokens], line.tokens, strict=False)):
         glued = before.endswith("(") or token in {";", ",", ")"}
         yield Piece("" if glued and place else "    " * line.depth if not place else " ", token)
