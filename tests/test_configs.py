@@ -197,6 +197,16 @@ def test_the_modes_of_a_task_differ_in_no_budget():
         assert len(set(updates.values())) == 1, updates
 
 
+@pytest.mark.parametrize("profile", ["smoke", "quick"])
+def test_models_of_text_are_as_small_as_the_profile(profile):
+    """A task without sizes of its own for the model would have the published ones."""
+    published = config("profile=paper").model.width  # type: ignore[union-attr]
+    for words in OF_TASK.values():
+        settings = config(*words, f"profile={profile}")
+        if settings.task.kind == "text":
+            assert settings.model.width < published, words  # type: ignore[union-attr]
+
+
 def test_the_precision_is_the_fastest_that_the_accelerator_has(tmp_path, monkeypatch):
     (tmp_path / "new").write_text("flags : fpu sse amx_bf16 avx\n")
     (tmp_path / "old").write_text("flags : fpu sse avx\n")
