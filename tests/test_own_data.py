@@ -110,7 +110,14 @@ def test_what_any_text_cannot_have_is_refused_before_anything_is_read(config, tm
         (("task=files", f"task.folder={tmp_path}/none"), "no such folder"),
         (("task=labels", "task.folder=/none"), "no such folder"),
         (("task=files", f"task.folder={tmp_path}", "noise=template"), "noise=template: it knows .*noise=words"),
-        (("task=python", "noise=template"), "what task=python has as it is; valid here are noise=template_python"),
+        (
+            ("task=python", "noise=template"),
+            "what task=python has as it is; valid here is noise=template_python, and for",
+        ),
+        (
+            ("task=sanstype", "noise=template_python"),
+            "knows the statements of task=python.*valid here is noise=template,",
+        ),
         (("task=sql", "noise=template"), "what task=sql has as it is; valid for any text are noise=words"),
         (("task=files", f"task.folder={tmp_path}", "task.tests=[]"), "nothing would be tested"),
         (("task=labels", "noise=from_errors", "noise.run=none"), "noise.run=none: no folder of a run"),

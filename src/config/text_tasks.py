@@ -17,16 +17,21 @@ Drawn = Annotated[int, above(0), Unit("molecules")]
 Queries = Annotated[int, above(0), Unit("queries")]
 Characters = Annotated[int, above(0), Unit("characters")]
 Inputs = Annotated[int, above(0), Unit("inputs"), Silent("denoiser")]
-FOR_ANY_TEXT = "for any text are noise=words, characters, deletion, swap and spans"
-TEMPLATE = "composed.datamodules.noise.TemplateNoise"
+# Noise that knows the statements of some tasks: its option, and these.
+TEMPLATES = {
+    "composed.datamodules.noise.TemplateNoise": ("template", ("sanstype", "spoc")),
+    "composed.datamodules.python.noise.PythonTemplate": ("template_python", ("python",)),
+}
 
 
-def refuse_template(task: AnyTask, config: Whole, valid: str) -> None:
-    """Raises ConfigError for the noise that knows the statements of task=sanstype alone."""
-    if getattr(config.noise, "_target_", "") == TEMPLATE:
+def refuse_template(task: AnyTask, config: Whole) -> None:
+    """Raises ConfigError for noise that knows the statements of other tasks alone."""
+    option, tasks = TEMPLATES.get(getattr(config.noise, "_target_", ""), ("", (task.name,)))
+    if task.name not in tasks:
+        own = "".join(f"here is noise={name}, and " for name, others in TEMPLATES.values() if task.name in others)
         raise ConfigError(
-            f"noise=template: it knows the statements of task=sanstype, and leaves what task={task.name} has as it is; "
-            f"valid {valid}"
+            f"noise={option}: it knows the statements of task={tasks[0]}, and leaves what task={task.name} has as it "
+            f"is; valid {own}for any text are noise=words, characters, deletion, swap and spans"
         )
 
 
@@ -39,6 +44,9 @@ class OfText(AnyTask):
     folder: str | None
     seed: Seed
     max_length: MaxLength
+
+    def agree(self, config: Whole) -> None:
+        refuse_template(self, config)
 
     def files(self) -> Iterator[Named]:
         return data_files(self, self.folder)
@@ -84,7 +92,7 @@ class InPython(AnyTask):
     inputs: Inputs
 
     def agree(self, config: Whole) -> None:
-        refuse_template(self, config, "here are noise=template_python, and what fits any text, such as noise=words")
+        refuse_template(self, config)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +142,7 @@ class OfFolder(AnyTask):
             raise ConfigError(f"task.folder={self.folder}: no such folder")
         if self.tests == []:
             raise ConfigError("task.tests=[]: nothing would be tested; name a test set, or null for all that are there")
-        refuse_template(self, config, FOR_ANY_TEXT)
+        refuse_template(self, config)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,4 +248,4 @@ class InSql(AnyTask):
     sizes: SqlSizes
 
     def agree(self, config: Whole) -> None:
-        refuse_template(self, config, FOR_ANY_TEXT)
+        refuse_template(self, config)
