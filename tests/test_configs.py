@@ -60,6 +60,7 @@ COMPANIONS = {
     ("pretraining", "denoise_images"): ["task=fonts"],
     **{("noise", option): ["task=fonts"] for option in ("blur", "chain", "contrast", "emboss")},
     ("noise", "code"): ["task=spoc"],
+    ("noise", "template_python"): ["task=python"],
     ("optim", "full_batch"): ["task=staircase"],
     ("pretraining", "rounding"): ["task=staircase"],
     **{("trainer", several): ["trainer.accelerator=cpu", "trainer.devices=2"] for several in ("ddp", "fsdp")},

@@ -6,21 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from composed.judges.interface import NO_RECORD
 from composed.judges.match import LONGEST, Judge
 from composed.judges.records import JudgeError
+from tests.predictions import Predicted
 
 WORDS = st.lists(st.text("ab\u00e9(", min_size=1, max_size=3), max_size=4)
-
-
-class Predicted:
-    """The predictions of a run that is not on disk."""
-
-    def __init__(self, of: dict[str, list[dict[str, Any]]]) -> None:
-        self.tests, self.rows = [*of], of.__getitem__
-
-    def verdicts(self, test, rows, judge):
-        return judge(rows, NO_RECORD)
 
 
 def row(number: int, output: str, text: str, target: str) -> dict[str, Any]:

@@ -6,11 +6,16 @@ import pytest
 
 from composed.judges.programs import Judge
 from composed.judges.records import Class, Verdict
+from composed.judges.scores import Scores
 from composed.judges.shares import CLASS_OF_VERDICT, CPP, KINDS, SCRIPTS, STRICT, class_among, count, measures_of
+from tests.predictions import Predicted
 from tests.run_folders import CLASSES, shares
 
 MEASURES = measures_of(CPP, strict=True)
-score = Judge(compare="exact", seconds=1, memory=1).score
+
+
+def score(rows: dict[str, list[dict]], verdicts: dict[str, list[Verdict]]) -> Scores:
+    return Judge(compare="exact", seconds=1, memory=1).score(Predicted(rows, verdicts))
 
 
 def rows(output: str, number: int, strict: int = 0) -> list[dict]:

@@ -14,11 +14,16 @@ from composed.system.files import digest, plain_files
 
 def without_effect(config: Config) -> dict[str, str]:
     """The keys and groups that nothing reads in this config, each with the reason."""
-    return {key: reason for reason, keys in _without_effect(config) for key in keys}
+    reasons: dict[str, str] = {}
+    for reason, keys in _without_effect(config):
+        for key in keys:
+            reasons.setdefault(key, reason)
+    return reasons
 
 
 def _without_effect(config: Config) -> Iterator[tuple[str, Iterable[str]]]:
     mode = config.finetuning
+    yield from config.task.unread(config)
     if not mode.train_through:
         yield mode.alone, ("estimator", "finetuning.compose_after")
     if not mode.extra_pairs:
@@ -31,7 +36,6 @@ def _without_effect(config: Config) -> Iterator[tuple[str, Iterable[str]]]:
         used = {mode.schedule, *([config.backtranslation.schedule] if mode.extra_pairs else [])}
         unused = [f"schedules.{schedule}" for schedule in config.schedules or {} if schedule not in used]
         yield f"the schedule is finetuning.schedule={mode.schedule}", unused
-    yield from config.task.unread(config)
 
 
 def _of_denoiser(config: Config) -> Iterator[tuple[str, Iterable[str]]]:
