@@ -53,7 +53,7 @@ class CTranslate2:
     def __init__(self, setup: dict[str, Any]) -> None:
         import ctranslate2
 
-        self.library, self.length, self.folder = ctranslate2, setup["length"], Path(setup["huggingface"])
+        self.package, self.length, self.folder = ctranslate2, setup["length"], Path(setup["huggingface"])
         self.sources = [[f"t{one}" for one in row[:-1]] + ["</s>"] for row in setup["sources"]]
         # What the converter asks of a Pegasus that newer versions of transformers do not write.
         edit(self.folder / "config.json", normalize_before=True, normalize_embedding=False)
@@ -82,7 +82,7 @@ class CTranslate2:
         key = request["precision"], request["inter"], request["intra"]
         if key not in self.loaded:
             precision, inter, intra = key
-            self.loaded[key] = self.library.Translator(
+            self.loaded[key] = self.package.Translator(
                 str(self.folder / precision), compute_type=precision, inter_threads=inter, intra_threads=intra
             )
         return self.loaded[key]

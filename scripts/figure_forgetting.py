@@ -11,10 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from composed.reporting.plot import COLOURS
+from composed.reporting.plot import COLOURS, save
 from composed.reporting.runs import split_name
 from composed.reporting.statistics import Estimate, estimate
-from composed.system.files import write_atomically
 
 OURS, THEIRS, MEASURE = "f_repaired_%", "Pi_repaired_%", "correct"
 Point = tuple[Estimate, Estimate]  # what is lost, and what is right
@@ -56,9 +55,7 @@ def draw(points: Mapping[str, Mapping[str, Point]], path: Path) -> None:
             axes.spines[["top", "right"]].set_visible(False)
         panels[0].set_ylabel("correct, %; lines: 95% intervals")
         panels[-1].legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.02, 0.5))
-        write_atomically(
-            path, lambda temporary: figure.savefig(temporary, format="png", dpi=140, metadata={"Software": None})
-        )
+        save(figure, path, 140)
 
 
 def _mark(axes: Any, number: int, row: str, point: Point) -> None:

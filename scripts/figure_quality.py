@@ -13,8 +13,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from composed.reporting.plot import save
 from composed.reporting.runs import split_name
-from composed.system.files import write_atomically
 
 QUALITY, MEASURE = "Pi_repaired_%", "correct"
 TEST_TIME = "standard + test-time denoiser"
@@ -65,9 +65,7 @@ def draw(values: Values, path: Path) -> None:
             _panel(axes, values, split)
         figure.axes[0].set_ylabel("gain in correct programs, points")
         figure.axes[0].legend(frameon=False, fontsize=9)
-        write_atomically(
-            path, lambda temporary: figure.savefig(temporary, format="png", dpi=140, metadata={"Software": None})
-        )
+        save(figure, path, 140)
 
 
 def _panel(axes: Any, values: Values, split: str) -> None:

@@ -12,10 +12,11 @@ from typing import Any
 from composed.datamodules.staircase import Staircase
 from composed.errors import ComposedError, DataError
 from composed.models.staircase import least_complexity
+from composed.reporting.plot import save
 from composed.reporting.runs import Run, find_runs
 from composed.reporting.statistics import Estimate, estimate
 from composed.runs.folder import RunFolder
-from composed.system.files import read_json, read_lines, write_atomically, write_text
+from composed.system.files import read_json, read_lines, write_text
 from composed.tasks.staircase import StaircaseTask
 
 DIRECT, COMPOSED = "baseline", "composed_pathwise"
@@ -82,9 +83,7 @@ def draw(by_mode: Runs, path: Path) -> None:
         left, right = figure.subplots(1, 2, width_ratios=[1.6, 1])
         _fits(left, {mode: by_mode[mode][first] for mode in (DIRECT, COMPOSED)}, stairs[0])
         _complexities(right, by_mode, stairs)
-        write_atomically(
-            path, lambda temporary: figure.savefig(temporary, format="png", dpi=140, metadata={"Software": None})
-        )
+        save(figure, path, 140)
 
 
 def _fits(axes: Any, runs: dict[str, Run], stair: Staircase) -> None:

@@ -6,6 +6,7 @@ side by side count as one. Left out: what knows the grammar of outputs (noise.py
 
 import random
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -29,7 +30,7 @@ def joined(parts: Sequence[str]) -> str:
 
 
 @dataclass(frozen=True)
-class _OfUnits:
+class _OfUnits(ABC):
     """An output stays as it is with probability `unchanged`; else `noised` makes others of its units."""
 
     unchanged: float = 0.1
@@ -44,8 +45,8 @@ class _OfUnits:
         parts = units(output, self.unit)
         return joined(parts if rng.random() < self.unchanged else self.noised(parts, rng))
 
-    def noised(self, parts: Sequence[str], rng: random.Random) -> Sequence[str]:
-        raise NotImplementedError
+    @abstractmethod
+    def noised(self, parts: Sequence[str], rng: random.Random) -> Sequence[str]: ...
 
 
 @dataclass(frozen=True)

@@ -3,17 +3,15 @@ the rows that differ in nothing else, with 95% intervals. The same table gives t
 """
 
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from composed.errors import ConfigError
-from composed.reporting.plot import COLOURS, DOTS_PER_INCH
+from composed.reporting.plot import COLOURS, save
 from composed.reporting.row import Row
 from composed.reporting.runs import split_name
 from composed.reporting.statistics import Estimate
 from composed.reporting.table import Table, variant_words
-from composed.system.files import write_atomically
 
 PANEL_INCHES = (4.5, 4.0)  # of a test set
 LOGARITHMIC = 5  # axes whose ends differ by more than this factor
@@ -60,8 +58,7 @@ def draw_curve(table: Table, name: str, path: Path) -> None:
         unit = f", {measure.unit}" if measure.unit else ""
         panels[0].set_ylabel(f"{measure.name}{unit}; bars: 95% intervals")
         panels[0].legend(frameon=False, fontsize=8)
-        save = partial(figure.savefig, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
-        write_atomically(path, save)
+        save(figure, path)
 
 
 def _panel(axes: Any, of_split: Mapping[str, Points], colours: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from composed.reporting.plot import save
 from composed.system.files import write_atomically
 
 GAP = 2  # pixels between images
@@ -60,5 +61,4 @@ def curves(metrics: Path, path: Path) -> None:
         axes.set_ylabel("mean squared error")
         axes.legend(frameon=False)
         axes.spines[["top", "right"]].set_visible(False)
-        save = partial(figure.savefig, format="png", dpi=100, metadata={"Software": None})
-        write_atomically(path, save)
+        save(figure, path, 100)

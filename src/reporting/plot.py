@@ -6,6 +6,7 @@ The same table gives the same bytes, whatever the user's matplotlibrc says. Leav
 import textwrap
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from composed.judges.scores import Measure
 from composed.reporting.runs import split_name
@@ -60,8 +61,12 @@ def draw(table: Table, path: Path) -> None:
         axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=min(count, LEGEND_COLUMNS), frameon=False)
         title = textwrap.fill(table.title, TITLE_COLUMNS)
         figure.suptitle(title, x=0.01, horizontalalignment="left", fontsize=10, parse_math=False)
-        save = partial(figure.savefig, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
-        write_atomically(path, save)
+        save(figure, path)
+
+
+def save(figure: Any, path: Path, dots: int = DOTS_PER_INCH) -> None:
+    """As PNG, `dots` per inch, whole or not at all: the same figure gives the same bytes. Raises ComposedError."""
+    write_atomically(path, partial(figure.savefig, format="png", dpi=dots, metadata={"Software": None}))
 
 
 def _axis(measure: Measure, noun: str) -> str:

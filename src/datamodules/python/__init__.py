@@ -5,11 +5,10 @@ So two tasks differ in the language of their outputs alone. What a program has t
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from composed.datamodules.python.translation import normal_form, to_python, translate, vocabulary
-from composed.datamodules.sanstype.files import LABELED, UNLABELED, Sizes, as_source, prepare, read
+from composed.datamodules.sanstype.files import LABELED, UNLABELED, as_source, generated, read
 from composed.datamodules.sanstype.grammar import Grammar
 from composed.datamodules.text import Execute, Split, TextData
 
@@ -20,15 +19,7 @@ def load(settings: Mapping[str, Any], execute: Execute) -> TextData:
     Programs in C++ that differ in how they declare are one in Python: an unlabeled one that is a program of a test set,
     or of those that validate, is left out, and so is one that occurs before. Raises DataError.
     """
-    grammar = Grammar(**settings["grammar"])
-    folder = prepare(
-        Path(settings["data"]),
-        sizes=Sizes(**settings["sizes"]),
-        grammar=grammar,
-        inputs=settings["inputs"],
-        seed=settings["seed"],
-        execute=execute,
-    )
+    folder, about = generated(settings, execute)
     splits = {name: _in_python(read(folder, name)) for name in (*LABELED, *UNLABELED)}
     held_out = {line for name in ("test", "ood", "val", "unlabeled_val") for line in splits[name].targets}
     return TextData(
@@ -40,8 +31,8 @@ def load(settings: Mapping[str, Any], execute: Execute) -> TextData:
         as_output=to_python,
         as_source=as_source,
         normal_form=normal_form,
-        vocabulary=vocabulary(seed=settings["seed"], grammar=grammar),
-        about=f"programs of at most {grammar.max_variables} variables and {grammar.max_rounds} extra rounds",
+        vocabulary=vocabulary(seed=settings["seed"], grammar=Grammar(**settings["grammar"])),
+        about=about,
     )
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from composed.datamodules.sanstype.checker import Checker
-from composed.datamodules.sanstype.files import UNLABELED, Sizes, as_source, prepare, read_any, tests_in, to_cpp
+from composed.datamodules.sanstype.files import UNLABELED, as_source, generated, read_any, tests_in, to_cpp
 from composed.datamodules.sanstype.grammar import Grammar, vocabulary
 from composed.datamodules.sanstype.style import normal_form
 from composed.datamodules.text import Execute, TextData
@@ -21,21 +21,12 @@ def files(settings: Mapping[str, Any]) -> list[Path]:
 
 def load(settings: Mapping[str, Any], execute: Execute) -> TextData:
     """The data by the settings of conf/task/sanstype.yaml, made where they are missing. Raises DataError."""
-    grammar = Grammar(**settings["grammar"])
     if settings["folder"]:
         folder, about = Path(settings["folder"]), ""
         if not folder.is_dir():
             raise DataError(f"task.folder={folder}: no such folder; task.folder=null generates the data")
     else:
-        folder = prepare(
-            Path(settings["data"]),
-            sizes=Sizes(**settings["sizes"]),
-            grammar=grammar,
-            inputs=settings["inputs"],
-            seed=settings["seed"],
-            execute=execute,
-        )
-        about = f"programs of at most {grammar.max_variables} variables and {grammar.max_rounds} extra rounds"
+        folder, about = generated(settings, execute)
     tests = tests_in(folder)
     splits = {
         name: split
@@ -58,6 +49,8 @@ def load(settings: Mapping[str, Any], execute: Execute) -> TextData:
         as_source=as_source,
         normal_form=normal_form,
         checker=Checker,
-        vocabulary=[] if settings["folder"] else vocabulary(seed=settings["seed"], grammar=grammar),
+        vocabulary=[]
+        if settings["folder"]
+        else vocabulary(seed=settings["seed"], grammar=Grammar(**settings["grammar"])),
         about=about,
     )

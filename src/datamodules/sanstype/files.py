@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,22 @@ def as_source(line: str) -> str:
         return line
     statements = [statement.strip() for statement in line.split(";")]
     return " ".join(["$", *(f"{statement}; $" for statement in statements if statement)])
+
+
+def generated(settings: Mapping[str, Any], execute: Execute) -> tuple[Path, str]:
+    """The folder with the data of the settings of a task of this grammar, made where it is missing, and what is to be
+    said of them. Raises DataError as `prepare`.
+    """
+    grammar = Grammar(**settings["grammar"])
+    folder = prepare(
+        Path(settings["data"]),
+        sizes=Sizes(**settings["sizes"]),
+        grammar=grammar,
+        inputs=settings["inputs"],
+        seed=settings["seed"],
+        execute=execute,
+    )
+    return folder, f"programs of at most {grammar.max_variables} variables and {grammar.max_rounds} extra rounds"
 
 
 def prepare(root: Path, *, sizes: Sizes, grammar: Grammar, inputs: int, seed: int, execute: Execute) -> Path:

@@ -153,8 +153,7 @@ def _number(rng: random.Random, tables: Sequence[Table]) -> Column:
 
 def _grouping(rng: random.Random, tables: Sequence[Table]) -> Column:
     """A column of words, or of names of a table above."""
-    column = _any(rng, tables, lambda table: [*table.words, *(() if table is tables[0] else table.columns[:1])])
-    return column
+    return _any(rng, tables, lambda table: [*table.words, *(() if table is tables[0] else table.columns[:1])])
 
 
 def _listed(rng: random.Random, tables: tuple[Table, ...]) -> Query:
